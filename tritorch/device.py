@@ -1,11 +1,20 @@
 """Device objects and device memory; the only file that imports cupy.
 
 `device("cuda:1")` and friends are interned, so devices compare by identity on the hot path.
+
+Memory on cuda is CuPy's, or NumPy's when `TRITON_INTERPRET=1` asks for the emulated device (`_emulated.py`). All other
+files see raw arrays: `empty`, `to_device`, `to_host`, `copy`, `as_strided` make them, `set_device` chooses where.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 from typing import Any
+
+import numpy as np
+
+from .errors import OutOfMemoryError
 
 _TYPES = ("cpu", "cuda")
 
@@ -60,3 +69,173 @@ class device:  # noqa: N801 - PyTorch's name
 
 
 CPU = device("cpu")
+
+# ---- device memory -------------------------------------------------------------------------------------------------
+
+EMULATED = os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "yes", "on", "y")
+"""True when cuda is emulated on NumPy memory; Triton reads the same variable once, so it holds for the process."""
+
+
+class _Current(threading.local):
+    index = 0
+
+
+_current = _Current()
+_backend: Any = None
+_lock = threading.Lock()
+
+
+def backend() -> Any:
+    """The object that makes memory, streams and events; RuntimeError that says what to install when cuda isn't there."""
+    global _backend
+    if _backend is None:
+        with _lock:
+            if _backend is None:
+                if EMULATED:
+                    from ._emulated import EmulatedBackend
+
+                    _backend = EmulatedBackend()
+                else:
+                    _backend = CupyBackend()
+    return _backend
+
+
+def emulate(devices: int = 1, memory_mib: int = 4096) -> None:
+    """Give the emulated cuda another number of devices and another memory, for tests of many devices and of full ones.
+
+    Args:
+        devices: number of devices, at least 1.
+        memory_mib: memory of each, in MiB.
+
+    Raises:
+        RuntimeError: when cuda is not emulated.
+    """
+    global _backend
+    if not EMULATED:
+        raise RuntimeError("emulate: cuda is not emulated in this process; start it with TRITON_INTERPRET=1")
+    if devices < 1:
+        raise ValueError(f"emulate: devices must be at least 1; got {devices}")
+    from ._emulated import EmulatedBackend
+
+    _backend = EmulatedBackend(devices, memory_mib << 20)
+    if _current.index >= devices:
+        _current.index = 0
+
+
+def device_count() -> int:
+    """Number of cuda devices, 0 when there is no driver or no CuPy."""
+    try:
+        return backend().count()
+    except RuntimeError:
+        return 0
+
+
+def current_device() -> int:
+    """Index of this thread's current cuda device."""
+    return _current.index
+
+
+def set_device(index: int) -> None:
+    """Make `index` this thread's current cuda device; RuntimeError when there is no such device."""
+    if index == _current.index and _backend is not None:
+        return
+    b = backend()
+    if not 0 <= index < b.count():
+        raise RuntimeError(f"CUDA error: invalid device ordinal: cuda:{index}; there are {b.count()} devices")
+    b.bind(index)
+    _current.index = index
+
+
+class on_device:  # noqa: N801 - used like a function
+    """Context in which `index` (None or negative: no change) is the current cuda device."""
+
+    __slots__ = ("index", "before")
+
+    def __init__(self, index: int | None):
+        self.index = index
+
+    def __enter__(self) -> None:
+        self.before = _current.index
+        if self.index is not None and self.index >= 0:
+            set_device(self.index)
+
+    def __exit__(self, *exc: Any) -> None:
+        set_device(self.before)
+
+
+def index_of(dev: device | int | None) -> int:
+    """The device's number; the current device for None and for `device("cuda")`, checked against what is there."""
+    index = dev if dev is None or isinstance(dev, int) else dev.index
+    if index is None:
+        index = _current.index
+    b = _backend or backend()
+    if not 0 <= index < b.count():
+        raise RuntimeError(f"CUDA error: invalid device ordinal: cuda:{index}; there are {b.count()} devices")
+    return index
+
+
+def resolve(dev: device) -> device:
+    """`device("cuda")` with the current device's number; any other device as it is, checked to be there."""
+    if dev.type == "cpu":
+        return CPU
+    return device("cuda", index_of(dev))
+
+
+def empty(shape: Any, dtype: Any, dev: device | int | None = None) -> Any:
+    """Uninitialised contiguous memory on a cuda device.
+
+    Args:
+        shape: the sizes.
+        dtype: a NumPy dtype (bfloat16 through ml_dtypes).
+        dev: the device, by default the current one.
+
+    Raises:
+        OutOfMemoryError: with what was asked for, used and present, in MiB.
+    """
+    return (_backend or backend()).empty(shape, dtype, _current.index if dev is None else index_of(dev))
+
+
+def to_device(a: np.ndarray, dev: device | int | None = None, non_blocking: bool = False) -> Any:
+    """A contiguous copy of a NumPy array on a cuda device."""
+    return backend().upload(a, index_of(dev), non_blocking)
+
+
+def to_host(a: Any) -> np.ndarray:
+    """A contiguous NumPy copy of a device array of any strides."""
+    return backend().download(a)
+
+
+def copy(a: Any, dev: device | int | None = None) -> Any:
+    """A copy of a device array on a cuda device, the same or another; elements keep their order, not their strides."""
+    return backend().copy(a, index_of(dev))
+
+
+def as_strided(a: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> Any:
+    """A view of any device array's memory (NumPy arrays included).
+
+    Args:
+        a: the array.
+        shape: the view's sizes.
+        strides: the view's strides in bytes.
+        offset: bytes from `a`'s first element to the view's.
+    """
+    if a.__class__ is np.ndarray:
+        return np.asarray(_Memory(a, shape, strides, offset)).view(a.dtype)
+    return backend().as_strided(a, shape, strides, offset)
+
+
+class _Memory:
+    """NumPy's array interface of a strided view that keeps its owner alive."""
+
+    def __init__(self, owner: np.ndarray, shape: tuple[int, ...], strides: tuple[int, ...], offset: int):
+        address, read_only = owner.__array_interface__["data"]
+        kind = owner.dtype.str if owner.dtype.kind != "V" else f"<V{owner.itemsize}"
+        self.owner = owner
+        self.__array_interface__ = {
+            "data": (address + offset, read_only), "shape": shape, "strides": strides, "typestr": kind, "version": 3,
+        }  # fmt: skip
+
+
+def synchronize(dev: device | int | None = None) -> None:
+    """Wait until all work on a device is done."""
+    backend().synchronize(index_of(dev))
