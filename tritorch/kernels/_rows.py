@@ -1,0 +1,52 @@
+"""Row blocks for the CPU side of the fused ops: several passes over a block while it is in cache, blocks over threads.
+
+Blocks have a fixed size, and sums over blocks are added in block order: the result's bits depend neither on the number
+of threads nor on the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+import numpy as np
+
+from ._op import Array
+from ._threads import parallel
+
+BLOCK = 1 << 15  # elements of one block: 128 KiB in float32, a few buffers of it fit a core's second-level cache
+GRAIN = 4  # blocks a thread should get at least before a second thread pays
+
+
+def sizes(shape: tuple[int, ...], ndim: int) -> tuple[int, int]:
+    """Rows and columns of an array seen as a matrix whose rows are its last `ndim` dims."""
+    lead = len(shape) - ndim
+    return prod(shape[:lead]), prod(shape[lead:])
+
+
+def block_rows(n_cols: int) -> int:
+    """Rows of one block."""
+    return max(1, BLOCK // max(n_cols, 1))
+
+
+def over_blocks(fn: Callable[[int, int, int], None], n_rows: int, n_cols: int) -> int:
+    """Call `fn(i, start, stop)` for each block i of rows [start, stop); returns the number of blocks."""
+    step = block_rows(n_cols)
+    n_blocks = -(-n_rows // step)
+
+    def run(first: int, last: int) -> None:
+        for i in range(first, last):
+            fn(i, i * step, min((i + 1) * step, n_rows))
+
+    parallel(run, n_blocks, GRAIN)
+    return n_blocks
+
+
+def n_blocks(n_rows: int, n_cols: int) -> int:
+    """How many blocks `over_blocks` makes."""
+    return -(-n_rows // block_rows(n_cols))
+
+
+def wide(x: Array) -> Array:
+    """x in the dtype it is computed in: float32 for half precision, its own otherwise."""
+    return x.astype(np.float32) if x.dtype.itemsize == 2 else x

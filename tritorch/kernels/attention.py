@@ -1,0 +1,192 @@
+"""Scaled dot-product attention: y = softmax(q k^T * scale + mask) v, without keeping the matrix of scores.
+
+q is (B, H, L, E), k (B, G, S, E), v (B, G, S, D); H is a multiple of G and the H / G query heads of a group share a
+key head (grouped queries, arXiv 2305.13245). On the CPU the scores of one key head are made in blocks of query rows
+that stay in cache; the backward makes them again (arXiv 2205.14135).
+
+A row whose keys are all masked gives 0 and sends no gradient.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._op import Array, op
+from ._threads import parallel
+
+SCORES = 1 << 16  # elements of one block of scores: 256 KiB in float32
+
+
+class _Walk:
+    """The blocks of one call: arrays as (B, G, h, rows, width), h = H / G query heads on each of G key heads.
+
+    A task is a pair of slices over B and G whose scores, for as many query rows as fit, fill about `SCORES` elements;
+    `rows` are the spans of query rows within a task, each with the number of keys that it can see.
+    """
+
+    def __init__(self, q: Array, k: Array, v: Array, mask: Array | None, scale: float, causal: bool):
+        b, heads, n_rows, width = q.shape
+        g, n_keys = k.shape[1], k.shape[2]
+        h = heads // g
+        self.q = (q * scale).reshape(b, g, h, n_rows, width)
+        self.k, self.v = k, v
+        self.mask = None
+        if mask is not None:
+            self.mask = np.broadcast_to(mask, (b, heads, n_rows, n_keys)).reshape(b, g, h, n_rows, n_keys)
+        step = max(1, min(n_rows, SCORES // (n_keys * h)))
+        several = max(1, SCORES // (h * n_rows * n_keys))  # whole heads in one task
+        group = min(several, g)
+        batch = min(b, max(1, several // g))
+        self.tasks = [
+            (slice(i, min(i + batch, b)), slice(j, min(j + group, g)))
+            for i in range(0, b, batch)
+            for j in range(0, g, group)
+        ]
+        spans = [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
+        self.rows = [(span, min(n_keys, span.stop) if causal else n_keys) for span in spans]
+        self.hidden = [
+            np.arange(n) > np.arange(span.start, span.stop)[:, None] if causal and n > span.start + 1 else None
+            for span, n in self.rows
+        ]
+        self.grain = max(1, (1 << 18) // max(1, batch * group * h * n_rows * n_keys))
+
+    def run(self, block) -> None:
+        """`block(bs, gs, i, rows, n)` for each task and its i-th span of rows, tasks over threads."""
+
+        def tasks(first: int, last: int) -> None:
+            for bs, gs in self.tasks[first:last]:
+                for i, (rows, n) in enumerate(self.rows):
+                    block(bs, gs, i, rows, n)
+
+        parallel(tasks, len(self.tasks), self.grain)
+
+    def scores(self, bs: slice, gs: slice, i: int) -> tuple[Array, Array]:
+        """(scaled query rows (b, g, h * l, E), their masked scores (b, g, h, l, n))."""
+        rows, n = self.rows[i]
+        q = self.q[bs, gs, :, rows]
+        b, g, h, length, width = q.shape
+        q = q.reshape(b, g, h * length, width)
+        s = (q @ self.k[bs, gs, :n].swapaxes(2, 3)).reshape(b, g, h, length, n)
+        if self.mask is not None:
+            m = self.mask[bs, gs, :, rows, :n]
+            if m.dtype == np.bool_:
+                np.copyto(s, -np.inf, where=~m)
+            else:
+                s += m
+        if self.hidden[i] is not None:
+            np.copyto(s, -np.inf, where=self.hidden[i])
+        return q, s
+
+
+@op
+class attention:
+    """y (B, H, L, D) of q, k, v and a mask that broadcasts to (B, H, L, S): bool (True takes part) or added to scores.
+
+    causal: row i sees the keys 0..i. Also gives lse (B, H, L), float32 or wider, for the backward.
+    """
+
+    differentiable = 1
+
+    def cpu(q: Array, k: Array, v: Array, mask: Array | None, scale: float, causal: bool) -> tuple[Array, Array]:
+        y = np.zeros((*q.shape[:3], v.shape[3]), q.dtype)
+        lse = np.full(q.shape[:3], np.inf, q.dtype)
+        if y.size == 0 or k.shape[2] == 0:
+            return y, lse
+        walk = _Walk(q, k, v, mask, scale, causal)
+        y5, lse4 = y.reshape((*walk.q.shape[:4], v.shape[3])), lse.reshape(walk.q.shape[:4])
+
+        def block(bs: slice, gs: slice, i: int, rows: slice, n: int) -> None:
+            _, s = walk.scores(bs, gs, i)
+            b, g, h, length, _ = s.shape
+            top = s.max(axis=-1)
+            dead = top == -np.inf
+            if dead.any():
+                top[dead] = 0
+            s -= top[..., None]
+            np.exp(s, out=s)
+            total = s @ np.ones(n, s.dtype)
+            total[dead] = np.inf  # makes y 0 here, and exp(s - lse) 0 in the backward
+            out = (s.reshape(b, g, h * length, n) @ v[bs, gs, :n]).reshape(b, g, h, length, -1)
+            out /= total[..., None]
+            y5[bs, gs, :, rows] = out
+            np.log(total, out=total)
+            total += top
+            lse4[bs, gs, :, rows] = total
+
+        walk.run(block)
+        return y, lse
+
+    def grad(g, q, k, v, mask, y1, scale, causal, needs):
+        b, h, length, width = q.shape
+        groups = k.shape[1]
+        split = (b, groups, h // groups, length)
+        qs = q.reshape((*split, width))
+        gs = g.reshape((*split, v.shape[3]))
+        ks, vs = k.unsqueeze(2), v.unsqueeze(2)
+        s = ((qs @ ks.mT) * scale).reshape((b, h, length, k.shape[2]))
+        if mask is not None:
+            s = s + (mask if mask.dtype.is_floating_point else s.new_zeros(mask.shape).masked_fill(~mask, -np.inf))
+        if causal:
+            s = s + s.new_full((length, k.shape[2]), -np.inf).triu(1)
+        dead = (s == -np.inf).all(-1, True)
+        p = s.masked_fill(dead, 0.0).softmax(-1).masked_fill(dead, 0.0)
+        ps = p.reshape((*split, k.shape[2]))
+        gp = gs @ vs.mT
+        ds = ps * (gp - (gp * ps).sum(-1, True))
+        gq = ((ds @ ks) * scale).reshape(q.shape) if needs[0] else None
+        gk = ((ds.mT @ qs) * scale).sum(2) if needs[1] else None
+        gv = (ps.mT @ gs).sum(2) if needs[2] else None
+        gm = None
+        if needs[3]:
+            gm = ds.reshape((b, h, length, k.shape[2])).sum_to_size(tuple(mask.shape))
+        return gq, gk, gv, gm
+
+    def cpu_grad(g, q, k, v, mask, y1, scale, causal, needs):
+        gq = np.zeros(q.shape, q.dtype)
+        gk, gv = np.zeros(k.shape, k.dtype), np.zeros(v.shape, v.dtype)
+        gm = np.zeros((*q.shape[:3], k.shape[2]), q.dtype) if needs[3] else None
+        if g.size and k.shape[2]:
+            walk = _Walk(q, k, v, mask, scale, causal)
+            lead = walk.q.shape[:4]
+            g5, gq5, lse4 = g.reshape((*lead, v.shape[3])), gq.reshape(walk.q.shape), y1.reshape(lead)
+            gm5 = None if gm is None else gm.reshape((*lead, k.shape[2]))
+
+            def block(bs: slice, gs: slice, i: int, rows: slice, n: int) -> None:
+                qs, p = walk.scores(bs, gs, i)
+                shape = p.shape
+                flat = (shape[0], shape[1], shape[2] * shape[3], -1)
+                p -= lse4[bs, gs, :, rows][..., None]
+                np.exp(p, out=p)
+                p, gy = p.reshape(flat), g5[bs, gs, :, rows].reshape(flat)
+                gv[bs, gs, :n] += p.swapaxes(2, 3) @ gy
+                ds = gy @ v[bs, gs, :n].swapaxes(2, 3)
+                ds -= np.vecdot(ds, p)[..., None]
+                ds *= p
+                if gm5 is not None:
+                    gm5[bs, gs, :, rows, :n] = ds.reshape(shape)
+                gk[bs, gs, :n] += ds.swapaxes(2, 3) @ qs
+                out = ds @ k[bs, gs, :n]
+                out *= scale
+                gq5[bs, gs, :, rows] = out.reshape((*shape[:4], -1))
+
+            walk.run(block)
+        return gq, gk, gv, None if gm is None else _sum_to(gm, mask.shape)
+
+    def samples(rng):
+        q, k, v = rng.normal(size=(2, 4, 5, 3)), rng.normal(size=(2, 4, 7, 3)), rng.normal(size=(2, 4, 7, 2))
+        yield (q, k, v, None), (0.5, False)
+        yield (q, k[:, :2].copy(), v[:, :2].copy(), rng.normal(size=(1, 4, 5, 7))), (0.5, False)
+        mask = rng.random((2, 1, 5, 7)) < 0.6
+        mask[0, 0, 2] = False
+        yield (q, k, v, mask), (0.3, False)
+        yield (q, k, v, None), (0.5, True)
+
+    def cost(q, k, v, mask, scale, causal):
+        pairs = q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] // (2 if causal else 1)
+        return q.nbytes * 2 + k.nbytes + v.nbytes, 2 * pairs * (q.shape[3] + v.shape[3])
+
+
+def _sum_to(a: Array, shape: tuple[int, ...]) -> Array:
+    """Sum over the dims that `shape` broadcasts."""
+    dims = tuple(i for i, n in enumerate(shape) if n == 1 and a.shape[i] != 1)
+    return a.sum(axis=dims, keepdims=True) if dims else a

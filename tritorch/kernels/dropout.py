@@ -1,0 +1,29 @@
+"""Dropout with a given mask: y = x * mask / (1 - p). The mask comes from the random streams of `tritorch.random`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._op import Array, op
+
+
+@op
+class dropout:
+    """y = x * mask * scale; mask is bool and broadcasts to x (arXiv 1207.0580)."""
+
+    def cpu(x: Array, mask: Array, scale: float) -> Array:
+        y = np.multiply(x, mask)
+        return np.multiply(y, np.asarray(scale, x.dtype), out=y) if y.ndim else y * np.asarray(scale, x.dtype)
+
+    def grad(g, mask, scale, needs):
+        return dropout(g, mask, scale), None
+
+    def cpu_grad(g, mask, scale, needs):
+        return dropout.cpu(g, mask, scale), None
+
+    def samples(rng):
+        yield (rng.normal(size=(3, 5)), rng.random((3, 5)) < 0.7), (1 / 0.7,)
+        yield (rng.normal(size=(2, 3, 4)), rng.random((2, 3, 1)) < 0.5), (2.0,)
+
+    def cost(x, mask, scale):
+        return 2 * x.nbytes + mask.nbytes, 2 * x.size

@@ -1,0 +1,237 @@
+"""Elementwise losses with their reduction, in one pass: l(x, t) summed, averaged or kept, without temporaries.
+
+With d = x - t and a parameter c:
+
+    mse_loss         d^2
+    l1_loss          |d|
+    smooth_l1_loss   d^2 / (2 c) where |d| < c, else |d| - c / 2
+    huber_loss       d^2 / 2 where |d| < c, else c (|d| - c / 2)
+    binary_cross_entropy              -(t log x + (1 - t) log(1 - x)), logarithms not below -100
+    binary_cross_entropy_with_logits  max(x, 0) - x t + log(1 + exp(-|x|))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ._op import Array, Op, register
+from ._rows import BLOCK, over_blocks
+
+LOG_FLOOR = -100.0
+
+
+def _mse(x: Array, t: Array, c: float) -> Array:
+    d = x - t
+    d *= d
+    return d
+
+
+def _mse_slope(x: Array, t: Array, c: float) -> Array:
+    d = x - t
+    d *= 2
+    return d
+
+
+def _l1(x: Array, t: Array, c: float) -> Array:
+    d = x - t
+    return np.abs(d, out=d)
+
+
+def _l1_slope(x: Array, t: Array, c: float) -> Array:
+    d = x - t
+    return np.sign(d, out=d)
+
+
+def _smooth_l1(x: Array, t: Array, c: float) -> Array:
+    d = _l1(x, t, c)
+    return np.where(d < c, d * d * (0.5 / c), d - 0.5 * c)
+
+
+def _smooth_l1_slope(x: Array, t: Array, c: float) -> Array:
+    d = x - t
+    d *= 1 / c
+    return np.clip(d, -1, 1, out=d)
+
+
+def _huber(x: Array, t: Array, c: float) -> Array:
+    d = _l1(x, t, c)
+    return np.where(d < c, d * d * 0.5, c * (d - 0.5 * c))
+
+
+def _huber_slope(x: Array, t: Array, c: float) -> Array:
+    d = x - t
+    return np.clip(d, -c, c, out=d)
+
+
+def _bce(x: Array, t: Array, c: float) -> Array:
+    a = np.maximum(np.log1p(-x), LOG_FLOOR)
+    a *= t - 1
+    b = np.maximum(np.log(x), LOG_FLOOR)
+    b *= t
+    a -= b
+    return a
+
+
+def _bce_slope(x: Array, t: Array, c: float) -> Array:
+    d = x - t
+    scale = x * (1 - x)
+    d /= np.maximum(scale, 1e-12, out=scale)
+    return d
+
+
+def _bce_slope_t(x: Array, t: Array, c: float) -> Array:
+    return np.maximum(np.log1p(-x), LOG_FLOOR) - np.maximum(np.log(x), LOG_FLOOR)
+
+
+def _bce_logits(x: Array, t: Array, c: float) -> Array:
+    y = np.abs(x)
+    np.negative(y, out=y)
+    np.exp(y, out=y)
+    np.log1p(y, out=y)
+    y += np.maximum(x, 0)
+    y -= x * t
+    return y
+
+
+def _sigmoid(x: Array) -> Array:
+    e = np.abs(x)
+    np.negative(e, out=e)
+    np.exp(e, out=e)  # in (0, 1]: never overflows
+    top = np.where(x >= 0, np.ones((), x.dtype), e)
+    e += 1
+    top /= e
+    return top
+
+
+def _bce_logits_slope(x: Array, t: Array, c: float) -> Array:
+    s = _sigmoid(x)
+    s -= t
+    return s
+
+
+def _bce_logits_slope_t(x: Array, t: Array, c: float) -> Array:
+    return -x
+
+
+# ------------------------------------------------------------------- the same slopes on Tensors: (towards x, towards t)
+
+
+def _of_difference(slope: Callable) -> Callable:
+    def slopes(x, t, c):
+        s = slope(x - t, c)
+        return s, -s
+
+    return slopes
+
+
+def _bce_slopes(x, t, c):
+    return (x - t) / (x * (1 - x)).clamp(1e-12), (-x).log1p().clamp(LOG_FLOOR) - x.log().clamp(LOG_FLOOR)
+
+
+def _bce_logits_slopes(x, t, c):
+    return x.sigmoid() - t, -x
+
+
+def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample: Callable, slope_t: Any = None) -> Op:
+    """Register one loss; inputs x and t of one shape and dtype, result 0-dim or, for reduction 'none', of their shape."""
+
+    def cpu(x: Array, t: Array, c: float, reduction: str) -> Array:
+        n = x.size
+        none = reduction == "none"
+        if n <= BLOCK:
+            y = value(x, t, c)
+            if none:
+                return np.asarray(y)
+            total = y.sum()
+        else:
+            x1, t1 = x.reshape(n), t.reshape(n)
+            y = np.empty(x.shape, x.dtype) if none else None
+            y1 = None if y is None else y.reshape(n)
+            parts = np.empty(-(-n // BLOCK))
+
+            def block(i: int, start: int, stop: int) -> None:
+                v = value(x1[start:stop], t1[start:stop], c)
+                if y1 is None:
+                    parts[i] = v.sum()
+                else:
+                    y1[start:stop] = v
+
+            over_blocks(block, n, 1)
+            if y is not None:
+                return y
+            total = parts.sum()
+        if reduction == "mean":
+            total = total / n if n else np.nan
+        return np.asarray(total, x.dtype)
+
+    def grad(g, x, t, c, reduction, needs):
+        sx, st = slopes(x, t, c)
+        if reduction == "mean":
+            g = g / max(x.numel(), 1)
+        return g * sx if needs[0] else None, g * st if needs[1] else None
+
+    def cpu_grad(g, x, t, c, reduction, needs):
+        n = x.size
+        if reduction == "mean":
+            g = g / np.asarray(max(n, 1), x.dtype)
+        whole = reduction != "none"
+
+        def filled(of: Callable) -> Array:
+            if n <= BLOCK:
+                return np.asarray(of(x, t, c) * g)
+            out = np.empty(x.shape, x.dtype)
+            out1, x1, t1 = out.reshape(n), x.reshape(n), t.reshape(n)
+            g1 = g if whole else g.reshape(n)
+
+            def block(i: int, start: int, stop: int) -> None:
+                np.multiply(of(x1[start:stop], t1[start:stop], c), g1 if whole else g1[start:stop], out=out1[start:stop])
+
+            over_blocks(block, n, 1)
+            return out
+
+        gx = filled(slope) if needs[0] or (needs[1] and slope_t is None) else None
+        if not needs[1]:
+            return gx, None
+        return gx if needs[0] else None, -gx if slope_t is None else filled(slope_t)  # type: ignore[operator]
+
+    def samples(rng):
+        for reduction in ("mean", "none", "sum"):
+            x, t, c = sample(rng)
+            yield (x, t), (c, reduction)
+
+    def cost(x, t, c, reduction):
+        return x.nbytes + t.nbytes, 4 * x.size
+
+    return register(Op(name, cpu, grad=grad, cpu_grad=cpu_grad, samples=samples, cost=cost, doc=value.__doc__))
+
+
+def _pair(c: float) -> Callable:
+    def sample(rng):
+        x = rng.normal(size=(3, 5)) * 2
+        d = rng.uniform(0.1, 0.9, (3, 5)) * np.where(rng.random((3, 5)) < 0.5, 3 * max(c, 1), -0.9 * max(c, 0.5))
+        return x, x - np.where(np.abs(np.abs(d) - c) < 0.05, d * 1.2, d), c
+
+    return sample
+
+
+def _probabilities(rng):
+    return rng.uniform(0.05, 0.95, (3, 5)), rng.uniform(0, 1, (3, 5)), 0.0
+
+
+def _logits(rng):
+    return rng.normal(size=(3, 5)) * 3, rng.uniform(0, 1, (3, 5)), 0.0
+
+
+mse_loss = _loss("mse_loss", _mse, _mse_slope, _of_difference(lambda d, c: 2 * d), _pair(0.0))
+l1_loss = _loss("l1_loss", _l1, _l1_slope, _of_difference(lambda d, c: d.sign()), _pair(0.0))
+smooth_l1_loss = _loss(
+    "smooth_l1_loss", _smooth_l1, _smooth_l1_slope, _of_difference(lambda d, c: (d / c).clamp(-1.0, 1.0)), _pair(0.7)
+)
+huber_loss = _loss("huber_loss", _huber, _huber_slope, _of_difference(lambda d, c: d.clamp(-c, c)), _pair(1.5))
+binary_cross_entropy = _loss("binary_cross_entropy", _bce, _bce_slope, _bce_slopes, _probabilities, _bce_slope_t)
+binary_cross_entropy_with_logits = _loss(
+    "binary_cross_entropy_with_logits", _bce_logits, _bce_logits_slope, _bce_logits_slopes, _logits, _bce_logits_slope_t
+)

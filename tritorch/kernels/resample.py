@@ -1,0 +1,127 @@
+"""Resampling along one dim: every output is a weighted sum of a few inputs,
+
+    y[o] = sum_k weight[k, o] * x[index[k, o]].
+
+All modes of interpolate, and the padding modes that repeat existing values, are such sums, one dim after the other.
+The gradient is the transposed sum, which is again a resampling (a gather with other taps): no scatter, bits repeat.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from ._op import Array, op
+
+
+class Taps:
+    """Which inputs make up each output of one dim, with what weight.
+
+    index: (K, O) int64 in [0, size); weight: (K, O) float64, 0 for an unused tap; size: inputs along the dim.
+    """
+
+    def __init__(self, index: Array, weight: Array, size: int):
+        self.index, self.weight, self.size = index, weight, size
+
+    @cached_property
+    def transposed(self) -> Taps:
+        """The taps of the transposed sum, from outputs back to inputs."""
+        k, n_out = self.index.shape
+        used = self.weight != 0
+        outputs = np.broadcast_to(np.arange(n_out), (k, n_out))[used]
+        inputs, weight = self.index[used], self.weight[used]
+        order = np.lexsort((outputs, inputs))
+        inputs, outputs, weight = inputs[order], outputs[order], weight[order]
+        count = np.bincount(inputs, minlength=self.size)
+        first = np.cumsum(count) - count
+        rank = np.arange(inputs.size) - first[inputs]
+        index = np.zeros((max(1, int(count.max(initial=0))), self.size), np.int64)
+        turned = np.zeros(index.shape)
+        index[rank, inputs] = outputs
+        turned[rank, inputs] = weight
+        taps = Taps(index, turned, n_out)
+        taps.__dict__["transposed"] = self
+        return taps
+
+    @cached_property
+    def rows(self) -> list[tuple[Array | None, Array, Array]]:
+        """Per tap (outputs it serves, or None for all; their inputs; their weights)."""
+        found = []
+        for index, weight in zip(self.index, self.weight, strict=True):
+            at = np.flatnonzero(weight)
+            if at.size == weight.size:
+                found.append((None, index, weight))
+            elif at.size:
+                found.append((at, index[at], weight[at]))
+        return found
+
+
+@op
+class resample:
+    """y = x with `dim` resampled by `taps`."""
+
+    def cpu(x: Array, taps: Taps, dim: int) -> Array:
+        shape = list(x.shape)
+        shape[dim] = taps.index.shape[1]
+        lead = int(np.prod(shape[:dim]))
+        tail = int(np.prod(shape[dim + 1 :]))
+        x3 = x.reshape(lead, x.shape[dim], tail)
+        y = None
+        for at, index, weight in taps.rows:
+            part = np.take(x3, index, axis=1)
+            if not (weight == 1).all():
+                part *= weight.astype(x.dtype)[:, None]
+            if at is None and y is None:
+                y = part
+                continue
+            if y is None:
+                y = np.zeros((lead, shape[dim], tail), x.dtype)
+            if at is None:
+                y += part
+            else:
+                y[:, at] += part
+        if y is None:
+            y = np.zeros(shape, x.dtype)
+        return y.reshape(shape)
+
+    def grad(g, taps, dim):
+        return resample(g, taps.transposed, dim)
+
+    def cpu_grad(g, taps, dim):
+        return resample.cpu(g, taps.transposed, dim)
+
+    def samples(rng):
+        index = np.array([[0, 1, 1, 3, 2], [1, 2, 2, 4, 0]])
+        weight = np.array([[0.25, 0.5, 0, 1, 0], [0.75, 0.5, 1, 0, 0]])
+        yield (rng.normal(size=(2, 5, 3)),), (Taps(index, weight, 5), 1)
+        yield (rng.normal(size=(3, 5)),), (Taps(index[:1], np.ones((1, 5)), 5), 1)
+
+    def cost(x, taps, dim):
+        return x.nbytes * 2, 2 * x.size
+
+
+@op
+class constant_pad:
+    """x with `pad` = ((before, after) per dim) elements of `value` around it; negative numbers cut off."""
+
+    upcast = False
+
+    def cpu(x: Array, pad: tuple[tuple[int, int], ...], value: float) -> Array:
+        y = np.full([n + a + b for n, (a, b) in zip(x.shape, pad, strict=True)], value, x.dtype)
+        inner = tuple(slice(max(a, 0), y.shape[i] - max(b, 0)) for i, (a, b) in enumerate(pad))
+        y[inner] = x[tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, pad, strict=True))]
+        return y
+
+    def grad(g, pad):
+        return constant_pad(g, tuple((-a, -b) for a, b in pad), 0.0)
+
+    def cpu_grad(g, pad):
+        return constant_pad.cpu(g, tuple((-a, -b) for a, b in pad), 0.0)
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3, 4)),), (((0, 0), (1, 2), (0, 3)), 1.5)
+        yield (rng.normal(size=(4, 5)),), (((-1, 1), (2, -2)), 0.0)
+
+    def cost(x, pad, value):
+        return 2 * x.nbytes, 0
