@@ -28,7 +28,7 @@ Conventions, read from the signatures when the op is registered:
   come first; the rest are plain Python values, already normalised by the public function that calls the op;
 - the return annotation `Array` or `tuple[Array, ...]` with one entry per output;
 - a rule's first parameter is the gradient of the output(s), the others name what must be kept for it: an input (`x`),
-  the output (`y`; `y0, y1, ...` with several outputs), any plain parameter, `x_shape` for an input's shape alone, and
+  the output (`y`; `y0, y1, ...` with several outputs), any plain parameter, `x_shape` or `x_dtype` for that alone, and
   `needs`, a tuple of bools, one per input, that says which gradients are asked for;
 - a rule returns the gradient of the one input, or a tuple with one entry (or None) per input.
 """
@@ -114,7 +114,7 @@ class Op:
                 raise TypeError(f"op {name}: grad and {rule.__name__} must have the same parameters")
 
     def _saved(self, rule: Callable[..., Any] | None) -> tuple[tuple[str, int], ...]:
-        """What each parameter of the rule asks for: ('input' | 'shape' | 'output' | 'param', position) or ('needs', 0)."""
+        """What each parameter of the rule asks for: ('input' | 'shape' | 'dtype' | 'output' | 'param', position) or ('needs', 0)."""
         if rule is None:
             return ()
         code = rule.__code__
@@ -126,6 +126,8 @@ class Op:
                 plan.append(("param", self.params.index(n)))
             elif n.endswith("_shape") and n[:-6] in self.inputs:
                 plan.append(("shape", self.inputs.index(n[:-6])))
+            elif n.endswith("_dtype") and n[:-6] in self.inputs:
+                plan.append(("dtype", self.inputs.index(n[:-6])))
             elif n == "needs":
                 plan.append(("needs", 0))
             elif n == "y" or (n[0] == "y" and n[1:].isdigit()):

@@ -1,0 +1,348 @@
+"""Turns an op of the registry into a differentiable function on Tensors: the generic path.
+
+Hot ops (elementwise, views, matmul, sum) have forward functions of their own that write the same record; `pull` and
+`pull_tensors` are shared by all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import device as devices
+from ..device import CPU
+from ..dtypes import FROM_NP
+from ..errors import describe
+from ..kernels._op import Op
+from .engine import changed, check_versions, freed
+from .graph import Node, Version, make_node, make_port, versions_of
+from .modes import STATE
+
+_new = object.__new__
+_F32 = np.dtype(np.float32)
+
+
+class Output:
+    """A saved output: its array and version counter (not the Tensor, which owns the node)."""
+
+    __slots__ = ("array", "version", "n")
+
+    def __init__(self, tensor: Any):
+        if tensor._vc is None:
+            tensor._vc = Version()
+        self.array, self.version, self.n = tensor._a, tensor._vc, tensor._vc.n
+
+
+def bind(op: Op, Tensor: type) -> None:
+    """Give `op` its `apply`, `pull` and `pull_tensors`."""
+    op.apply = _view_function(op, Tensor) if op.view else _function(op, Tensor)
+    bind_rules(op, Tensor)
+
+
+def bind_rules(op: Op, Tensor: type) -> None:
+    op.pull, op.pull_tensors = _pulls(op, Tensor)  # type: ignore[attr-defined]
+
+
+def zeros(shape: Any, np_dtype: Any, device: Any) -> Any:
+    """A raw array of zeros on any device."""
+    if device is CPU:
+        return np.zeros(shape, np_dtype)
+    with devices.on_device(device.index):
+        a = devices.empty(shape, np_dtype)
+        if a.size:
+            from ..kernels._pointwise import fill
+
+            fill(a, 0)
+    return a
+
+
+def no_kernel(op: str, device: Any) -> NotImplementedError:
+    return NotImplementedError(f"{op}: has no Triton kernel yet, so it does not run on {device}; move its inputs to cpu")
+
+
+def on_device(op: Op, device: Any, arrays: Any, params: Any) -> Any:
+    """Run the device side of `op` with `device` current."""
+    if op.gpu is None:
+        raise no_kernel(op.name, device)
+    with devices.on_device(device.index):
+        return op.gpu(*arrays, *params)
+
+
+def mixed_devices(op: str, names: Any, tensors: Any) -> RuntimeError:
+    came = ", ".join(
+        f"{n}: {describe(t)} on {t.device}" for n, t in zip(names, tensors, strict=False) if t is not None and hasattr(t, "device")
+    )
+    return RuntimeError(f"{op}: Expected all tensors to be on the same device; got {came}")
+
+
+def _half(op: Op, arrays: list, params: tuple) -> Any:
+    """Compute in float32, round the differentiable outputs to the half type that came in."""
+    half = next(a.dtype for a in arrays if a is not None and a.dtype.itemsize == 2 and a.dtype.kind in "fV")
+    wide = [a.astype(_F32) if a is not None and a.dtype == half else a for a in arrays]
+    y = op.cpu(wide, *params) if op.variadic else op.cpu(*wide, *params)
+    if y.__class__ is tuple:
+        k = op.differentiable
+        return tuple(v.astype(half) if i < k and v.dtype == _F32 else v for i, v in enumerate(y))
+    return y.astype(half) if y.dtype == _F32 else y
+
+
+def _function(op: Op, Tensor: type) -> Callable[..., Any]:
+    n_inputs, variadic, name = len(op.inputs), op.variadic, op.name
+    cpu, upcast, has_rule, k = op.cpu, op.upcast, op.grad is not None, op.differentiable
+    many = op.n_outputs > 1 or "list[" in str(op.cpu.__annotations__.get("return", "")) or (
+        "..." in str(op.cpu.__annotations__.get("return", ""))
+    )
+    saves_input = any(kind == "input" for kind, _ in op.saved)
+    saves_output = any(kind == "output" for kind, _ in op.saved)
+
+    def wrap(a: Any, device: Any) -> Any:
+        t = _new(Tensor)
+        t._a = a
+        t.dtype = FROM_NP[a.dtype]
+        t.device = device
+        t._node = t._vc = t._view = None
+        return t
+
+    def apply(*args: Any) -> Any:
+        tensors = args[0] if variadic else args[:n_inputs]
+        params = args[1:] if variadic else args[n_inputs:]
+        device = CPU
+        arrays = []
+        edges: tuple | None = None
+        half = False
+        first = None
+        for t in tensors:
+            if t is None:
+                arrays.append(None)
+                continue
+            if first is None:
+                first = t
+                device = t.device
+            elif t.device is not device:
+                raise mixed_devices(name, op.inputs, tensors)
+            arrays.append(t._a)
+            if t.dtype.is_half:
+                half = True
+            if t._node is not None:
+                edges = ()
+        if device is CPU:
+            if half and upcast:
+                y = _half(op, arrays, params)
+            else:
+                y = cpu(arrays, *params) if variadic else cpu(*arrays, *params)
+        else:
+            y = on_device(op, device, (arrays,) if variadic else arrays, params)
+        record = edges is not None and has_rule and STATE.grad
+        if not many:
+            out = wrap(y, device)
+            if record:
+                edges = tuple([None if t is None else t._node for t in tensors])
+                out._node = make_node(op, edges, None, device)
+                out._node.saved = keep(tensors, params, (out,))
+                if saves_input:
+                    out._node.versions = versions_of(tensors)
+            return out
+        outs = tuple([wrap(a, device) for a in y])
+        if record:
+            edges = tuple([None if t is None else t._node for t in tensors])
+            node = make_node(op, edges, None, device)
+            count = k if op.n_outputs > 1 else len(outs)
+            if count == 1 and op.n_outputs > 1:
+                outs[0]._node = node
+            else:
+                node = make_node(_Several(op, [(o._a.shape, o._a.dtype) for o in outs[:count]]), edges, None, device)
+                for i in range(count):
+                    if outs[i].dtype.category >= 2:
+                        outs[i]._node = make_port(node, i)
+            node.saved = keep(tensors, params, outs)
+            if saves_input:
+                node.versions = versions_of(tensors)
+        return outs
+
+    def keep(tensors: Any, params: Any, outs: Any) -> tuple:
+        saved = []
+        for kind, i in op.saved:
+            if kind == "input":
+                saved.append(tuple(tensors) if variadic else tensors[i])
+            elif kind == "param":
+                saved.append(params[i])
+            elif kind == "shape":
+                if variadic:
+                    saved.append(tuple(t._a.shape for t in tensors))
+                else:
+                    saved.append(None if tensors[i] is None else tensors[i]._a.shape)
+            elif kind == "dtype":
+                saved.append(tensors[i].dtype)
+            elif kind == "output":
+                saved.append(Output(outs[i]))
+            else:
+                saved.append(None)
+        return tuple(saved) or _NOTHING
+
+    if not saves_output and not saves_input and not op.saved:
+        def keep(tensors: Any, params: Any, outs: Any) -> tuple:  # noqa: F811
+            return _NOTHING
+
+    return apply
+
+
+_NOTHING: tuple = ()
+
+
+class _Several:
+    """An op's node with several differentiable outputs: the gradients come as a list with None for unused outputs."""
+
+    __slots__ = ("op", "metas", "name", "differentiable")
+
+    def __init__(self, op: Op, metas: list):
+        self.op, self.metas, self.name, self.differentiable = op, metas, op.name, len(metas)
+
+    def pull(self, node: Node, gs: Any) -> Any:
+        full = [zeros(s, d, node.device) if g is None else g for g, (s, d) in zip(gs, self.metas, strict=True)]
+        return self.op.pull(node, full)  # type: ignore[attr-defined]
+
+    def pull_tensors(self, node: Node, gs: Any) -> Any:
+        like = next(g for g in gs if g is not None)
+        full = [like.new_zeros(s) if g is None else g for g, (s, _) in zip(gs, self.metas, strict=True)]
+        return self.op.pull_tensors(node, full)  # type: ignore[attr-defined]
+
+
+def _view_function(op: Op, Tensor: type) -> Callable[..., Any]:
+    cpu = op.cpu
+
+    def apply(x: Any, *params: Any) -> Any:
+        out = _new(Tensor)
+        out._a = cpu(x._a, *params)
+        out.dtype = x.dtype
+        out.device = x.device
+        v = x._vc
+        if v is None:
+            v = x._vc = Version()
+        out._vc = v
+        out._view = (x, op, params)
+        v.add_view(out)
+        out._node = None
+        if x._node is not None and STATE.grad:
+            record_view(op, x, params, out)
+        return out
+
+    return apply
+
+
+def record_view(op: Op, x: Any, params: tuple, out: Any) -> None:
+    """The node of a view; its rule may ask for parameters and the base's shape."""
+    saved = tuple([params[i] if kind == "param" else x._a.shape if kind == "shape" else None for kind, i in op.saved])
+    out._node = make_node(op, (x._node,), saved, x.device)
+
+
+def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    plan, rule, cpu_grad, gpu_grad = op.saved, op.grad, op.cpu_grad, op.gpu_grad
+    several = len(op.inputs) > 1 or op.variadic
+    upcast = op.upcast
+    tensor_kinds = any(kind in ("input", "output") for kind, _ in plan)
+    wants_needs = any(kind == "needs" for kind, _ in plan)
+
+    def wrap(a: Any, device: Any) -> Any:
+        t = _new(Tensor)
+        t._a = a
+        t.dtype = FROM_NP[a.dtype]
+        t.device = device
+        t._node = t._vc = t._view = None
+        return t
+
+    def arrays_of(node: Node) -> list:
+        saved = node.saved
+        if saved is None:
+            raise freed(node)
+        if not plan:
+            return []
+        args = list(saved)
+        if not tensor_kinds:
+            if wants_needs:
+                for i, (kind, _) in enumerate(plan):
+                    if kind == "needs":
+                        args[i] = tuple([n is not None for n in node.next])
+            return args
+        for i, (kind, _) in enumerate(plan):
+            if kind == "input":
+                t = args[i]
+                if t is None:
+                    continue
+                if t.__class__ is tuple:
+                    check_versions(node, t)
+                    args[i] = [v._a for v in t]
+                elif hasattr(t, "_a"):
+                    v = t._vc
+                    if v is not None and (v.n or node.versions):
+                        check_versions(node, (t,))
+                    args[i] = t._a
+            elif kind == "output":
+                o = args[i]
+                if o.version.n != o.n:
+                    raise changed(node, o.array.shape, o.array.dtype, o.version.n, o.n)
+                args[i] = o.array
+            elif kind == "needs":
+                args[i] = tuple([n is not None for n in node.next])
+        return args
+
+    def pull(node: Node, g: Any) -> Any:
+        fast = cpu_grad if node.device is CPU else gpu_grad
+        if fast is None:
+            return slow(node, g)
+        args = arrays_of(node)
+        if node.device is not CPU:
+            with devices.on_device(node.device.index):
+                grads = fast(g, *args)
+            return grads if several else (grads,)
+        first = g[0] if g.__class__ is list else g
+        if upcast and first.dtype.itemsize == 2 and first.dtype.kind in "fV":
+            half = first.dtype
+            up = lambda a: a.astype(_F32) if isinstance(a, np.ndarray) and a.dtype == half else a  # noqa: E731
+            grads = fast([up(v) for v in g] if g.__class__ is list else up(g), *map(up, args))
+            down = lambda a: a.astype(half) if a is not None and a.dtype == _F32 else a  # noqa: E731
+            return tuple(map(down, grads)) if several else (down(grads),)
+        grads = fast(g, *args)
+        return grads if several else (grads,)
+
+    def slow(node: Node, g: Any) -> Any:
+        """The rule on Tensors with recording off."""
+        device = node.device
+        args = [
+            wrap(a, device) if kind in ("input", "output") and a is not None and hasattr(a, "strides") else
+            [wrap(v, device) for v in a] if kind == "input" and a.__class__ is list else a
+            for (kind, _), a in zip(plan, arrays_of(node), strict=True)
+        ]
+        seen = [wrap(v, device) for v in g] if g.__class__ is list else wrap(g, device)
+        grads = rule(seen, *args)  # type: ignore[misc]
+        if not several:
+            return (grads._a,)
+        return tuple([None if r is None else r._a for r in grads])
+
+    def pull_tensors(node: Node, g: Any) -> Any:
+        saved = node.saved
+        arrays_of(node)  # freed and version checks
+        args = []
+        for (kind, i), value in zip(plan, saved, strict=True):
+            if kind == "output":
+                y = wrap(value.array, node.device)
+                y._vc = value.version
+                y._node = _output_edge(node, i, op)
+                value = y
+            elif kind == "needs":
+                value = tuple([n is not None for n in node.next])
+            args.append(value)
+        grads = rule(g, *args)  # type: ignore[misc]
+        return grads if several else (grads,)
+
+    return pull, pull_tensors
+
+
+def _output_edge(node: Node, i: int, op: Op) -> Any:
+    """Where a saved output hangs in the graph when its rule runs on Tensors."""
+    if op.differentiable <= i or (node.op.__class__ is not _Several and i > 0):
+        return None
+    return make_port(node, i) if node.op.__class__ is _Several else node
+
+

@@ -1,0 +1,240 @@
+"""The backward pass: descending `seq` by a heap, iterative, gradients as raw arrays unless a graph is wanted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from .graph import Leaf, Node, NodeHook, Port
+from .modes import STATE
+
+getrefcount = sys.getrefcount
+
+
+class Wrap:
+    """The two ways between raw arrays and Tensors, set when `tritorch.tensor` is imported (it is above this layer)."""
+
+    tensor: Any = None  # (array, device) -> Tensor
+
+
+def run(
+    roots: Sequence[Node],
+    gradients: Sequence[Any],
+    *,
+    retain: bool,
+    create_graph: bool,
+    capture: dict[int, Any] | None = None,
+    accumulate: bool = True,
+) -> None:
+    """Push `gradients` (raw arrays; Tensors with `create_graph`) from `roots` down to the leaves.
+
+    Arguments:
+        retain: keep what nodes saved, for a further backward.
+        capture: seq -> None for nodes whose incoming gradient is wanted; filled in.
+        accumulate: add into the `.grad` of leaves.
+    """
+    pending: dict[int, list] = {}  # seq -> [node, gradient, is the buffer ours]
+    heap: list[int] = []
+    for node, g in zip(roots, gradients, strict=True):
+        entry = pending.get(node.seq)
+        if entry is None:
+            pending[node.seq] = [node, g, False]
+            heappush(heap, -node.seq)
+        else:
+            entry[1] = entry[1] + g
+    lowest = min(capture) if capture and not accumulate else -1
+    anomaly = STATE.anomaly
+    before, STATE.grad = STATE.grad, create_graph
+    try:
+        while heap:
+            seq = -heappop(heap)
+            node, g, _ = pending.pop(seq)
+            if node.hooks:
+                g = _call_hooks(node, g, create_graph)
+            if capture is not None:
+                if seq in capture:
+                    capture[seq] = g
+                if seq < lowest:
+                    continue
+            if node.__class__ is not Node:
+                if isinstance(node, Leaf):
+                    if accumulate:
+                        _accumulate(node, g, create_graph)
+                    continue
+                if node.__class__ is Port:
+                    target = node.next[0]
+                    entry = pending.get(target.seq)
+                    if entry is None:
+                        entry = pending[target.seq] = [target, [None] * target.op.differentiable, False]
+                        heappush(heap, -target.seq)
+                    i = node.saved
+                    entry[1][i] = g if entry[1][i] is None else entry[1][i] + g
+                    continue
+            if create_graph:
+                grads = node.op.pull_tensors(node, g)
+            elif anomaly:
+                grads = _watched(node, g)
+            else:
+                grads = node.op.pull(node, g)
+            if node.hooks:
+                grads = _call_node_hooks(node, grads, g, create_graph)
+            if not retain and node.saved:
+                node.saved = None
+            del g
+            for target, gx in zip(node.next, grads):
+                if target is None or gx is None:
+                    continue
+                seq = target.seq
+                entry = pending.get(seq)
+                if entry is None:
+                    pending[seq] = [target, gx, False]
+                    heappush(heap, -seq)
+                elif create_graph or entry[1].__class__ is not np.ndarray:
+                    entry[1] = entry[1] + gx
+                elif entry[2]:
+                    entry[1] += gx
+                else:
+                    total = entry[1] + gx
+                    entry[1] = total if total.__class__ is np.ndarray else np.asarray(total)
+                    entry[2] = True
+            grads = gx = entry = target = None  # nothing here may keep a buffer that a leaf could take
+    finally:
+        STATE.grad = before
+
+
+def freed(node: Node) -> RuntimeError:
+    return RuntimeError(
+        f"{node.name()}: Trying to backward through the graph a second time (or directly access saved tensors after "
+        "they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+        "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you "
+        "need to access saved tensors after calling backward."
+    )
+
+
+def check_versions(node: Node, tensors: Any) -> None:
+    """RuntimeError when a saved tensor was changed in place after it was saved."""
+    expected = dict((id(v), n) for v, n in node.versions) if node.versions else {}
+    for t in tensors:
+        v = getattr(t, "_vc", None)
+        if v is not None and v.n != expected.get(id(v), 0):
+            raise changed(node, t.shape, t.dtype, v.n, expected.get(id(v), 0))
+
+
+def changed(node: Node, shape: Any, dtype: Any, found: int, expected: int) -> RuntimeError:
+    hint = (
+        "" if node.trace is not None else " Hint: enable anomaly detection with torch.autograd.set_detect_anomaly(True)."
+    )
+    where = f" The forward call was:\n{''.join(node.trace)}" if node.trace else ""
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"a tensor of shape {tuple(shape)}, {dtype}, saved by {node.op.name} ({node.name()}), is at version {found}; "
+        f"expected version {expected} instead.{hint}{where}"
+    )
+
+
+def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
+    """Add `g` into leaf.grad: in place, or by taking the buffer when nobody else holds it."""
+    old = leaf.grad
+    if create_graph:
+        leaf.grad = g if old is None else old + g
+    elif old is None:
+        if g.__class__ is np.ndarray:
+            # run(), this frame, the call's argument: more means that another node or the user holds it too
+            if g.base is not None or getrefcount(g) > _ALONE or not g.flags.writeable:
+                g = g.copy()
+        else:
+            g = g.copy()
+        leaf.grad = Wrap.tensor(g, leaf.device)
+    elif old._node is None:
+        _add_into(old, g)
+    else:
+        leaf.grad = Wrap.tensor(old._a + g, leaf.device)
+    if leaf.post_hooks and leaf.owner is not None:
+        owner = leaf.owner()
+        if owner is not None:
+            for hook in list(leaf.post_hooks.values()):
+                hook(owner)
+
+
+def _add_into(grad: Any, g: Any) -> None:
+    if grad._a.__class__ is np.ndarray and g.__class__ is np.ndarray and grad.device.type == "cpu":
+        np.add(grad._a, g, out=grad._a, casting="unsafe")
+        if grad._vc is not None:
+            grad._vc.n += 1
+    else:
+        grad.add_(Wrap.tensor(g, grad.device))
+
+
+def _probe() -> int:
+    """The reference count that `_accumulate` sees of an array that only the running backward holds."""
+    seen = []
+
+    def inner(leaf: Any, g: Any, create_graph: bool) -> None:
+        old = None
+        if create_graph:
+            pass
+        elif old is None:
+            seen.append(getrefcount(g))
+
+    def outer() -> None:
+        pending = {0: [None, np.empty(1), False]}
+        node, g, _ = pending.pop(0)
+        inner(node, g, False)
+
+    outer()
+    return seen[0]
+
+
+_ALONE = _probe()
+
+
+def _call_hooks(node: Node, g: Any, create_graph: bool) -> Any:
+    """Tensor hooks: each sees the gradient as a Tensor and may replace it."""
+    for hook in list(node.hooks.values()):
+        if hook.__class__ is NodeHook:
+            continue
+        seen = g if create_graph else Wrap.tensor(g, node.device)
+        result = hook(seen)
+        if result is not None:
+            if result.shape != seen.shape:
+                raise RuntimeError(
+                    f"a gradient hook of {node.name()} must return a gradient of shape {tuple(seen.shape)}; "
+                    f"got shape {tuple(result.shape)}"
+                )
+            g = result if create_graph else result._a
+    return g
+
+
+def _call_node_hooks(node: Node, grads: Any, g: Any, create_graph: bool) -> Any:
+    for hook in list(node.hooks.values()):
+        if hook.__class__ is NodeHook:
+            if create_graph:
+                ins, outs = tuple(grads), (g,)
+            else:
+                ins = tuple(None if x is None else Wrap.tensor(x, node.device) for x in grads)
+                outs = (Wrap.tensor(g, node.device),) if not isinstance(g, list) else tuple(g)
+            result = hook.function(ins, outs)
+            if result is not None:
+                result = result if isinstance(result, tuple) else (result,)
+                grads = result if create_graph else tuple(None if r is None else r._a for r in result)
+    return grads
+
+
+def _watched(node: Node, g: Any) -> Any:
+    """Anomaly mode: run the rule; a failure or a NaN is reported with the place of the forward call."""
+    try:
+        grads = node.op.pull(node, g)
+    except Exception as error:
+        if node.trace:
+            error.add_note(f"{node.name()}: the forward call was:\n{''.join(node.trace)}")
+        raise
+    if STATE.check_nan:
+        for i, gx in enumerate(grads):
+            if gx is not None and gx.dtype.kind in "fc" and bool((gx != gx).any()):
+                where = f"\nThe forward call was:\n{''.join(node.trace)}" if node.trace else ""
+                raise RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output.{where}")
+    return grads

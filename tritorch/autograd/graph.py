@@ -1,0 +1,200 @@
+"""The recorded graph: nodes, leaves, ports, version counters, views.
+
+A Tensor points to the node that made it (`_node`), or to its `Leaf` when it was made by the user with
+`requires_grad=True`, or to None. A node receives exactly one gradient, that of its output; an op with several
+differentiable outputs gives each of them a `Port` that hands its gradient on. `seq` rises with creation, so that
+descending order of `seq` is a valid order of the backward.
+"""
+
+from __future__ import annotations
+
+import itertools
+import traceback
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from ..device import CPU
+from .modes import STATE
+
+if TYPE_CHECKING:
+    from ..device import device
+
+next_seq = itertools.count(1).__next__
+_new = object.__new__
+
+
+class Node:
+    """One recorded call.
+
+    Attributes:
+        seq: creation number.
+        op: what ran; has `pull(node, g)` on raw arrays and `pull_tensors(node, g)` on Tensors.
+        next: per input, the node of its tensor, or None.
+        saved: what the op keeps for its rule; None once freed.
+        versions: (counter, number) of the saved tensors that have a counter, or None.
+        device: where the output lives.
+        hooks: functions called with the gradient, in order, or None.
+        trace: where the forward call was made (anomaly mode), or None.
+    """
+
+    __slots__ = ("seq", "op", "next", "saved", "versions", "device", "hooks", "trace", "__weakref__")
+    seq: int
+    op: Any
+    next: tuple[Any, ...]
+    saved: Any
+    versions: Any
+    device: device
+    hooks: Any
+    trace: Any
+
+    def name(self) -> str:
+        """PyTorch's style of name, for instance MulBackward0."""
+        return grad_name(self.op.name)
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        return tuple((n, 0) for n in self.next)
+
+    @property
+    def metadata(self) -> dict:
+        return {}
+
+    def register_hook(self, hook: Any) -> RemovableHandle:
+        """Call `hook(grad_inputs, grad_outputs)` after this node's backward ran."""
+        return add_hook(self, NodeHook(hook))
+
+    def register_prehook(self, hook: Any) -> RemovableHandle:
+        """Call `hook(grad_outputs)` before this node's backward runs."""
+        return add_hook(self, lambda g: _first(hook((g,))))
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object>"
+
+
+def _first(result: Any) -> Any:
+    return result[0] if isinstance(result, tuple) else result
+
+
+def grad_name(op_name: str) -> str:
+    return "".join(part[:1].upper() + part[1:] for part in op_name.strip("_").split("_")) + "Backward0"
+
+
+class NodeHook:
+    """Marks a hook of the node itself, which runs after the rule and sees the inputs' gradients."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Any):
+        self.function = function
+
+
+class Leaf(Node):
+    """Where gradients end: holds the `.grad` of a tensor made by the user (and no reference to the tensor).
+
+    `owner` is a weak reference to the tensor, set when a post-accumulate hook needs it.
+    """
+
+    __slots__ = ("grad", "shape", "dtype", "owner", "post_hooks")
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, device: device):
+        self.seq, self.op, self.next, self.saved, self.versions = next_seq(), None, (), (), None
+        self.device, self.hooks, self.trace = device, None, None
+        self.grad, self.shape, self.dtype, self.owner, self.post_hooks = None, shape, dtype, None, None
+
+    def name(self) -> str:
+        return "AccumulateGrad"
+
+    @property
+    def variable(self) -> Any:
+        return self.owner() if self.owner is not None else None
+
+
+class Port(Node):
+    """Stands between one output of a node with several outputs (`saved` is its number) and that node."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        return self.next[0].name()
+
+
+class Version:
+    """Counts in-place changes of a piece of memory; shared by a tensor, its views and detached aliases.
+
+    `views` holds weak references to the differentiable views, whose history is renewed after an in-place change.
+    """
+
+    __slots__ = ("n", "views")
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.views: list | None = None
+
+    def add_view(self, view: Any) -> None:
+        if self.views is None:
+            self.views = [ref(view)]
+            return
+        views = self.views
+        views.append(ref(view))
+        n = len(views)
+        if n >= 32 and n & (n - 1) == 0:  # at powers of two, so that pruning costs O(1) per view
+            self.views = [r for r in views if r() is not None]
+
+
+class RemovableHandle:
+    """Returned when a hook is registered; `remove()` takes the hook away again; also a context manager."""
+
+    _next_id = itertools.count()
+
+    def __init__(self, hooks: dict):
+        self.hooks, self.id = ref(hooks) if hooks.__class__ is not dict else (lambda: hooks), next(self._next_id)
+
+    def remove(self) -> None:
+        hooks = self.hooks()
+        if hooks is not None:
+            hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.remove()
+
+
+def add_hook(node: Node, hook: Any) -> RemovableHandle:
+    if node.hooks is None:
+        node.hooks = {}
+    handle = RemovableHandle(node.hooks)
+    node.hooks[handle.id] = hook
+    return handle
+
+
+def make_node(op: Any, edges: tuple, saved: Any, device: Any = CPU, versions: Any = None) -> Node:
+    """Record a call (the hot paths write the same lines inline)."""
+    n = _new(Node)
+    n.seq = next_seq()
+    n.op = op
+    n.next = edges
+    n.saved = saved
+    n.versions = versions
+    n.device = device
+    n.hooks = None
+    n.trace = traceback.format_stack()[:-2] if STATE.anomaly else None
+    return n
+
+
+def make_port(node: Node, index: int) -> Port:
+    p = _new(Port)
+    p.seq = next_seq()
+    p.op = node.op
+    p.next = (node,)
+    p.saved = index
+    p.versions = p.hooks = p.trace = None
+    p.device = node.device
+    return p
+
+
+def versions_of(tensors: Any) -> Any:
+    """((tensor's counter, its number), ...) of the tensors that have a counter; None when none has."""
+    found = [(v, v.n) for t in tensors if (v := getattr(t, "_vc", None)) is not None]
+    return tuple(found) or None

@@ -1,0 +1,135 @@
+"""In-place ops on tensors in the graph: checks before, and the history of base and views after.
+
+An in-place op is its out-of-place twin computed on the old values, whose result is written over the old memory. What
+remains is history: the tensor takes over the node of the result; when it is a view, its base gets a node that says
+"the base's old values outside the view, the result inside"; and every living view of the base is recorded anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .apply import record_view
+from .graph import Leaf, Version, make_node
+from .modes import STATE
+
+
+def root_of(t: Any) -> Any:
+    """The tensor that owns the memory that `t` views."""
+    while t._view is not None:
+        t = t._view[0]
+    return t
+
+
+def check(t: Any, name: str) -> None:
+    """RuntimeError when `t` may not be changed in place while recording; called before anything is changed."""
+    if not STATE.grad:
+        return
+    if t._node.__class__ is Leaf:
+        raise RuntimeError(f"{name}: a leaf Variable that requires grad is being used in an in-place operation.")
+    if t._view is not None:
+        root = root_of(t)
+        if root._node.__class__ is Leaf:
+            raise RuntimeError(
+                f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation."
+            )
+        if t._view[1] is MULTI and (t._node is not None or root._node is not None):
+            raise RuntimeError(
+                f"{name}: Output 0 of a function that returns multiple views is being modified inplace. Such functions "
+                "do not allow the output views to be modified inplace; use .clone() first, or index the tensor."
+            )
+
+
+class _Multi:
+    """Stands for the op of an output of split, chunk, unbind in `Tensor._view`."""
+
+    name = "multiple_views"
+    saved = ()
+
+
+MULTI = _Multi()
+
+
+def bump(t: Any) -> None:
+    """Count an in-place change of the memory of `t`, so that a backward that needs the old values raises."""
+    if t._vc is None:
+        t._vc = Version()
+    t._vc.n += 1
+
+
+def rebase(t: Any, node: Any) -> None:
+    """`t` was overwritten by the result that `node` made (None: a constant)."""
+    if t._view is not None:
+        root = root_of(t)
+        if root._node is None and node is None:
+            if t._node is not None:
+                t._node = None
+            return
+        path = []
+        v = t
+        while v._view is not None:
+            parent, op, params = v._view
+            path.append((op, params))
+            v = parent
+        path.reverse()
+        root._node = make_node(SCATTER, (root._node, node), tuple(path), root.device)
+        _renew_views(root)
+    else:
+        t._node = node
+        if t._vc is not None and t._vc.views:
+            _renew_views(t)
+
+
+def _renew_views(root: Any) -> None:
+    for reference in root._vc.views or ():
+        view = reference()
+        if view is None or view._view is None:
+            continue
+        parent, op, params = view._view
+        if op is MULTI:
+            continue
+        if parent._node is None:
+            view._node = None
+        else:
+            record_view(op, parent, params, view)
+
+
+def follow(x: Any, path: Any) -> Any:
+    """The view of raw array `x` that `path` leads to."""
+    for op, params in path:
+        x = op.cpu(x, *params)
+    return x
+
+
+class _Scatter:
+    """The node of a base after an in-place change of one of its views: (old base, new values) -> new base."""
+
+    name = "copy_slices"
+    differentiable = 1
+
+    @staticmethod
+    def pull(node: Any, g: Any) -> Any:
+        path = node.saved
+        gr = follow(g, path).copy() if node.next[1] is not None else None
+        if node.next[0] is None:
+            return None, gr
+        gb = g.copy()
+        follow(gb, path)[...] = 0
+        return gb, gr
+
+    @staticmethod
+    def pull_tensors(node: Any, g: Any) -> Any:
+        path = node.saved
+        gr = g
+        for op, params in path:
+            gr = op(gr, *params)
+        gb = g.clone()
+        view = gb
+        for op, params in path:
+            view = op(view, *params)
+        view.zero_()
+        return gb, gr
+
+
+SCATTER = _Scatter()
+

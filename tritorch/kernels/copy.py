@@ -1,0 +1,379 @@
+"""Ops that move data without computing: copies, casts, concatenation, repetition, triangles, flips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._op import Array, op
+from .view import sum_to, unbroadcast
+
+
+@op
+class clone:
+    """A contiguous copy."""
+
+    upcast = False
+    grad_on_arrays = True
+
+    def cpu(x: Array) -> Array:
+        return np.array(x, order="C")
+
+    def gpu(x: Array) -> Array:
+        from ._launch import empty
+        from ._pointwise import copy_into
+
+        y = empty(x.shape, x.dtype)
+        if y.size:
+            copy_into(y, x)
+        return y
+
+    def grad(g):
+        return g
+
+    def samples(rng):
+        yield (rng.normal(size=(3, 5)).T,), ()
+        yield (rng.normal(size=()),), ()
+
+    def cost(x):
+        return 2 * x.nbytes, 0
+
+
+@op
+class cast:
+    """x in another dtype; complex to real takes the real part, as PyTorch."""
+
+    upcast = False
+
+    def cpu(x: Array, to: Any) -> Array:
+        if x.dtype.kind == "c" and to.np.kind != "c":
+            x = x.real
+        return x.astype(to.np)
+
+    def gpu(x: Array, to: Any) -> Array:
+        from ._pointwise import cast as device_cast
+
+        return device_cast(x, to.np)
+
+    def grad(g, x_dtype):
+        return cast(g, x_dtype)
+
+    def cpu_grad(g, x_dtype):
+        return (g.real if g.dtype.kind == "c" and x_dtype.np.kind != "c" else g).astype(x_dtype.np)
+
+
+@op
+class sum_to_shape:
+    """x summed over the dims that broadcast `shape` to x.shape (Tensor.sum_to_size)."""
+
+    def cpu(x: Array, shape: tuple[int, ...]) -> Array:
+        return np.array(unbroadcast(x, shape))
+
+    def grad(g, x_shape):
+        return g.expand(x_shape)
+
+    def cpu_grad(g, x_shape):
+        return np.broadcast_to(g.reshape((1,) * (len(x_shape) - g.ndim) + g.shape), x_shape)
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3, 4)),), ((3, 1),)
+
+
+@op
+class cat:
+    """Arrays joined along `dim`."""
+
+    upcast = False
+
+    def cpu(xs: list[Array], dim: int) -> Array:
+        return np.concatenate(xs, dim)
+
+    def gpu(xs: list[Array], dim: int) -> Array:
+        from ._launch import empty
+        from ._pointwise import copy_into
+
+        shape = list(xs[0].shape)
+        shape[dim] = sum(x.shape[dim] for x in xs)
+        y = empty(tuple(shape), xs[0].dtype)
+        start = 0
+        for x in xs:
+            if x.size:
+                copy_into(y[(slice(None),) * dim + (slice(start, start + x.shape[dim]),)], x)
+            start += x.shape[dim]
+        return y
+
+    def grad(g, xs_shape, dim):
+        return _parts(g, xs_shape, dim)
+
+    def cpu_grad(g, xs_shape, dim):
+        return _parts(g, xs_shape, dim)
+
+    def gpu_grad(g, xs_shape, dim):
+        return _parts(g, xs_shape, dim)
+
+    def samples(rng):
+        yield ([rng.normal(size=(2, 3)), rng.normal(size=(2, 1)), rng.normal(size=(2, 0))],), (1,)
+        yield ([rng.normal(size=(2, 3)), rng.normal(size=(4, 3))],), (0,)
+
+
+def _parts(g: Any, shapes: Any, dim: int) -> tuple:
+    parts, start = [], 0
+    for s in shapes:
+        parts.append(g[(slice(None),) * dim + (slice(start, start + s[dim]),)])
+        start += s[dim]
+    return tuple(parts)
+
+
+@op
+class stack:
+    """Arrays of one shape joined along a new `dim`."""
+
+    upcast = False
+
+    def cpu(xs: list[Array], dim: int) -> Array:
+        return np.stack(xs, dim)
+
+    def gpu(xs: list[Array], dim: int) -> Array:
+        return cat.gpu([x.reshape((*x.shape[:dim], 1, *x.shape[dim:])) for x in xs], dim)  # type: ignore[misc]
+
+    def grad(g, xs_shape, dim):
+        return tuple([g[(slice(None),) * dim + (i,)] for i in range(len(xs_shape))])
+
+    def cpu_grad(g, xs_shape, dim):
+        return tuple([g[(slice(None),) * dim + (i, ...)] for i in range(len(xs_shape))])
+
+    def gpu_grad(g, xs_shape, dim):
+        return tuple([g[(slice(None),) * dim + (i, ...)] for i in range(len(xs_shape))])
+
+    def samples(rng):
+        yield ([rng.normal(size=(2, 3)), rng.normal(size=(2, 3))],), (1,)
+        yield ([rng.normal(size=()), rng.normal(size=())],), (0,)
+
+
+@op
+class split:
+    """x cut along `dim` into pieces of the given sizes; each piece is a view of x."""
+
+    upcast = False
+
+    def cpu(x: Array, sizes: tuple[int, ...], dim: int) -> tuple[Array, ...]:
+        pieces, start = [], 0
+        for n in sizes:
+            pieces.append(x[(slice(None),) * dim + (slice(start, start + n),)])
+            start += n
+        return tuple(pieces)
+
+    def gpu(x: Array, sizes: tuple[int, ...], dim: int) -> tuple[Array, ...]:
+        return split.cpu(x, sizes, dim)
+
+    def grad(g, dim):
+        return cat(list(g), dim)
+
+    def cpu_grad(g, dim):
+        return np.concatenate(g, dim)
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 7)),), ((3, 3, 1), 1)
+
+
+@op
+class unbind:
+    """The slices of x along `dim`, without that dim; each is a view of x."""
+
+    upcast = False
+
+    def cpu(x: Array, dim: int) -> tuple[Array, ...]:
+        key = (slice(None),) * dim
+        return tuple([x[(*key, i, ...)] for i in range(x.shape[dim])])
+
+    def gpu(x: Array, dim: int) -> tuple[Array, ...]:
+        return unbind.cpu(x, dim)
+
+    def grad(g, dim):
+        return stack(list(g), dim)
+
+    def cpu_grad(g, dim):
+        return np.stack(g, dim)
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3, 2)),), (1,)
+
+
+@op
+class flip:
+    """x with the order along `dims` reversed."""
+
+    upcast = False
+
+    def cpu(x: Array, dims: tuple[int, ...]) -> Array:
+        return np.array(np.flip(x, dims), order="C")
+
+    def gpu(x: Array, dims: tuple[int, ...]) -> Array:
+        from ._launch import empty
+        from ._pointwise import copy_into
+
+        y = empty(x.shape, x.dtype)
+        if y.size:
+            copy_into(y, x[tuple([slice(None, None, -1) if i in dims else slice(None) for i in range(x.ndim)])])
+        return y
+
+    def grad(g, dims):
+        return flip(g, dims)
+
+    def cpu_grad(g, dims):
+        return np.flip(g, dims)
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3, 2)),), ((0, 2),)
+
+
+@op
+class roll:
+    """x shifted cyclically by `shifts` along `dims`."""
+
+    upcast = False
+
+    def cpu(x: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
+        return np.roll(x, shifts, dims)
+
+    def grad(g, shifts, dims):
+        return roll(g, tuple([-s for s in shifts]), dims)
+
+    def cpu_grad(g, shifts, dims):
+        return np.roll(g, tuple([-s for s in shifts]), dims)
+
+    def samples(rng):
+        yield (rng.normal(size=(4, 5)),), ((1, -2), (0, 1))
+
+
+@op
+class repeat:
+    """x tiled `times` along each dim (new dims in front)."""
+
+    upcast = False
+
+    def cpu(x: Array, times: tuple[int, ...]) -> Array:
+        return np.tile(x, times)
+
+    def grad(g, x_shape, times):
+        shape = (1,) * (len(times) - len(x_shape)) + tuple(x_shape)
+        split_shape = [n for pair in zip(times, shape, strict=True) for n in pair]
+        return g.reshape(split_shape).sum(tuple(range(0, 2 * len(times), 2))).reshape(x_shape) if times else g
+
+    def samples(rng):
+        yield (rng.normal(size=(2, 3)),), ((2, 1, 3),)
+        yield (rng.normal(size=(2,)),), ((3,),)
+
+
+@op
+class tril:
+    """x with the elements above diagonal `k` of the last two dims set to 0."""
+
+    upcast = False
+
+    def cpu(x: Array, k: int) -> Array:
+        return np.tril(x, k)
+
+    def grad(g, k):
+        return tril(g, k)
+
+    def cpu_grad(g, k):
+        return np.tril(g, k)
+
+    def samples(rng):
+        yield (rng.normal(size=(3, 4)),), (0,)
+        yield (rng.normal(size=(2, 4, 3)),), (-1,)
+
+
+@op
+class triu:
+    """x with the elements below diagonal `k` of the last two dims set to 0."""
+
+    upcast = False
+
+    def cpu(x: Array, k: int) -> Array:
+        return np.triu(x, k)
+
+    def grad(g, k):
+        return triu(g, k)
+
+    def cpu_grad(g, k):
+        return np.triu(g, k)
+
+    def samples(rng):
+        yield (rng.normal(size=(3, 4)),), (0,)
+        yield (rng.normal(size=(2, 4, 3)),), (1,)
+
+
+@op
+class pad_constant:
+    """x with (before, after) elements of `value` per dim; negative numbers crop."""
+
+    upcast = False
+
+    def cpu(x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+        shape = tuple([n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)])
+        y = np.full(shape, value, x.dtype) if value else np.zeros(shape, x.dtype)
+        inner, outer = _overlap(x.shape, widths)
+        y[outer] = x[inner]
+        return y
+
+    def gpu(x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+        from ._launch import empty
+        from ._pointwise import copy_into, fill
+
+        y = empty(tuple([n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)]), x.dtype)
+        if y.size:
+            fill(y, value)
+            inner, outer = _overlap(x.shape, widths)
+            if x[inner].size:
+                copy_into(y[outer], x[inner])
+        return y
+
+    def grad(g, widths):
+        return pad_constant(g, tuple([(-a, -b) for a, b in widths]), 0)
+
+    def cpu_grad(g, widths):
+        return pad_constant.cpu(g, tuple([(-a, -b) for a, b in widths]), 0)
+
+    def samples(rng):
+        yield (rng.normal(size=(3, 4)),), (((1, 2), (0, 1)), 0.5)
+        yield (rng.normal(size=(3, 4)),), (((-1, 2), (1, -2)), 0.0)
+
+
+def _overlap(shape: tuple[int, ...], widths: Any) -> tuple[tuple, tuple]:
+    inner = tuple([slice(max(0, -a), n - max(0, -b)) for n, (a, b) in zip(shape, widths, strict=True)])
+    outer = tuple([slice(max(0, a), max(0, a) + n - max(0, -a) - max(0, -b)) for n, (a, b) in zip(shape, widths, strict=True)])
+    return inner, outer
+
+
+@op
+class where:
+    """x where the mask is True, else z; broadcast."""
+
+    upcast = False
+
+    def cpu(mask: Array, x: Array, z: Array) -> Array:
+        return np.asarray(np.where(mask, x, z))
+
+    def gpu(mask: Array, x: Array, z: Array) -> Array:
+        from ._pointwise import pointwise
+
+        return pointwise("where", ("where(m, a, b)",), ("m", "a", "b"), (mask, x, z), (x.dtype,))[0]
+
+    def grad(g, mask, x_shape, z_shape, needs):
+        zero = g.new_zeros(())
+        gx = sum_to(where(mask, g, zero), x_shape) if needs[1] else None
+        gz = sum_to(where(mask, zero, g), z_shape) if needs[2] else None
+        return None, gx, gz
+
+    def cpu_grad(g, mask, x_shape, z_shape, needs):
+        zero = np.zeros((), g.dtype)
+        gx = unbroadcast(np.where(mask, g, zero), x_shape) if needs[1] else None
+        gz = unbroadcast(np.where(mask, zero, g), z_shape) if needs[2] else None
+        return None, gx, gz
+
+    def samples(rng):
+        yield (rng.random((3, 4)) > 0.5, rng.normal(size=(3, 4)), rng.normal(size=(4,))), ()
+        yield (rng.random((3, 1)) > 0.5, rng.normal(size=()), rng.normal(size=(3, 4))), ()

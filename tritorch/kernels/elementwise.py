@@ -1,0 +1,303 @@
+"""Elementwise ops: one line each in a table (name, NumPy function, Triton expression, derivative).
+
+The derivative is one expression in a small language that is valid for NumPy arrays, for Tensors and for Triton: the
+operands' names, `g` (gradient of the output), `y` (the output), plain parameters, operators and bare functions
+(`exp(x)`, `where(x < 0, 0, g)`). So one line gives the fast rule on arrays, the differentiable rule on Tensors and
+the fused kernel. To add an op, add a line; CONTRIBUTING.md shows how.
+
+Operands are named x (unary), a and b (binary), a, b and c (ternary). `kind` says how dtypes go:
+`float` (integers become the default float), `same` (as promoted), `bool` (the result is bool).
+`lowest` is the lowest category that the op takes as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import BOOL, FLOAT, INT
+from . import _special as sp
+from ._op import OPS, Array, Op, register
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+# Names that derivative expressions may call: on arrays here, on Tensors in the table that
+# `tritorch.functional.pointwise` fills, in Triton as `_pointwise` translates them.
+NUMPY: dict[str, Any] = {
+    "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tan": np.tan, "sinh": np.sinh,
+    "cosh": np.cosh, "tanh": np.tanh, "abs": np.abs, "sign": np.sign, "where": np.where, "maximum": np.maximum,
+    "minimum": np.minimum, "pow": np.power, "floor": np.floor, "trunc": np.trunc, "log1p": np.log1p,
+    "expm1": np.expm1, "isnan": np.isnan, "digamma": sp.digamma, "polygamma1": sp.trigamma, "sigmoid": sp.sigmoid,
+    "erf": sp.erf, "zeros_like": np.zeros_like, "i0": np.i0, "isinf": np.isinf, "floor_divide": np.floor_divide,
+    "logical_and": np.logical_and, "logical_or": np.logical_or,
+}  # fmt: skip
+TENSOR: dict[str, Any] = {}
+
+
+class Elementwise(Op):
+    """One line of the table.
+
+    Attributes:
+        numpy: the NumPy function, called with the operands, then the parameters.
+        triton: the expression of the kernel, None while there is none.
+        rules: per operand the derivative's expression, or None.
+        uses: per operand, which names its expression needs.
+        kind, lowest: how dtypes go, see the module's docstring.
+        ufunc: `numpy` takes `out=`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        numpy: Callable[..., Any],
+        triton: str | None,
+        rules: tuple[str | None, ...],
+        kind: str,
+        lowest: int,
+        params: tuple[str, ...],
+        operands: tuple[str, ...],
+        samples: Callable[..., Any],
+        doc: str,
+    ):
+        self.name = self.__name__ = name
+        self.__doc__ = doc
+        self.numpy, self.triton, self.rules = numpy, triton, rules
+        self.kind, self.lowest, self.params, self.inputs = kind, lowest, params, operands
+        self.ufunc = isinstance(numpy, np.ufunc)
+        self.variadic, self.view, self.upcast = False, False, True
+        self.n_outputs = self.differentiable = 1
+        self.cpu, self.gpu, self.samples = numpy, None, samples
+        self.cpu_grad = self.gpu_grad = self.grad = None
+        self.uses = tuple(frozenset(_WORD.findall(r)) if r else frozenset() for r in rules)
+        self.saves_output = any("y" in u for u in self.uses)
+        self.saved = ()
+        self._compiled: dict[tuple[int, bool], Any] = {}
+
+    @property
+    def has_rule(self) -> bool:
+        return any(r is not None for r in self.rules)
+
+    def rule(self, i: int, tensors: bool) -> Any:
+        """The derivative by operand `i` as a function (g, *operands, y, *params), on Tensors or on arrays."""
+        found = self._compiled.get((i, tensors))
+        if found is None:
+            names = ", ".join(("g", *self.inputs, "y", *self.params))
+            space = TENSOR if tensors else NUMPY
+            found = self._compiled[i, tensors] = eval(f"lambda {names}: {self.rules[i]}", dict(space))  # noqa: S307
+        return found
+
+    def cost(self, *args: Any) -> tuple[int, int]:  # type: ignore[override]
+        arrays = [a for a in args if hasattr(a, "nbytes")]
+        size = max(a.size for a in arrays)
+        return sum(a.nbytes for a in arrays) + size * arrays[0].itemsize, size
+
+
+def _samples(n: int, low: float, high: float, params: tuple, integers: bool) -> Callable[..., Any]:
+    def draw(rng: np.random.Generator):
+        def one(shape: tuple[int, ...]) -> Array:
+            if integers:
+                return rng.integers(int(low), int(high), shape)
+            return rng.uniform(low, high, shape)
+
+        yield tuple(one((3, 5)) for _ in range(n)), params
+        if n > 1:
+            yield (one((4, 3)), one((3,)), *[one((4, 1)) for _ in range(n - 2)]), params
+        yield tuple(one(()) for _ in range(n)), params
+        yield tuple(one((0, 2)) for _ in range(n)), params
+
+    return draw
+
+
+def line(
+    name: str,
+    numpy: Callable[..., Any],
+    triton: str | None,
+    *rules: str | None,
+    kind: str = "same",
+    lowest: int = BOOL,
+    params: tuple[str, ...] = (),
+    operands: tuple[str, ...] = ("x",),
+    domain: tuple[float, float] = (-2.0, 2.0),
+    values: tuple = (),
+    integers: bool = False,
+    doc: str = "",
+) -> Elementwise:
+    """Enter one elementwise op; `domain` and `values` (of the parameters) make its samples."""
+    samples = _samples(len(operands), *domain, values, integers)
+    rules = rules or (None,) * len(operands)
+    made = Elementwise(name, numpy, triton, rules, kind, lowest, params, operands, samples, doc)
+    register(made)
+    return made
+
+
+def _f(name: str, numpy: Any, triton: str | None, rule: str | None, domain: tuple = (-2.0, 2.0), **more: Any) -> None:
+    line(name, numpy, triton, rule, kind="float", lowest=FLOAT, domain=domain, **more)
+
+
+AB = ("a", "b")
+ABC = ("a", "b", "c")
+
+# arithmetic
+line("add", np.add, "a + b", "g", "g", operands=AB)
+line("sub", np.subtract, "a - b", "g", "-g", operands=AB, lowest=INT)
+line("mul", np.multiply, "a * b", "g * b", "g * a", operands=AB)
+line("div", np.true_divide, "a / b", "g / b", "-g * (y / b)", operands=AB, kind="float", lowest=FLOAT, domain=(1.0, 3.0))
+line(
+    "pow", np.power, "pow(a, b)", "g * b * where(b == 0, 0, pow(a, b - 1))",
+    "g * where((a == 0) & (b >= 0), 0, y * log(a))", operands=AB, lowest=INT, domain=(0.5, 2.0),
+)  # fmt: skip
+line("floor_divide", sp.floor_divide, "floor_divide(a, b)", None, None, operands=AB, domain=(1.0, 9.0))
+line(
+    "remainder", sp.remainder, "remainder(a, b)", "g", "-g * floor_divide(a, b)",
+    operands=AB, lowest=INT, domain=(1.1, 3.0),
+)  # fmt: skip
+line("fmod", sp.fmod, "fmod(a, b)", "g", "-g * trunc(a / b)", operands=AB, lowest=INT, domain=(1.1, 3.0))
+line("maximum", np.maximum, "maximum(a, b)", "where(a == b, g / 2, where(a > b, g, 0))",
+     "where(a == b, g / 2, where(b > a, g, 0))", operands=AB)  # fmt: skip
+line("minimum", np.minimum, "minimum(a, b)", "where(a == b, g / 2, where(a < b, g, 0))",
+     "where(a == b, g / 2, where(b < a, g, 0))", operands=AB)  # fmt: skip
+line("fmax", np.fmax, "where(isnan(b), a, where(isnan(a), b, maximum(a, b)))",
+     "where((a >= b) | isnan(b), g, 0)", "where((a >= b) | isnan(b), 0, g)", operands=AB)  # fmt: skip
+line("fmin", np.fmin, "where(isnan(b), a, where(isnan(a), b, minimum(a, b)))",
+     "where((a <= b) | isnan(b), g, 0)", "where((a <= b) | isnan(b), 0, g)", operands=AB)  # fmt: skip
+_AB_FLOAT = {"operands": AB, "kind": "float", "lowest": FLOAT}
+line("atan2", np.arctan2, "atan2(a, b)", "g * b / (a * a + b * b)", "-g * a / (a * a + b * b)", **_AB_FLOAT, domain=(0.5, 2.0))
+line("hypot", np.hypot, "sqrt(a * a + b * b)", "g * a / y", "g * b / y", operands=AB, domain=(0.5, 2.0))
+line("copysign", np.copysign, "where((b < 0) | (b == 0) & (1 / b < 0), -abs(a), abs(a))",
+     "g * sign(a) * sign(y)", None, **_AB_FLOAT)  # fmt: skip
+line("logaddexp", np.logaddexp, "maximum(a, b) + log1p(exp(-abs(a - b)))", "g * exp(a - y)", "g * exp(b - y)", **_AB_FLOAT)
+line("logaddexp2", np.logaddexp2, "maximum(a, b) + log2(1 + exp2(-abs(a - b)))",
+     "g * exp((a - y) * 0.6931471805599453)", "g * exp((b - y) * 0.6931471805599453)", **_AB_FLOAT)  # fmt: skip
+line("nextafter", np.nextafter, None, None, None, **_AB_FLOAT)
+line("xlogy", sp.xlogy, "where((a == 0) & ~isnan(b), 0, a * log(b))", "g * where((a == 0) & (b <= 0), 0, log(b))", "g * a / b",
+     **_AB_FLOAT, domain=(0.5, 2.0))  # fmt: skip
+line("heaviside", np.heaviside, "where(a == 0, b, where(a > 0, 1, 0))", None, None, operands=AB)
+line("gcd", np.gcd, None, None, None, operands=AB, lowest=INT, domain=(1, 40), integers=True)
+line("lcm", np.lcm, None, None, None, operands=AB, lowest=INT, domain=(1, 20), integers=True)
+line("ldexp", lambda a, b: a * np.exp2(b), "a * exp2(b)", "g * exp(b * 0.6931471805599453)", "g * y * 0.6931471805599453", **_AB_FLOAT)
+
+# comparison, logic, bits
+for _name, _numpy, _sign in (
+    ("eq", np.equal, "=="), ("ne", np.not_equal, "!="), ("lt", np.less, "<"),
+    ("le", np.less_equal, "<="), ("gt", np.greater, ">"), ("ge", np.greater_equal, ">="),
+):  # fmt: skip
+    line(_name, _numpy, f"a {_sign} b", None, None, operands=AB, kind="bool")
+line("logical_and", np.logical_and, "(a != 0) & (b != 0)", None, None, operands=AB, kind="bool")
+line("logical_or", np.logical_or, "(a != 0) | (b != 0)", None, None, operands=AB, kind="bool")
+line("logical_xor", np.logical_xor, "(a != 0) ^ (b != 0)", None, None, operands=AB, kind="bool")
+line("logical_not", np.logical_not, "x == 0", None, kind="bool")
+_BITS: dict[str, Any] = {"domain": (0, 60), "integers": True}
+line("bitwise_and", np.bitwise_and, "a & b", None, None, operands=AB, **_BITS)
+line("bitwise_or", np.bitwise_or, "a | b", None, None, operands=AB, **_BITS)
+line("bitwise_xor", np.bitwise_xor, "a ^ b", None, None, operands=AB, **_BITS)
+line("bitwise_not", np.invert, "~x", None, **_BITS)
+line("bitwise_left_shift", np.left_shift, "a << b", None, None, operands=AB, lowest=INT, domain=(0, 6), integers=True)
+line("bitwise_right_shift", np.right_shift, "a >> b", None, None, operands=AB, lowest=INT, domain=(0, 6), integers=True)
+line("isnan", np.isnan, "x != x", None, kind="bool")
+line("isinf", np.isinf, "isinf(x)", None, kind="bool")
+line("isfinite", np.isfinite, "isfinite(x)", None, kind="bool")
+line("isposinf", np.isposinf, "x == float('inf')", None, kind="bool")
+line("isneginf", np.isneginf, "x == -float('inf')", None, kind="bool")
+line("signbit", sp.signbit, "(x < 0) | (x == 0) & (1 / x < 0)", None, kind="bool")
+
+# exponentials and logarithms
+_f("exp", np.exp, "exp(x)", "g * y")
+_f("exp2", np.exp2, "exp2(x)", "g * y * 0.6931471805599453")
+_f("expm1", np.expm1, "expm1(x)", "g * (y + 1)")
+_f("log", np.log, "log(x)", "g / x", (0.5, 3.0))
+_f("log2", np.log2, "log2(x)", "g / (x * 0.6931471805599453)", (0.5, 3.0))
+_f("log10", np.log10, "log10(x)", "g / (x * 2.302585092994046)", (0.5, 3.0))
+_f("log1p", np.log1p, "log1p(x)", "g / (x + 1)", (-0.5, 3.0))
+_f("sqrt", np.sqrt, "sqrt(x)", "g / (2 * y)", (0.5, 3.0))
+_f("rsqrt", sp.rsqrt, "rsqrt(x)", "g * y * y * y * -0.5", (0.5, 3.0))
+_f("sigmoid", sp.sigmoid, "sigmoid(x)", "g * (1 - y) * y")
+_f("log_sigmoid", sp.log_sigmoid, "minimum(x, 0) - log1p(exp(-abs(x)))", "g * sigmoid(-x)")
+_f("logit", sp.logit, "where((eps >= 0) & ((x < eps) | (x > 1 - eps)), where(x < eps, log(eps / (1 - eps)), log((1 - eps) / eps)), log(x / (1 - x)))",
+   "where((x < eps) | (x > 1 - eps), 0, g / (x * (1 - x)))", (0.2, 0.8), params=("eps",), values=(-1.0,))  # fmt: skip
+
+# trigonometry
+_f("sin", np.sin, "sin(x)", "g * cos(x)")
+_f("cos", np.cos, "cos(x)", "-g * sin(x)")
+_f("tan", np.tan, "tan(x)", "g * (1 + y * y)", (-1.2, 1.2))
+_f("asin", np.arcsin, "asin(x)", "g / sqrt(1 - x * x)", (-0.8, 0.8))
+_f("acos", np.arccos, "acos(x)", "-g / sqrt(1 - x * x)", (-0.8, 0.8))
+_f("atan", np.arctan, "atan(x)", "g / (1 + x * x)")
+_f("sinh", np.sinh, "sinh(x)", "g * cosh(x)")
+_f("cosh", np.cosh, "cosh(x)", "g * sinh(x)")
+_f("tanh", np.tanh, "tanh(x)", "g * (1 - y * y)")
+_f("asinh", np.arcsinh, "asinh(x)", "g / sqrt(x * x + 1)")
+_f("acosh", np.arccosh, "acosh(x)", "g / sqrt(x * x - 1)", (1.5, 3.0))
+_f("atanh", np.arctanh, "atanh(x)", "g / (1 - x * x)", (-0.8, 0.8))
+_f("deg2rad", sp.deg2rad, "x * 0.017453292519943295", "g * 0.017453292519943295")
+_f("rad2deg", sp.rad2deg, "x * 57.29577951308232", "g * 57.29577951308232")
+_f("sinc", sp.sinc, "where(x == 0, 1, sin(x * 3.141592653589793) / (x * 3.141592653589793))",
+   "where(x == 0, 0, g * (cos(x * 3.141592653589793) - y) / where(x == 0, 1, x))", (0.3, 2.0))  # fmt: skip
+
+# the error function and gamma families
+_f("erf", sp.erf, "erf(x)", "g * exp(-x * x) * 1.1283791670955126")
+_f("erfc", sp.erfc, "erfc(x)", "g * exp(-x * x) * -1.1283791670955126")
+_f("erfinv", sp.erfinv, "erfinv(x)", "g * exp(y * y) * 0.886226925452758", (-0.9, 0.9))
+_f("lgamma", sp.lgamma, "lgamma(x)", "g * digamma(x)", (0.5, 4.0))
+_f("digamma", sp.digamma, "digamma(x)", "g * polygamma1(x)", (0.5, 4.0))
+_f("i0", sp.i0, None, None, (0.1, 3.0))
+
+# sign, rounding
+line("neg", np.negative, "-x", "-g", lowest=INT)
+line("abs", np.abs, "abs(x)", "g * sign(x)", domain=(0.2, 2.0))
+line("sign", sp.sign, "sign(x)", "g * 0")
+line("square", np.square, "x * x", "g * x * 2")
+line("reciprocal", np.reciprocal, "1 / x", "-g * y * y", kind="float", lowest=FLOAT, domain=(0.5, 2.0))
+line("ceil", sp.ceil, "ceil(x)", "g * 0", lowest=INT)
+line("floor", sp.floor, "floor(x)", "g * 0", lowest=INT)
+line("trunc", sp.trunc, "trunc(x)", "g * 0", lowest=INT)
+line("frac", sp.frac, "x - trunc(x)", "g", lowest=FLOAT, domain=(0.1, 0.9))
+line("round", sp.round_, "round(x)", "g * 0", lowest=INT)
+line("nan_to_num", sp.nan_to_num, "where(isnan(x), nan, where(x == float('inf'), posinf, where(x == -float('inf'), neginf, x)))",
+     "where(isnan(x) | isinf(x), 0, g)", params=("nan", "posinf", "neginf"), values=(0.0, 9.0, -9.0))  # fmt: skip
+
+# selection and interpolation
+line("clamp_min", np.maximum, "maximum(a, b)", "where(a >= b, g, 0)", "where(a < b, g, 0)", operands=AB)
+line("clamp_max", np.minimum, "minimum(a, b)", "where(a <= b, g, 0)", "where(a > b, g, 0)", operands=AB)
+line("lerp", sp.lerp, "where(abs(c) < 0.5, a + c * (b - a), b - (b - a) * (1 - c))", "g * (1 - c)", "g * c", "g * (b - a)",
+     operands=ABC, lowest=FLOAT)  # fmt: skip
+line("addcmul", lambda a, b, c, value: a + value * b * c, "a + value * b * c", "g", "g * c * value", "g * b * value",
+     operands=ABC, params=("value",), values=(1.5,), lowest=INT)  # fmt: skip
+line("addcdiv", lambda a, b, c, value: a + value * (b / c), "a + value * (b / c)", "g", "g * value / c",
+     "-g * value * b / (c * c)", operands=ABC, params=("value",), values=(1.5,), lowest=FLOAT, domain=(0.5, 2.0))  # fmt: skip
+
+# activations
+_a: Any = {"lowest": FLOAT}
+line("relu", sp.relu, "where(x < 0, 0, x)", "where(y > 0, g, 0)")
+line("relu6", sp.relu6, "where(x < 0, 0, where(x > 6, 6, x))", "where((x > 0) & (x < 6), g, 0)", domain=(-2.0, 8.0))
+line("leaky_relu", sp.leaky_relu, "where(x > 0, x, x * slope)", "where(x > 0, g, g * slope)", params=("slope",), values=(0.1,), **_a)
+line("threshold", sp.threshold, "where(x <= limit, value, x)", "where(x <= limit, 0, g)", params=("limit", "value"), values=(0.3, -1.0))
+line("hardtanh", sp.hardtanh, "where(x < low, low, where(x > high, high, x))", "where((x <= low) | (x >= high), 0, g)",
+     params=("low", "high"), values=(-1.0, 1.0))  # fmt: skip
+line("hardsigmoid", sp.hardsigmoid, "where(x <= -3, 0, where(x >= 3, 1, x / 6 + 0.5))", "where((x > -3) & (x < 3), g / 6, 0)", **_a)
+line("hardswish", sp.hardswish, "where(x <= -3, 0, where(x >= 3, x, x * (x + 3) / 6))",
+     "where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), g))", **_a)  # fmt: skip
+line("hardshrink", sp.hardshrink, "where((x >= -limit) & (x <= limit), 0, x)", "where((x >= -limit) & (x <= limit), 0, g)",
+     params=("limit",), values=(0.5,), **_a)  # fmt: skip
+line("softshrink", sp.softshrink, "where(x > limit, x - limit, where(x < -limit, x + limit, x * 0))",
+     "where((x >= -limit) & (x <= limit), 0, g)", params=("limit",), values=(0.5,), **_a)  # fmt: skip
+line("elu", sp.elu, "where(x > 0, x * scale, expm1(where(x > 0, 0, x * slope)) * (alpha * scale))",
+     "where(x > 0, g * scale, g * (alpha * scale * slope) * exp(where(x > 0, 0, x * slope)))",
+     params=("alpha", "scale", "slope"), values=(1.2, 1.1, 0.9), **_a)  # fmt: skip
+line("celu", sp.celu, "where(x > 0, x, expm1(where(x > 0, 0, x / alpha)) * alpha)",
+     "where(x > 0, g, g * exp(where(x > 0, 0, x / alpha)))", params=("alpha",), values=(1.3,), **_a)  # fmt: skip
+line("softplus", sp.softplus, "where(x * beta > limit, x, log1p(exp(where(x * beta > limit, 0, x * beta))) / beta)",
+     "where(x * beta > limit, g, g * sigmoid(x * beta))", params=("beta", "limit"), values=(1.5, 20.0), **_a)  # fmt: skip
+line("silu", sp.silu, "x * sigmoid(x)", "g * sigmoid(x) * (1 + x * (1 - sigmoid(x)))", **_a)
+line("mish", sp.mish, "x * tanh(log1p(exp(-abs(x))) + maximum(x, 0))",
+     "g * (tanh(log1p(exp(-abs(x))) + maximum(x, 0)) + x * sigmoid(x) * (1 - tanh(log1p(exp(-abs(x))) + maximum(x, 0)) * tanh(log1p(exp(-abs(x))) + maximum(x, 0))))",
+     **_a)  # fmt: skip
+line("gelu", sp.gelu, "x * 0.5 * (1 + erf(x * 0.7071067811865476))",
+     "g * (0.5 * (1 + erf(x * 0.7071067811865476)) + x * exp(x * x * -0.5) * 0.3989422804014327)", **_a)  # fmt: skip
+line("gelu_tanh", sp.gelu_tanh, "x * 0.5 * (1 + tanh((x + x * x * x * 0.044715) * 0.7978845608028654))",
+     "g * (0.5 * (1 + tanh((x + x * x * x * 0.044715) * 0.7978845608028654)) + x * 0.5 * (1 - tanh((x + x * x * x * 0.044715) * 0.7978845608028654) * tanh((x + x * x * x * 0.044715) * 0.7978845608028654)) * (0.7978845608028654 + x * x * 0.1070322243))",
+     **_a)  # fmt: skip
+
+__all__ = ["NUMPY", "OPS", "TENSOR", "Elementwise", "line"]
