@@ -8,8 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from tritorch.kernels import _threads
-from tritorch.kernels._threads import blas_threads, get_num_threads, parallel, product, set_num_threads
+from tritorch.kernels._threads import get_num_threads, parallel, product, set_num_threads
 
 
 @pytest.fixture
@@ -124,51 +123,8 @@ def test_set_num_threads_refuses_what_is_no_positive_int():
         set_num_threads(0)
 
 
-_BLAS_CODE = """
-import threading
-import numpy as np
-from tritorch.kernels import _threads as t
-n = t.blas_threads()
-if n is None or n == 1:
-    raise SystemExit(7)
-t.set_num_threads(2)
-seen = []
-t.parallel(lambda a, b: seen.append(t.blas_threads()), 4)
-assert seen == [1, 1], seen
-assert t.blas_threads() == n
-t.single_enter(); t.single_enter()
-assert t.blas_threads() == 1
-t.single_exit()
-assert t.blas_threads() == 1
-t.single_exit()
-assert t.blas_threads() == n
-a = np.ones((128, 128), np.float32)
-assert (t.product(a, a) == 128).all() and t.blas_threads() == n
-"""
-
-
-def _clean_environment(**extra):
-    return {k: v for k, v in os.environ.items() if k not in _threads._ENVIRONMENT} | extra
-
-
-def test_the_blas_has_one_thread_inside_and_its_own_count_outside():
-    code = subprocess.run(
-        [sys.executable, "-c", _BLAS_CODE], env=_clean_environment(), timeout=60, check=False
-    ).returncode
-    if code == 7:
-        pytest.skip("this NumPy's BLAS has no thread count to set, or one core")
-    assert code == 0
-
-
-def test_a_users_setting_is_left_alone():
-    code = "from tritorch.kernels._threads import *\nfrom tritorch.kernels import _threads as t\nassert t.blas_threads() is None"
-    env = _clean_environment(OPENBLAS_NUM_THREADS="2")
-    assert subprocess.run([sys.executable, "-c", code], env=env, timeout=60, check=False).returncode == 0
-
-
 def test_product_is_matmul():
     rng = np.random.default_rng(0)
     for m, k, n in [(3, 4, 5), (300, 200, 100), (500, 400, 300)]:
         a, b = rng.normal(size=(m, k)), rng.normal(size=(k, n))
         np.testing.assert_array_equal(product(a, b), a @ b)
-    assert blas_threads() is None or blas_threads() >= 1

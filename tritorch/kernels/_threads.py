@@ -1,17 +1,12 @@
-"""Threads for the NumPy side: a small pool for row blocks and images, and the thread count of NumPy's BLAS.
+"""Threads for the NumPy side: a small pool for row blocks and images, and products that take the right share of it.
 
-NumPy releases the interpreter lock inside ufuncs, copies and BLAS, so plain Python threads scale. Products are the
-exception: a BLAS that starts its own threads inside ours, or for a product of a millisecond, loses far more to
-spinning than it wins. Hence three rules: one BLAS thread while our pool runs, one for products under `LARGE_PRODUCT`
-flops, all of them for a large single product. The count outside of our calls stays what it was, and a user who has
-set OPENBLAS_NUM_THREADS (or OMP_NUM_THREADS, MKL_NUM_THREADS ...) has decided: then the BLAS is left alone.
+NumPy releases the interpreter lock inside ufuncs, copies and BLAS, so plain Python threads scale. How many threads the
+BLAS itself takes, and when, is `_blas.py`'s matter.
 """
 
 from __future__ import annotations
 
 import contextvars
-import ctypes
-import glob
 import os
 import queue
 import threading
@@ -20,16 +15,8 @@ from typing import Any
 
 import numpy as np
 
-LARGE_PRODUCT = 100_000_000  # flops (2 m n k) from which a single product pays for all BLAS threads
-TINY_PRODUCT = 500_000  # flops up to which OpenBLAS itself stays on one thread, so that nothing need be set
-
-_ENVIRONMENT = (
-    "OPENBLAS_NUM_THREADS",
-    "GOTO_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+from . import _blas
+from ._blas import LARGE_PRODUCT, TINY_PRODUCT, single_enter, single_exit
 
 
 def _default_threads() -> int:
@@ -156,86 +143,10 @@ def parallel(fn: Callable[[int, int], Any], n: int, grain: int = 1) -> None:
         raise failed
 
 
-# ---------------------------------------------------------------------------------------------- NumPy's own BLAS
-
-
-def _find_blas() -> tuple[Callable[[int], Any], Callable[[], int]] | None:
-    """The setter and getter of the thread count in the BLAS that NumPy is linked to, None where none is found."""
-    try:
-        from numpy._core import _multiarray_umath as extension
-    except ImportError:
-        from numpy.core import _multiarray_umath as extension  # type: ignore[no-redef]
-    folder = os.path.dirname(np.__file__)
-    # a look-up in the extension module also searches the libraries it is linked to (not so on Windows)
-    paths = [extension.__file__, *glob.glob(os.path.join(folder, "..", "numpy.libs", "*openblas*"))]
-    for path in paths:
-        try:
-            library = ctypes.PyDLL(path)  # keeps the interpreter lock: these calls take well under a microsecond
-        except OSError:
-            continue
-        for prefix in ("scipy_openblas", "openblas"):
-            for suffix in ("64_", "", "_64"):
-                setter = getattr(library, f"{prefix}_set_num_threads{suffix}", None)
-                getter = getattr(library, f"{prefix}_get_num_threads{suffix}", None)
-                if setter is not None and getter is not None:
-                    setter.argtypes, setter.restype = (ctypes.c_int,), None
-                    getter.argtypes, getter.restype = (), ctypes.c_int
-                    return setter, getter
-    return None
-
-
-_blas: tuple[Callable[[int], Any], Callable[[], int]] | None = None
-_blas_known = False
-_blas_lock = threading.Lock()
-_single_depth = 0  # how many calls ask for one BLAS thread right now, over all Python threads
-_outside = 1  # the count to go back to
-
-
-def _blas_control() -> tuple[Callable[[int], Any], Callable[[], int]] | None:
-    global _blas, _blas_known
-    if not _blas_known:
-        _blas = None if any(os.environ.get(name) for name in _ENVIRONMENT) else _find_blas()
-        _blas_known = True
-    return _blas
-
-
-def blas_threads() -> int | None:
-    """The BLAS's thread count now, None where it is not ours to control."""
-    control = _blas_control()
-    return control[1]() if control else None
-
-
-def single_enter() -> None:
-    """From here to `single_exit` the BLAS has one thread; may be nested and used by several Python threads."""
-    global _single_depth, _outside
-    if _blas_known and _blas is None:
-        return
-    with _blas_lock:
-        control = _blas_control()
-        if control is None:
-            return
-        _single_depth += 1
-        if _single_depth == 1:
-            _outside = control[1]()
-            if _outside != 1:
-                control[0](1)
-
-
-def single_exit() -> None:
-    """End of `single_enter`."""
-    global _single_depth
-    if _blas is None:
-        return
-    with _blas_lock:
-        _single_depth -= 1
-        if _single_depth == 0 and _outside != 1:
-            _blas[0](_outside)
-
-
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """`a @ b` of two matrices, with the BLAS thread count that suits its size."""
     flops = 2 * a.shape[0] * a.shape[1] * b.shape[1]
-    if flops <= TINY_PRODUCT or _local.inside or (_blas_known and _blas is None):
+    if flops <= TINY_PRODUCT or _local.inside or not _blas.controlled():
         return np.matmul(a, b, out=out)
     if flops >= LARGE_PRODUCT and _n_threads > 1:
         return np.matmul(a, b, out=out)  # the BLAS's own count stands
@@ -247,12 +158,9 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.n
 
 
 def _after_fork() -> None:
-    """A child has none of the parent's threads: a new pool, and locks that nobody holds."""
-    global _pool, _local, _blas_lock, _single_depth
-    _pool, _local, _blas_lock = _Pool(), _Local(), threading.Lock()
-    if _single_depth and _blas is not None:
-        _blas[0](_outside)
-    _single_depth = 0
+    """A child has none of the parent's threads: a new pool."""
+    global _pool, _local
+    _pool, _local = _Pool(), _Local()
 
 
 if hasattr(os, "register_at_fork"):

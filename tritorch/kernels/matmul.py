@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._blas import LARGE_PRODUCT, single_enter, single_exit
 from ._op import Array, op
-from ._threads import LARGE_PRODUCT, parallel, product, single_enter, single_exit
+from ._threads import parallel, product
 
 if TYPE_CHECKING:
-    import triton.language as tl
+    import triton.language as tl  # noqa: F401
 
 
 # ----------------------------------------------------------------------------------------------- on NumPy arrays
