@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ._threads import parallel, single_enter, single_exit
 SMALL = 4096  # elements below which one plain NumPy call is the fastest way
 _CHUNK = 1024  # elements summed in one run, so that float32 rounding errors do not grow with the length
 _GRAIN = 1 << 18  # elements that are worth a thread of their own
-_BLOCK = 1 << 15  # elements whose working copies stay in the second-level cache
+BLOCK = 1 << 15  # elements whose working copies stay in the second-level cache
 
 
 @lru_cache(maxsize=64)
@@ -67,31 +68,42 @@ def groups(shape: tuple[int, ...], reduced: list[bool]) -> list[list[Any]]:
     return merged
 
 
-def by_groups(x: Array, dim: tuple[int, ...], keepdim: bool, step: Callable[..., Array]) -> Array:
-    """Reduce `dim` of `x`, one run of neighbouring dims after the other, innermost first.
+def plan(x: Array, dim: tuple[int, ...]) -> tuple[Array, list[tuple[int, int, int]], list[int]]:
+    """How to reduce `dim` of `x`, one run of neighbouring dims after the other, innermost first.
 
-    `step(x, first, last)` takes a C-contiguous (M, R, K), whether it is the first and whether it is the last run, and
-    gives (M, K). For associative operations, whose result does not depend on the grouping. Works on device arrays too.
+    Returns `x` in the order of its memory (copied only when it has gaps); per run the (M, R, K) of which R is reduced;
+    and the dims that are kept, in the order of memory.
     """
     order = dense_order(x)
     if order is None:
         x, order = x.copy(), tuple(range(x.ndim))
     y = x.transpose(order)
     merged = groups(y.shape, [i in dim for i in order])
-    shape = kept_shape(x.shape, dim, keepdim)
-    todo = total = sum(r for _, r in merged)
-    while todo:
-        at = max(i for i, (_, r) in enumerate(merged) if r)
-        m = int(np.prod([n for n, _ in merged[:at]], dtype=np.int64))
-        k = int(np.prod([n for n, _ in merged[at + 1 :]], dtype=np.int64))
-        y = step(y.reshape(m, merged[at][0], k), todo == total, todo == 1)
-        del merged[at]
-        todo -= 1
-    kept = [i for i in order if i not in dim]
-    if kept == sorted(kept):
-        return y.reshape(shape)
-    y = y.reshape([x.shape[i] for i in kept]).transpose([kept.index(i) for i in sorted(kept)])
-    return y.copy().reshape(shape)
+    runs = []
+    for at in range(len(merged) - 1, -1, -1):
+        if merged[at][1]:
+            runs.append((prod(n for n, _ in merged[:at]), merged[at][0], prod(n for n, _ in merged[at + 1 :])))
+            merged[at][0] = 1
+    return y, runs, [i for i in order if i not in dim]
+
+
+def finish(y: Array, shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool, kept: list[int]) -> Array:
+    """The result of the last run of `plan`, with its dims in the order and shape that the caller asked for."""
+    if kept != sorted(kept):
+        y = y.reshape([shape[i] for i in kept]).transpose([kept.index(i) for i in sorted(kept)]).copy()
+    return y.reshape(kept_shape(shape, dim, keepdim))
+
+
+def by_groups(x: Array, dim: tuple[int, ...], keepdim: bool, step: Callable[..., Array]) -> Array:
+    """Reduce `dim` of `x` along its `plan`; for operations whose result does not depend on the grouping.
+
+    `step(x, first, last)` takes a C-contiguous (M, R, K), whether it is the first and whether it is the last run, and
+    gives (M, K). Works on device arrays too.
+    """
+    y, runs, kept = plan(x, dim)
+    for i, mrk in enumerate(runs):
+        y = step(y.reshape(mrk), i == 0, i == len(runs) - 1)
+    return finish(y, x.shape, dim, keepdim, kept)
 
 
 def row_sums(x: Array) -> Array:
@@ -104,6 +116,19 @@ def row_sums(x: Array) -> Array:
     y = row_sums(y) if c > 8 else np.add.reduce(y, 1)
     if tail:
         y += x[:, r - tail :] @ _ones(tail, x.dtype.char)
+    return y
+
+
+def row_dots(x: Array, w: Array) -> Array:
+    """Dot products of the rows of two float (M, R) whose rows are contiguous, with the error of a chunked sum."""
+    m, r = x.shape
+    if r <= _CHUNK:
+        return np.vecdot(x, w)
+    c, tail = divmod(r, _CHUNK)
+    y = np.vecdot(x[:, : r - tail].reshape(m, c, _CHUNK), w[:, : r - tail].reshape(m, c, _CHUNK))
+    y = row_sums(y)
+    if tail:
+        y += np.vecdot(x[:, r - tail :], w[:, r - tail :])
     return y
 
 
@@ -132,18 +157,23 @@ def _by_columns(ufunc: np.ufunc, x: Array) -> Array:
     return y
 
 
-def over_blocks(fn: Callable[[int, int], None], n: int, each: int) -> None:
-    """Call `fn(start, stop)` on all threads, over blocks of range(n) whose size follows from `each`, the elements of one.
+def over_blocks(fn: Callable[[int, int], None], n: int, each: int, block: int = _GRAIN) -> None:
+    """Call `fn(start, stop)` on all threads, over blocks of range(n) of about `block` elements when one has `each`.
 
     The blocks do not depend on the number of threads, and so the result's bits do not either.
     """
-    size = max(4, _GRAIN // max(each, 1))
+    size = max(4, block // max(each, 1))
+    grain = max(1, _GRAIN // max(size * each, 1))
 
     def run(first: int, last: int) -> None:
         for i in range(first, last):
             fn(i * size, min((i + 1) * size, n))
 
-    parallel(run, -(-n // size))
+    single_enter()
+    try:
+        parallel(run, -(-n // size), grain)
+    finally:
+        single_exit()
 
 
 def _blocked(step: Callable[[Array], Array], x: Array, shape: tuple[int, ...]) -> Array:
@@ -197,7 +227,7 @@ def _best_of_rows(ufunc: np.ufunc, x: Array) -> Array:
         return ufunc.reduce(x, 1)
     if r < 48:
         y = np.empty(m, x.dtype)
-        rows = max(1, 8 * _BLOCK // r)
+        rows = max(1, 8 * BLOCK // r)
         for i in range(0, m, rows):
             y[i : i + rows] = _by_columns(ufunc, x[i : i + rows, :, None])[:, 0]
         return y

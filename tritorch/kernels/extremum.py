@@ -1,0 +1,234 @@
+"""Extrema with their place: values and indices of max and min over one dim, argmax, argmin.
+
+The first of equal elements counts, and the first NaN before all others. On the GPU each lane keeps the best value and
+index it has met; the tile is then reduced by its extremum and the smallest index that has it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._fold import kept_shape
+from ._launch import empty, kernel, launch
+from ._op import Array, op
+from .reduce import kind, parts, tiles
+
+if TYPE_CHECKING:
+    import triton.language as tl
+
+
+@kernel
+def _better(v, at, acc, acc_at, MAX: tl.constexpr):
+    """Keep the better of a lane's best (acc, acc_at) and (v, at); the first NaN is the best."""
+    if MAX:
+        better = v > acc
+    else:
+        better = v < acc
+    better = (better & (acc == acc)) | ((v != v) & (acc == acc))
+    return tl.where(better, v, acc), tl.where(better, at, acc_at)
+
+
+@kernel
+def _arg_reduce(
+    x_ptr, from_ptr, y_ptr, at_ptr, n_out, r, k, part,
+    KIND: tl.constexpr, MAX: tl.constexpr, WORST: tl.constexpr, HAS_FROM: tl.constexpr,
+    BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
+):  # fmt: skip
+    """Extremum over the middle dim of x (m, r, k), contiguous: values y and indices at, both (m, splits, k).
+
+    With HAS_FROM, `from` (m, r, k) holds the indices of x's elements (partial results), else they are 0 ... r - 1.
+    Program (i, split) makes outputs i * BLOCK_J ... from the rows split * part ...; blocks are powers of two.
+    """
+    ACC: tl.constexpr = tl.float64 if KIND == "f64" else (tl.int64 if KIND == "i64" else tl.float32)
+    j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
+    split = tl.program_id(1).to(tl.int64)
+    j_ok = j < n_out
+    m = j // k
+    start = split * part
+    count = tl.minimum(r - start, part).to(tl.int32)
+    base = ((m * r + start) * k + (j - m * k))[:, None]
+    rows = tl.arange(0, BLOCK_R)[None, :]
+    acc = tl.full((BLOCK_J, BLOCK_R), WORST, ACC)
+    acc_at = tl.full((BLOCK_J, BLOCK_R), 0x7FFFFFFFFFFFFFFF, tl.int64)
+    for i in range(0, count, BLOCK_R):
+        mask = (i + rows < count) & j_ok[:, None]
+        offset = base + (i + rows).to(tl.int64) * k
+        v = tl.load(x_ptr + offset, mask=mask, other=WORST).to(ACC)
+        if HAS_FROM:
+            at = tl.load(from_ptr + offset, mask=mask, other=0x7FFFFFFFFFFFFFFF)
+        else:
+            at = tl.where(mask, start + i + rows, 0x7FFFFFFFFFFFFFFF)
+        first = (acc_at == 0x7FFFFFFFFFFFFFFF) & mask
+        acc = tl.where(first, v, acc)
+        acc_at = tl.where(first, at, acc_at)
+        acc, acc_at = _better(v, at, acc, acc_at, MAX)
+    if MAX:
+        best = tl.max(acc, 1)
+    else:
+        best = tl.min(acc, 1)
+    hit = acc == best[:, None]
+    if KIND != "i64":
+        has_nan = tl.max((acc != acc).to(tl.int32), 1) > 0
+        hit = tl.where(has_nan[:, None], acc != acc, hit)
+        best = tl.where(has_nan, float("nan"), best)
+    place = tl.min(tl.where(hit, acc_at, 0x7FFFFFFFFFFFFFFF), 1)
+    out = (m * tl.num_programs(1) + split) * k + (j - m * k)
+    tl.store(y_ptr + out, best.to(y_ptr.dtype.element_ty), mask=j_ok)
+    tl.store(at_ptr + out, place, mask=j_ok)
+
+
+def arg_reduce_gpu(x: Array, dim: int, keepdim: bool, largest: bool) -> tuple[Array, Array]:
+    """Values and int64 indices of the extrema of a device array over `dim`."""
+    x = x if x.flags.c_contiguous else x.copy()
+    shape = kept_shape(x.shape, (dim,), keepdim)
+    name, wide = kind(x.dtype)
+    info = np.iinfo(x.dtype) if x.dtype.kind in "iu" else None
+    worst: Any = float("-inf") if largest else float("inf")
+    if name == "i64":
+        worst = int(not largest) if info is None else int(info.min if largest else info.max)
+    m, r, k = 1, x.shape[dim] if x.ndim else 1, 1
+    for i, n in enumerate(x.shape):
+        m, k = (m * n, k) if i < dim else (m, k * n if i > dim else k)
+    source, at = x, None
+    while True:
+        if m * k == 0:
+            return empty(shape, x.dtype), empty(shape, np.int64)
+        block_j, block_r, splits, warps = tiles(m * k, r, k)
+        part, splits = parts(r, splits, block_r)
+        y = empty((m, splits, k), x.dtype if splits == 1 else wide)
+        places = empty((m, splits, k), np.int64)
+        launch(
+            _arg_reduce, (-(-m * k // block_j), splits), source, at, y, places, m * k, r, k, part,
+            KIND=name, MAX=largest, WORST=worst, HAS_FROM=at is not None, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
+        )  # fmt: skip
+        if splits == 1:
+            return y.reshape(shape), places.reshape(shape)
+        source, at, r = y, places, splits
+
+
+def arg_array(x: Array, dim: int, keepdim: bool, largest: bool) -> Array:
+    """np.argmax or np.argmin over one dim, as an int64 array."""
+    find = np.argmax if largest else np.argmin
+    return np.asarray(find(x, axis=dim, keepdims=keepdim) if x.ndim else np.zeros((), np.int64))
+
+
+def pick(x: Array, dim: int, at: Array, keepdim: bool) -> Array:
+    """The elements of `x` at the indices that a reduction of `dim` gave."""
+    if not x.ndim:
+        return x.copy()
+    y = np.take_along_axis(x, at if keepdim else np.expand_dims(at, dim), dim)
+    return y if keepdim else y.reshape(at.shape)
+
+
+def put(g: Array, at: Array, shape: tuple[int, ...], dim: int, keepdim: bool) -> Array:
+    """Zeros with `g` at the indices `at` along `dim`: the gradient of `pick`."""
+    if not shape:
+        return g
+    gx = np.zeros(shape, g.dtype)
+    if not keepdim:
+        g, at = np.expand_dims(g, dim), np.expand_dims(at, dim)
+    np.put_along_axis(gx, at, g, dim)
+    return gx
+
+
+def put_tensor(g: Any, at: Any, shape: tuple[int, ...], dim: int, keepdim: bool) -> Any:
+    """`put` on Tensors, differentiable."""
+    if not shape:
+        return g
+    if not keepdim:
+        g, at = g.unsqueeze(dim), at.unsqueeze(dim)
+    return g.new_zeros(shape).scatter(dim, at, g)
+
+
+@op
+class max_:
+    """Largest elements of x over one dim and their indices."""
+
+    differentiable = 1
+
+    def cpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
+        at = arg_array(x, dim, keepdim, True)
+        return pick(x, dim, at, keepdim), at
+
+    def gpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
+        return arg_reduce_gpu(x, dim, keepdim, True)
+
+    def grad(g, x_shape, y1, dim, keepdim):
+        return put_tensor(g, y1, x_shape, dim, keepdim)
+
+    def cpu_grad(g, x_shape, y1, dim, keepdim):
+        return put(g, y1, x_shape, dim, keepdim)
+
+    def samples(rng):
+        yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1, False)
+        yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1, True)
+        yield (rng.permuted(np.arange(132.0)).reshape(33, 4),), (0, False)
+        yield (rng.normal(size=()),), (0, False)
+
+    def cost(x, dim, keepdim):
+        return x.nbytes, x.size
+
+
+@op
+class min_:
+    """Smallest elements of x over one dim and their indices."""
+
+    differentiable = 1
+
+    def cpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
+        at = arg_array(x, dim, keepdim, False)
+        return pick(x, dim, at, keepdim), at
+
+    def gpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
+        return arg_reduce_gpu(x, dim, keepdim, False)
+
+    def grad(g, x_shape, y1, dim, keepdim):
+        return put_tensor(g, y1, x_shape, dim, keepdim)
+
+    def cpu_grad(g, x_shape, y1, dim, keepdim):
+        return put(g, y1, x_shape, dim, keepdim)
+
+    def samples(rng):
+        yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1, False)
+        yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1, True)
+
+    def cost(x, dim, keepdim):
+        return x.nbytes, x.size
+
+
+@op
+class argmax:
+    """Index of the largest element of x over one dim."""
+
+    def cpu(x: Array, dim: int, keepdim: bool) -> Array:
+        return arg_array(x, dim, keepdim, True)
+
+    def gpu(x: Array, dim: int, keepdim: bool) -> Array:
+        return arg_reduce_gpu(x, dim, keepdim, True)[1]
+
+    def samples(rng):
+        yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1, False)
+        yield (rng.integers(0, 5, (4, 33)),), (1, True)
+
+    def cost(x, dim, keepdim):
+        return x.nbytes, x.size
+
+
+@op
+class argmin:
+    """Index of the smallest element of x over one dim."""
+
+    def cpu(x: Array, dim: int, keepdim: bool) -> Array:
+        return arg_array(x, dim, keepdim, False)
+
+    def gpu(x: Array, dim: int, keepdim: bool) -> Array:
+        return arg_reduce_gpu(x, dim, keepdim, False)[1]
+
+    def samples(rng):
+        yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1, False)
+        yield (rng.integers(0, 5, (4, 33)),), (1, True)
+
+    def cost(x, dim, keepdim):
+        return x.nbytes, x.size
