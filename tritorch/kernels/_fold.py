@@ -153,7 +153,7 @@ def _by_columns(ufunc: np.ufunc, x: Array) -> Array:
         return x[:, 0].copy()
     y = ufunc(x[:, 0], x[:, 1])
     for j in range(2, x.shape[1]):
-        ufunc(y, x[:, j], y)
+        ufunc(y, x[:, j], out=y)
     return y
 
 
