@@ -326,7 +326,7 @@ class prod:
 
 
 def _cat(tensors, dim):
-    from .view import cat  # an op of the same layer, needed on Tensors only
+    from .copy import cat  # needed on Tensors only
 
     return cat(tensors, dim)
 

@@ -1,0 +1,535 @@
+"""Scans along one dim: cumsum, cumprod, cummax, cummin, logcumsumexp and the linear recurrence h_t = a_t h_{t-1} + b_t.
+
+The recurrence is what the gradients of the products and of logcumsumexp need: with it they neither divide nor overflow.
+Sums and products of float32 run in float64 on the CPU. On the GPU a program walks along its rows tile by tile, with a
+carry; few long sums are first cut into parts whose totals are scanned.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import device as _device
+from ._fold import over_blocks, row_blocks
+from ._launch import empty, empty_like, kernel, launch
+from ._op import Array, op
+from .reduce import kind, reduce_gpu
+
+if TYPE_CHECKING:
+    import triton.language as tl
+
+# ------------------------------------------------------------------------------------------------------ the kernels
+
+
+@kernel
+def _add(a, b):
+    return a + b
+
+
+@kernel
+def _times(a, b):
+    return a * b
+
+
+@kernel
+def _log_add(a, b):
+    top = tl.where(a > b, a, b)
+    top = tl.where(tl.abs(top) == float("inf"), 0.0, top)
+    return top + tl.log(tl.exp(a - top) + tl.exp(b - top))
+
+
+@kernel
+def _later_max(a, a_at, b, b_at):
+    later = (b >= a) | (b != b)
+    return tl.where(later, b, a), tl.where(later, b_at, a_at)
+
+
+@kernel
+def _later_min(a, a_at, b, b_at):
+    later = (b <= a) | (b != b)
+    return tl.where(later, b, a), tl.where(later, b_at, a_at)
+
+
+@kernel
+def _then(a1, b1, a2, b2):
+    """First h -> a1 h + b1, then h -> a2 h + b2."""
+    return a1 * a2, a2 * b1 + b2
+
+
+@kernel
+def _scan(
+    x_ptr, y_ptr, carry_ptr, n_out, r, k, part,
+    KIND: tl.constexpr, OP: tl.constexpr, IDENTITY: tl.constexpr, REVERSE: tl.constexpr, HAS_CARRY: tl.constexpr,
+    BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
+):  # fmt: skip
+    """Scan x and y (m, r, k), contiguous, along the middle dim by OP: sum, prod or logaddexp.
+
+    Program (i, split) does rows i * BLOCK_J ... of the n_out = m * k, the elements split * part ... of each. With
+    HAS_CARRY, `carry` (m, splits, k) holds what comes before each part. REVERSE scans from the end.
+    """
+    ACC: tl.constexpr = tl.float64 if KIND == "f64" else (tl.int64 if KIND == "i64" else tl.float32)
+    j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
+    split = tl.program_id(1).to(tl.int64)
+    j_ok = j < n_out
+    m = j // k
+    start = split * part
+    count = tl.minimum(r - start, part).to(tl.int32)
+    cols = tl.arange(0, BLOCK_R)[None, :]
+    if HAS_CARRY:
+        carry = tl.load(carry_ptr + (m * tl.num_programs(1) + split) * k + (j - m * k), mask=j_ok, other=0).to(ACC)
+    else:
+        carry = tl.full((BLOCK_J,), IDENTITY, ACC)
+    for i in range(0, count, BLOCK_R):
+        mask = (i + cols < count) & j_ok[:, None]
+        place = start + i + cols
+        if REVERSE:
+            place = r - 1 - place
+        at = (m * r * k + (j - m * k))[:, None] + place * k
+        v = tl.load(x_ptr + at, mask=mask, other=0).to(ACC)
+        v = tl.where(mask, v, IDENTITY).to(ACC)
+        if OP == "sum":
+            v = tl.associative_scan(v, 1, _add) + carry[:, None]
+        elif OP == "prod":
+            v = tl.associative_scan(v, 1, _times) * carry[:, None]
+        else:
+            v = _log_add(tl.associative_scan(v, 1, _log_add), carry[:, None])
+        carry = tl.sum(tl.where(cols == BLOCK_R - 1, v, 0), 1).to(ACC)
+        tl.store(y_ptr + at, v.to(y_ptr.dtype.element_ty), mask=mask)
+
+
+@kernel
+def _scan_extremum(
+    x_ptr, y_ptr, at_ptr, n_out, r, k,
+    KIND: tl.constexpr, MAX: tl.constexpr, WORST: tl.constexpr, BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
+):  # fmt: skip
+    """Running maximum (minimum) y of x (m, r, k) along the middle dim and its last index `at` (int64), contiguous.
+
+    One program does BLOCK_J of the n_out = m * k rows.
+    """
+    ACC: tl.constexpr = tl.float64 if KIND == "f64" else (tl.int64 if KIND == "i64" else tl.float32)
+    j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
+    j_ok = j < n_out
+    m = j // k
+    cols = tl.arange(0, BLOCK_R)[None, :]
+    carry = tl.full((BLOCK_J,), WORST, ACC)
+    carry_at = tl.zeros((BLOCK_J,), tl.int64)
+    for i in range(0, r, BLOCK_R):
+        mask = (i + cols < r) & j_ok[:, None]
+        at = (m * r * k + (j - m * k))[:, None] + (i + cols).to(tl.int64) * k
+        v = tl.load(x_ptr + at, mask=mask, other=WORST).to(ACC)
+        place = tl.where(mask, i + cols, 0).to(tl.int64)
+        if MAX:
+            v, place = tl.associative_scan((v, place), 1, _later_max)
+            later = (v >= carry[:, None]) | (v != v)
+        else:
+            v, place = tl.associative_scan((v, place), 1, _later_min)
+            later = (v <= carry[:, None]) | (v != v)
+        v = tl.where(later, v, carry[:, None])
+        place = tl.where(later, place, carry_at[:, None])
+        last = cols == tl.minimum(r - i, BLOCK_R) - 1
+        carry = tl.sum(tl.where(last, v, 0), 1).to(ACC)
+        carry_at = tl.sum(tl.where(last, place, 0), 1)
+        tl.store(y_ptr + at, v.to(y_ptr.dtype.element_ty), mask=mask)
+        tl.store(at_ptr + at, place, mask=mask)
+
+
+@kernel
+def _scan_linear(
+    a_ptr, b_ptr, h_ptr, n_out, r, k,
+    F64: tl.constexpr, REVERSE: tl.constexpr, BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
+):  # fmt: skip
+    """h_t = a_t h_{t-1} + b_t along the middle dim of a, b, h (m, r, k), contiguous; REVERSE from the end.
+
+    One program does BLOCK_J of the n_out = m * k rows.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
+    j_ok = j < n_out
+    m = j // k
+    cols = tl.arange(0, BLOCK_R)[None, :]
+    carry = tl.zeros((BLOCK_J,), ACC)
+    for i in range(0, r, BLOCK_R):
+        mask = (i + cols < r) & j_ok[:, None]
+        place = (i + cols).to(tl.int64)
+        if REVERSE:
+            place = r - 1 - place
+        at = (m * r * k + (j - m * k))[:, None] + place * k
+        a = tl.load(a_ptr + at, mask=mask, other=1).to(ACC)
+        b = tl.load(b_ptr + at, mask=mask, other=0).to(ACC)
+        a, b = tl.associative_scan((a, b), 1, _then)
+        h = a * carry[:, None] + b
+        carry = tl.sum(tl.where(cols == BLOCK_R - 1, h, 0), 1)
+        tl.store(h_ptr + at, h.to(h_ptr.dtype.element_ty), mask=mask)
+
+
+def tiles(n_out: int, r: int, k: int) -> tuple[int, int, int]:
+    """(BLOCK_J, BLOCK_R, warps) of a scan over `n_out` rows of `r` elements, `k` apart."""
+    block_r = min(1 << max(r - 1, 0).bit_length(), 1024 if k == 1 else 64)
+    block_j = min(1 << max(n_out - 1, 0).bit_length(), max(1, (4096 if _device.EMULATED else 1024) // block_r))
+    return block_j, block_r, 4
+
+
+def _folded(x: Array, dim: int) -> tuple[Array, int, int, int]:
+    x = x if x.flags.c_contiguous else x.copy()
+    m = r = k = 1
+    for i, n in enumerate(x.shape):
+        m, r, k = (m * n, r, k) if i < dim else (m, n, k) if i == dim else (m, r, k * n)
+    return x, m, r, k
+
+
+def _scan_gpu(x: Array, dim: int, reverse: bool, operation: str, result: Any = None) -> Array:
+    x, m, r, k = _folded(x, dim)
+    y = empty_like(x, result)
+    if x.size == 0:
+        return y
+    name, wide = kind(x.dtype)
+    block_j, block_r, warps = tiles(m * k, r, k)
+    programs = -(-m * k // block_j)
+    splits = max(1, min((4 if _device.EMULATED else 264) // programs, r // (4 * block_r)))
+    part = -(-r // (splits * block_r)) * block_r
+    splits = -(-r // part)
+    carry = None
+    if splits > 1 and operation == "sum" and not reverse:
+        whole = (splits - 1) * part
+        totals = empty((m, splits, k), wide)
+        totals[:, 0] = 0
+        source = x.reshape(m, r, k)[:, :whole].reshape(m, splits - 1, part, k)
+        totals[:, 1:] = reduce_gpu(source, (2,), False, "sum", wide)
+        carry = _scan_gpu(totals, 1, False, "sum")
+    else:
+        splits, part = 1, r
+    launch(
+        _scan, (programs, splits), x, y, carry, m * k, r, k, part,
+        KIND=name, OP=operation, IDENTITY={"sum": 0, "prod": 1}.get(operation, float("-inf")), REVERSE=reverse,
+        HAS_CARRY=carry is not None, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
+    )  # fmt: skip
+    return y
+
+
+def _extremum_gpu(x: Array, dim: int, largest: bool) -> tuple[Array, Array]:
+    x, m, r, k = _folded(x, dim)
+    y, at = empty_like(x), empty_like(x, np.int64)
+    name, _ = kind(x.dtype)
+    info = np.iinfo(x.dtype) if x.dtype.kind in "iu" else None
+    worst: Any = float("-inf") if largest else float("inf")
+    if name == "i64":
+        worst = int(not largest) if info is None else int(info.min if largest else info.max)
+    block_j, block_r, warps = tiles(m * k, r, k)
+    if x.size:
+        launch(
+            _scan_extremum, (-(-m * k // block_j),), x, y, at, m * k, r, k,
+            KIND=name, MAX=largest, WORST=worst, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
+        )  # fmt: skip
+    return y, at
+
+
+# --------------------------------------------------------------------------------------------------------- the CPU
+
+
+def accumulate(ufunc: np.ufunc, x: Array, dim: int, result: Any = None, wide: Any = None, reverse: bool = False) -> Array:
+    """`ufunc` accumulated along `dim`.
+
+    NumPy's accumulate is fast along contiguous rows only; other layouts step through `dim` with whole slices.
+
+    Arguments:
+        result: dtype of the result, x's own by default.
+        wide: dtype of the running value, the result's by default.
+    """
+    result = np.dtype(result or x.dtype)
+    wide = np.dtype(wide or result)
+    y = np.empty(x.shape, result)
+    if y.size == 0:
+        return y
+    x, m, r, k = row_blocks(x, dim)
+    to = y.reshape(m, r, k)
+    if reverse:
+        x, to = x[:, ::-1], to[:, ::-1]
+
+    def rows(start: int, stop: int) -> None:
+        to[start:stop] = ufunc.accumulate(x[start:stop], 1, wide)
+
+    def steps(start: int, stop: int) -> None:
+        part, out = x[start:stop], to[start:stop]
+        total = part[:, 0].astype(wide)
+        out[:, 0] = total
+        for t in range(1, r):
+            ufunc(total, part[:, t], out=total)
+            out[:, t] = total
+
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        over_blocks(rows if k == 1 or m * k < 64 else steps, m, r * k)
+    return y
+
+
+def _wide(dtype: Any) -> Any:
+    return {"f": np.float64, "F": np.complex128}.get(dtype.char)
+
+
+def _integer(dtype: Any) -> Any:
+    return np.int64 if dtype.kind in "iub" else None
+
+
+def shifted(x: Array, dim: int, step: int, fill: float) -> Array:
+    """x moved by +1 or -1 along `dim`, `fill` at the end that becomes free."""
+    y = np.empty_like(x)
+    to, by = np.moveaxis(y, dim, 0), np.moveaxis(x, dim, 0)
+    if step > 0:
+        to[:1], to[1:] = fill, by[:-1]
+    else:
+        to[-1:], to[:-1] = fill, by[1:]
+    return y
+
+
+def _shifted(x: Any, dim: int, step: int, fill: float) -> Any:
+    """`shifted` on Tensors, differentiable."""
+    n = x.shape[dim]
+    end = x.narrow(dim, 0, 1).detach() * 0 + fill
+    parts = [end, x.narrow(dim, 0, n - 1)] if step > 0 else [x.narrow(dim, 1, n - 1), end]
+    from .copy import cat  # needed on Tensors only
+
+    return cat(parts, dim)
+
+
+def recurrence(a: Array, b: Array, dim: int, reverse: bool) -> Array:
+    """h_t = a_t h_{t-1} + b_t along `dim` (from the end with `reverse`), h starting at 0."""
+    h = np.empty(np.broadcast_shapes(a.shape, b.shape), b.dtype)
+    if h.size == 0:
+        return h
+    a, m, r, k = row_blocks(a, dim)
+    b = row_blocks(b, dim)[0]
+    to = h.reshape(m, r, k)
+    if reverse:
+        a, b, to = a[:, ::-1], b[:, ::-1], to[:, ::-1]
+    if m * k >= 32 or r <= 32:
+        to[:, 0] = b[:, 0]
+        for t in range(1, r):
+            now = to[:, t]
+            np.multiply(a[:, t], to[:, t - 1], out=now)
+            now += b[:, t]
+        return h
+    a, to[...] = a.copy(), b
+    step = 1
+    while step < r:  # few long rows: each pass doubles the number of steps that are folded in
+        to[:, step:] += a[:, step:] * to[:, :-step].copy()
+        a[:, step:] *= a[:, :-step].copy()
+        step *= 2
+    return h
+
+
+# --------------------------------------------------------------------------------------------------------- the ops
+
+
+@op
+class cumsum:
+    """y_t = x_0 + ... + x_t along one dim (x_t + ... + x_last with reverse), of integers in int64."""
+
+    def cpu(x: Array, dim: int, reverse: bool) -> Array:
+        return accumulate(np.add, x, dim, _integer(x.dtype), _wide(x.dtype), reverse)
+
+    def gpu(x: Array, dim: int, reverse: bool) -> Array:
+        return _scan_gpu(x, dim, reverse, "sum", _integer(x.dtype))
+
+    def grad(g, dim, reverse):
+        return cumsum(g, dim, not reverse)
+
+    def cpu_grad(g, dim, reverse):
+        return accumulate(np.add, g, dim, None, _wide(g.dtype), not reverse)
+
+    def gpu_grad(g, dim, reverse):
+        return _scan_gpu(g, dim, not reverse, "sum")
+
+    def samples(rng):
+        yield (rng.normal(size=(4, 33)),), (1, False)
+        yield (rng.normal(size=(3, 5, 7)),), (1, True)
+        yield (rng.normal(size=(33, 3)),), (0, False)
+        yield (rng.normal(size=()),), (0, False)
+
+    def cost(x, dim, reverse):
+        return 2 * x.nbytes, x.size
+
+
+@op
+class cumprod:
+    """y_t = x_0 * ... * x_t along one dim, of integers in int64; the gradient is exact where x is 0."""
+
+    def cpu(x: Array, dim: int) -> Array:
+        return accumulate(np.multiply, x, dim, _integer(x.dtype), _wide(x.dtype))
+
+    def gpu(x: Array, dim: int) -> Array:
+        return _scan_gpu(x, dim, False, "prod", _integer(x.dtype))
+
+    def grad(g, x, y, dim):
+        # y_t / x_s is the product before s times the product from s + 1 to t: the second factor folds into a recurrence
+        if not x.shape:
+            return g
+        return _shifted(y, dim, 1, 1) * linear_recurrence(_shifted(x, dim, -1, 0), g, dim, True)
+
+    def cpu_grad(g, x, y, dim):
+        if not x.shape:
+            return g
+        if np.all(x):
+            with np.errstate(over="ignore", invalid="ignore"):
+                gx = accumulate(np.add, g * y, dim, None, _wide(x.dtype), True)
+                gx /= x
+            return gx
+        return shifted(y, dim, 1, 1) * recurrence(shifted(x, dim, -1, 0), g, dim, True)
+
+    def samples(rng):
+        yield (rng.uniform(0.5, 2, size=(4, 9)),), (1,)
+        yield (rng.uniform(0.5, 2, size=(3, 5, 7)),), (1,)
+        x = rng.uniform(0.5, 2, size=(6, 3))
+        x[2, 0] = x[1, 1] = x[3, 1] = 0
+        yield (x,), (0,)
+
+    def cost(x, dim):
+        return 2 * x.nbytes, x.size
+
+
+def _extremum_array(ufunc: np.ufunc, x: Array, dim: int) -> tuple[Array, Array]:
+    y = accumulate(ufunc, x, dim)
+    if not x.ndim:
+        return y, np.zeros((), np.int64)
+    hit = x == y
+    if x.dtype.kind == "f":
+        hit |= x != x
+    places = np.arange(x.shape[dim]).reshape([-1 if i == dim else 1 for i in range(x.ndim)])
+    return y, accumulate(np.maximum, hit * places, dim)
+
+
+def _collected(g: Array, x_shape: tuple[int, ...], at: Array, dim: int) -> Array:
+    """Zeros with `g` added at the indices `at` along `dim`."""
+    if not x_shape or not g.size:
+        return g.reshape(x_shape)
+    k = int(np.prod(x_shape[dim + 1 :], dtype=np.int64))
+    r = x_shape[dim]
+    flat = np.arange(g.size)
+    target = flat + (at.reshape(-1) - flat // k % r) * k
+    return np.bincount(target, g.reshape(-1), g.size).astype(g.dtype, copy=False).reshape(x_shape)
+
+
+@op
+class cummax:
+    """Running maximum along one dim and the index of its last occurrence; NaN once there was one."""
+
+    differentiable = 1
+
+    def cpu(x: Array, dim: int) -> tuple[Array, Array]:
+        return _extremum_array(np.maximum, x, dim)
+
+    def gpu(x: Array, dim: int) -> tuple[Array, Array]:
+        return _extremum_gpu(x, dim, True)
+
+    def grad(g, x_shape, y1, dim):
+        return g.new_zeros(x_shape).scatter_add(dim, y1, g) if x_shape else g
+
+    def cpu_grad(g, x_shape, y1, dim):
+        return _collected(g, x_shape, y1, dim)
+
+    def samples(rng):
+        yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1,)
+        yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1,)
+
+    def cost(x, dim):
+        return 4 * x.nbytes, x.size
+
+
+@op
+class cummin:
+    """Running minimum along one dim and the index of its last occurrence; NaN once there was one."""
+
+    differentiable = 1
+
+    def cpu(x: Array, dim: int) -> tuple[Array, Array]:
+        return _extremum_array(np.minimum, x, dim)
+
+    def gpu(x: Array, dim: int) -> tuple[Array, Array]:
+        return _extremum_gpu(x, dim, False)
+
+    def grad(g, x_shape, y1, dim):
+        return g.new_zeros(x_shape).scatter_add(dim, y1, g) if x_shape else g
+
+    def cpu_grad(g, x_shape, y1, dim):
+        return _collected(g, x_shape, y1, dim)
+
+    def samples(rng):
+        yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1,)
+        yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1,)
+
+    def cost(x, dim):
+        return 4 * x.nbytes, x.size
+
+
+@op
+class logcumsumexp:
+    """y_t = log(exp(x_0) + ... + exp(x_t)) along one dim."""
+
+    def cpu(x: Array, dim: int) -> Array:
+        return accumulate(np.logaddexp, x, dim, None, _wide(x.dtype))
+
+    def gpu(x: Array, dim: int) -> Array:
+        return _scan_gpu(x, dim, False, "logaddexp")
+
+    def grad(g, x, y, dim):
+        # exp(x_s - y_t) = exp(x_s - y_s) * exp(y_s - y_s+1) * ... with all factors at most 1
+        if not x.shape:
+            return g
+        y = y.masked_fill(y == -float("inf"), 0)
+        decay = (y - _shifted(y, dim, -1, 0)).clamp(max=0).exp()
+        return (x - y).exp() * linear_recurrence(decay, g, dim, True)
+
+    def cpu_grad(g, x, y, dim):
+        if not x.shape:
+            return g
+        y = np.where(y == -np.inf, y.dtype.type(0), y)
+        with np.errstate(invalid="ignore"):
+            decay = y - shifted(y, dim, -1, 0)
+            np.exp(np.minimum(decay, 0, out=decay), out=decay)
+            return np.exp(x - y) * recurrence(decay, g, dim, True)
+
+    def samples(rng):
+        yield (rng.normal(size=(4, 9)),), (1,)
+        yield (rng.normal(size=(3, 5, 7)),), (1,)
+        yield (rng.normal(size=(33, 3)),), (0,)
+
+    def cost(x, dim):
+        return 2 * x.nbytes, 5 * x.size
+
+
+@op
+class linear_recurrence:
+    """h_t = a_t h_{t-1} + b_t along one dim, h = 0 before the first; h_t = a_t h_{t+1} + b_t with reverse."""
+
+    def cpu(a: Array, b: Array, dim: int, reverse: bool) -> Array:
+        return recurrence(a, b, dim, reverse)
+
+    def gpu(a: Array, b: Array, dim: int, reverse: bool) -> Array:
+        a, m, r, k = _folded(a, dim)
+        b = _folded(b, dim)[0]
+        h = empty_like(b)
+        block_j, block_r, warps = tiles(m * k, r, k)
+        if h.size:
+            launch(
+                _scan_linear, (-(-m * k // block_j),), a, b, h, m * k, r, k,
+                F64=b.dtype.itemsize == 8, REVERSE=reverse, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
+            )  # fmt: skip
+        return h
+
+    def grad(g, a, y, dim, reverse):
+        step = 1 if reverse else -1
+        gb = linear_recurrence(_shifted(a, dim, step, 0), g, dim, not reverse)
+        return gb * _shifted(y, dim, -step, 0), gb
+
+    def cpu_grad(g, a, y, dim, reverse):
+        step = 1 if reverse else -1
+        gb = recurrence(shifted(a, dim, step, 0), g, dim, not reverse)
+        return gb * shifted(y, dim, -step, 0), gb
+
+    def samples(rng):
+        yield (rng.uniform(0.2, 1, (4, 9)), rng.normal(size=(4, 9))), (1, False)
+        yield (rng.uniform(0.2, 1, (3, 5, 7)), rng.normal(size=(3, 5, 7))), (1, True)
+        yield (rng.uniform(0.2, 1, (40,)), rng.normal(size=40)), (0, False)
+
+    def cost(a, b, dim, reverse):
+        return 3 * a.nbytes, 2 * a.size
