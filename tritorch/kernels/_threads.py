@@ -143,16 +143,20 @@ def parallel(fn: Callable[[int, int], Any], n: int, grain: int = 1) -> None:
         raise failed
 
 
-def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """`a @ b` of two matrices, with the BLAS thread count that suits its size."""
+def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`a @ b` of two matrices of one dtype, with the BLAS thread count that suits its size.
+
+    The method `dot` takes 0.3 us for 4x4 where np.matmul takes 0.8, and copies what has no unit stride, where np.matmul
+    falls back to a slow loop.
+    """
     flops = 2 * a.shape[0] * a.shape[1] * b.shape[1]
-    if flops <= TINY_PRODUCT or _local.inside or not _blas.controlled():
-        return np.matmul(a, b, out=out)
-    if flops >= LARGE_PRODUCT and _n_threads > 1:
-        return np.matmul(a, b, out=out)  # the BLAS's own count stands
+    if flops <= TINY_PRODUCT or _local.inside or (flops >= LARGE_PRODUCT and _n_threads > 1):
+        return a.dot(b)
+    if not _blas.controlled():
+        return a.dot(b)
     single_enter()
     try:
-        return np.matmul(a, b, out=out)
+        return a.dot(b)
     finally:
         single_exit()
 

@@ -79,7 +79,7 @@ def _channel_sum(g: np.ndarray) -> np.ndarray:
 
 
 def _cut(y: Array, g: Array) -> Array:
-    """`y` without the outputs that `g` does not have: a transposed convolution may be asked for more pixels than that."""
+    """`y` without the outputs that `g` lacks: a transposed convolution may be asked for pixels beyond them."""
     if y.shape == g.shape:
         return y
     return y[(slice(None), slice(None), *(slice(0, n) for n in g.shape[2:]))]

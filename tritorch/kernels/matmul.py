@@ -6,6 +6,7 @@ through their strides, so that a transposed operand costs no copy on either side
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,9 +66,9 @@ def matmul_arrays(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """`a @ b` for ndim >= 2, broadcasting; a product with one right-hand matrix is one large product."""
     if b.ndim == 2:
         if a.ndim == 2:
-            return product(_for_blas(a), _for_blas(b))
+            return product(a, b)
         if a.flags.c_contiguous:
-            y = product(a.reshape(-1, a.shape[-1]), _for_blas(b))
+            y = product(_rows(a), b)
             return y.reshape(*a.shape[:-1], b.shape[-1])
     return batched_product(a, b)
 
@@ -86,6 +87,11 @@ def column_sum(x: np.ndarray) -> np.ndarray:
     if x.dtype.kind != "f" or x.shape[0] < 16:
         return x.sum(0, dtype=x.dtype)
     return np.ones(x.shape[0], x.dtype) @ x
+
+
+def _rows(x: Array) -> Array:
+    """`x` as a matrix, all dims but the last merged; an array or a Tensor (-1 would fail on zero sizes)."""
+    return x if len(x.shape) == 2 else x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def _conj(x: Array) -> Array:
@@ -113,7 +119,7 @@ class matmul:
         if needs[1]:
             a = _conj(a)
             if b.dim() == 2 and a.dim() > 2:  # one product over all rows, not one per batch
-                gb = matmul(a.reshape(-1, a.shape[-1]).mT, g.reshape(-1, g.shape[-1]))
+                gb = matmul(_rows(a).mT, _rows(g))
             else:
                 gb = matmul(a.mT, g)
                 gb = gb if gb.shape == b.shape else gb.sum_to_size(b.shape)
@@ -127,7 +133,7 @@ class matmul:
         if needs[1]:
             a = a.conj() if a.dtype.kind == "c" else a
             if b.ndim == 2 and a.ndim > 2:
-                gb = matmul_arrays(a.reshape(-1, a.shape[-1]).T, g.reshape(-1, g.shape[-1]))
+                gb = product(_rows(a).T, _rows(g))
             else:
                 gb = _sum_to(matmul_arrays(a.mT, g), b.shape)
         return ga, gb
@@ -161,20 +167,20 @@ class linear:
         return y
 
     def grad(g, x, w, b_shape, needs):
-        rows = g.reshape(-1, g.shape[-1])
+        rows = _rows(g)
         return (
             matmul(g, _conj(w)) if needs[0] else None,
-            matmul(rows.mT, _conj(x).reshape(-1, x.shape[-1])) if needs[1] else None,
+            matmul(rows.mT, _rows(_conj(x))) if needs[1] else None,
             rows.sum(0) if needs[2] else None,
         )
 
     def cpu_grad(g, x, w, b_shape, needs):
-        rows = g.reshape(-1, g.shape[-1])
+        rows = _rows(g)
         if g.dtype.kind == "c":
             x, w = x.conj(), w.conj()
         return (
             matmul_arrays(g, w) if needs[0] else None,
-            product(_for_blas(rows).T, _for_blas(x.reshape(-1, x.shape[-1]))) if needs[1] else None,
+            product(rows.T, _rows(x)) if needs[1] else None,
             column_sum(rows) if needs[2] else None,
         )
 
