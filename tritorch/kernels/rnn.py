@@ -1,0 +1,337 @@
+"""Recurrent layers: one direction of one LSTM, GRU or plain RNN layer over a whole sequence, as one op each.
+
+    LSTM  i, f, o = sigmoid(.), g = tanh(.) of gx + h w^T in the order i, f, g, o;  c' = f c + i g;  h' = o tanh(c') (r^T)
+    GRU   r, z = sigmoid(gx + h w^T + b);  n = tanh(gx_n + r (h w_n^T + b_n));  h' = (1 - z) n + z h
+    RNN   h' = tanh or relu (gx + h w^T)
+
+`gx` is the input's share of the gates, one product for all steps, made before the op. Rows are packed: step t takes the
+rows `sum(batch_sizes[:t])` to `+ batch_sizes[t]`, sizes never grow, so that sequences of unequal length and batches of
+equal ones are one case. `reverse` goes from the last step to the first. The states of sequences that a step does not
+reach stay as they are, so the final states are right in both directions.
+
+The backward on arrays takes the gates from the forward; the rule on Tensors makes them anew, since it is differentiated.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._op import Array, op
+from .copy import cat
+
+Spans = list[tuple[int, int]]
+
+
+def _spans(batch_sizes: tuple[int, ...], reverse: bool) -> Spans:
+    """(first row, end row) of each step, in the order of computation."""
+    spans, start = [], 0
+    for n in batch_sizes:
+        spans.append((start, start + n))
+        start += n
+    return spans[::-1] if reverse else spans
+
+
+def _previous(rows: Array, first: Array, spans: Spans) -> Array:
+    """For each row the state before it, `first` where there is none."""
+    out = np.empty_like(rows)
+    n = len(first)
+    if rows.shape[0] == n * len(spans):
+        forward = not spans or spans[0][0] == 0
+        a, b = (slice(n, None), slice(None, -n)) if forward else (slice(None, -n), slice(n, None))
+        if spans:
+            out[spans[0][0] : spans[0][1]] = first
+            out[a] = rows[b]
+        return out
+    state = first.copy()
+    for a, b in spans:
+        out[a:b] = state[: b - a]
+        state[: b - a] = rows[a:b]
+    return out
+
+
+def _sigmoid_scale(n: int, tanh_at: slice, dtype: Any) -> tuple[Array, Array]:
+    """sigmoid(x) = tanh(x / 2) / 2 + 1 / 2: the factor (before and after) and the summand that make one tanh serve all gates."""
+    scale, shift = np.full(n, 0.5, dtype), np.full(n, 0.5, dtype)
+    scale[tanh_at], shift[tanh_at] = 1, 0
+    return scale, shift
+
+
+def _with(state: Any, new: Any) -> Any:
+    """The state (a Tensor) with its first rows replaced."""
+    return new if new.shape[0] == state.shape[0] else cat([new, state[new.shape[0] :]], 0)
+
+
+def _in_rows(parts: list[Any], spans: Spans) -> Any:
+    """Per-step Tensors, made in any order, as one Tensor in the order of rows."""
+    return cat([p for _, p in sorted(zip(spans, parts, strict=True), key=lambda pair: pair[0][0])], 0)
+
+
+@op
+class lstm_layer:
+    """y, final h, final c, and for the backward the gates and cells of all rows. arXiv:1402.1128 for the projection r."""
+
+    differentiable = 3
+
+    def cpu(
+        gx: Array, h0: Array, c0: Array, w: Array, r: Array | None, batch_sizes: tuple[int, ...], reverse: bool
+    ) -> tuple[Array, Array, Array, Array, Array]:
+        k = c0.shape[1]
+        scale, shift = _sigmoid_scale(4 * k, slice(2 * k, 3 * k), gx.dtype)
+        gates, wt = gx * scale, (w * scale[:, None]).T
+        cells = np.empty((len(gx), k), gx.dtype)
+        y = np.empty((len(gx), h0.shape[1]), gx.dtype)
+        h, c = h0.copy(), c0.copy()
+        room, part = np.empty((len(h0), 4 * k), gx.dtype), np.empty((len(h0), k), gx.dtype)
+        for a, b in _spans(batch_sizes, reverse):
+            n = b - a
+            z, t, m = gates[a:b], room[:n], part[:n]
+            np.matmul(h[:n], wt, out=t)
+            z += t
+            np.tanh(z, out=z)
+            z *= scale
+            z += shift
+            cell = cells[a:b]
+            np.multiply(z[:, k : 2 * k], c[:n], out=cell)
+            np.multiply(z[:, :k], z[:, 2 * k : 3 * k], out=m)
+            cell += m
+            c[:n] = cell
+            np.tanh(cell, out=m)
+            if r is None:
+                np.multiply(z[:, 3 * k :], m, out=y[a:b])
+            else:
+                m *= z[:, 3 * k :]
+                np.matmul(m, r.T, out=y[a:b])
+            h[:n] = y[a:b]
+        return y, h, c, gates, cells
+
+    def grad(g, gx, h0, c0, w, r, y0, y3, y4, batch_sizes, reverse, needs):
+        gy, gh, gc = g
+        spans, k = _spans(batch_sizes, reverse), c0.shape[1]
+        h, c, kept = h0, c0, []
+        for a, b in spans:
+            n = b - a
+            z = gx[a:b] + h[:n] @ w.mT
+            i, f, o = z[:, :k].sigmoid(), z[:, k : 2 * k].sigmoid(), z[:, 3 * k :].sigmoid()
+            u = z[:, 2 * k : 3 * k].tanh()
+            before = h[:n], c[:n]
+            cell = f * c[:n] + i * u
+            t = cell.tanh()
+            new = o * t if r is None else (o * t) @ r.mT
+            h, c = _with(h, new), _with(c, cell)
+            kept.append((i, f, u, o, t, *before))
+        gw, gr, gz = w * 0, None if r is None else r * 0, []
+        for (a, b), (i, f, u, o, t, h_before, c_before) in zip(spans[::-1], kept[::-1], strict=True):
+            n = b - a
+            top = gh[:n] + gy[a:b]
+            if r is not None:
+                gr = gr + top.mT @ (o * t)
+                top = top @ r
+            cell = gc[:n] + top * o * (1 - t * t)
+            dz = cat(
+                [
+                    cell * u * i * (1 - i),
+                    cell * c_before * f * (1 - f),
+                    cell * i * (1 - u * u),
+                    top * t * o * (1 - o),
+                ],
+                1,
+            )
+            gw = gw + dz.mT @ h_before
+            gz.append(dz)
+            gh, gc = _with(gh, dz @ w), _with(gc, cell * f)
+        return _in_rows(gz, spans[::-1]), gh, gc, gw, gr
+
+    def cpu_grad(g, gx, h0, c0, w, r, y0, y3, y4, batch_sizes, reverse, needs):
+        gy, gh, gc = g[0], g[1].copy(), g[2].copy()
+        spans, k, gates = _spans(batch_sizes, reverse), c0.shape[1], y3
+        i, f, u, o = gates[:, :k], gates[:, k : 2 * k], gates[:, 2 * k : 3 * k], gates[:, 3 * k :]
+        t = np.tanh(y4)
+        hidden = None if r is None else o * t
+        # What each gate's gradient is multiplied with, for all rows at once.
+        factor = np.empty((len(gates), 4, k), gates.dtype)
+        np.multiply(u, i - i * i, out=factor[:, 0])
+        np.multiply(_previous(y4, c0, spans), f - f * f, out=factor[:, 1])
+        np.multiply(i, 1 - u * u, out=factor[:, 2])
+        np.multiply(t, o - o * o, out=factor[:, 3])
+        t *= t
+        np.subtract(1, t, out=t)
+        t *= o
+        tops = None if r is None else np.empty_like(gy)
+        for a, b in reversed(spans):
+            n = b - a
+            top = gh[:n]
+            top += gy[a:b]
+            if tops is not None:
+                tops[a:b] = top
+                top = top @ r
+            cell = gc[:n]
+            cell += top * t[a:b]
+            dz = factor[a:b]
+            dz[:, :3] *= cell[:, None]
+            dz[:, 3] *= top
+            cell *= f[a:b]
+            np.matmul(dz.reshape(n, 4 * k), w, out=gh[:n])
+        gz = factor.reshape(-1, 4 * k)
+        gw = gz.T @ _previous(y0, h0, spans) if needs[3] else None
+        gr = tops.T @ hidden if tops is not None else None
+        return gz, gh, gc, gw, gr
+
+    def samples(rng):
+        for sizes, k, p, reverse in [((2, 2, 2), 3, 0, False), ((3, 2, 1, 1), 4, 2, True), ((2, 1), 2, 0, True)]:
+            rows, n, out = sum(sizes), sizes[0], p or k
+            r = rng.normal(size=(p, k)) if p else None
+            x = rng.normal(size=(rows, 4 * k)), rng.normal(size=(n, out)), rng.normal(size=(n, k))
+            yield (*x, rng.normal(size=(4 * k, out)), r), (sizes, reverse)
+
+    def cost(gx, h0, c0, w, r, batch_sizes, reverse):
+        return 2 * gx.nbytes + len(batch_sizes) * w.nbytes, 2 * gx.size * w.shape[1]
+
+
+@op
+class gru_layer:
+    """y, final h, and for the backward the gates and h w_n^T + b_n of all rows. Cho et al., arXiv:1406.1078."""
+
+    differentiable = 2
+
+    def cpu(
+        gx: Array, h0: Array, w: Array, b: Array | None, batch_sizes: tuple[int, ...], reverse: bool
+    ) -> tuple[Array, Array, Array, Array]:
+        k = h0.shape[1]
+        scale, _ = _sigmoid_scale(3 * k, slice(2 * k, None), gx.dtype)
+        gates, wt = gx * scale, (w * scale[:, None]).T
+        bias = None if b is None else b * scale
+        inner, y = np.empty((len(gx), k), gx.dtype), np.empty((len(gx), k), gx.dtype)
+        h, room = h0.copy(), np.empty((len(h0), 3 * k), gx.dtype)
+        for first, end in _spans(batch_sizes, reverse):
+            n = end - first
+            z, t, state, new = gates[first:end], room[:n], h[:n], y[first:end]
+            np.matmul(state, wt, out=t)
+            if bias is not None:
+                t += bias
+            inner[first:end] = t[:, 2 * k :]
+            rz = z[:, : 2 * k]
+            rz += t[:, : 2 * k]
+            np.tanh(rz, out=rz)
+            rz *= 0.5
+            rz += 0.5
+            u = z[:, 2 * k :]
+            np.multiply(z[:, :k], t[:, 2 * k :], out=new)
+            u += new
+            np.tanh(u, out=u)
+            np.subtract(state, u, out=new)
+            new *= z[:, k : 2 * k]
+            new += u
+            h[:n] = new
+        return y, h, gates, inner
+
+    def grad(g, gx, h0, w, b, y0, y2, y3, batch_sizes, reverse, needs):
+        gy, gh = g
+        spans, k = _spans(batch_sizes, reverse), h0.shape[1]
+        h, kept = h0, []
+        for first, end in spans:
+            before = h[: end - first]
+            x, s = gx[first:end], before @ w.mT
+            s = s if b is None else s + b
+            r, z = (x[:, :k] + s[:, :k]).sigmoid(), (x[:, k : 2 * k] + s[:, k : 2 * k]).sigmoid()
+            m = s[:, 2 * k :]
+            u = (x[:, 2 * k :] + r * m).tanh()
+            h = _with(h, u + z * (before - u))
+            kept.append((r, z, u, m, before))
+        gw, gb, parts = w * 0, None if b is None else b * 0, []
+        for (first, end), (r, z, u, m, before) in zip(spans[::-1], kept[::-1], strict=True):
+            top = gh[: end - first] + gy[first:end]
+            du = top * (1 - z) * (1 - u * u)
+            dr, dz = du * m * r * (1 - r), top * (before - u) * z * (1 - z)
+            ds = cat([dr, dz, du * r], 1)
+            gw = gw + ds.mT @ before
+            gb = None if gb is None else gb + ds.sum(0)
+            parts.append(cat([dr, dz, du], 1))
+            gh = _with(gh, top * z + ds @ w)
+        return _in_rows(parts, spans[::-1]), gh, gw, gb
+
+    def cpu_grad(g, gx, h0, w, b, y0, y2, y3, batch_sizes, reverse, needs):
+        gy, gh = g[0], g[1].copy()
+        spans, k, gates = _spans(batch_sizes, reverse), h0.shape[1], y2
+        r, z, u = gates[:, :k], gates[:, k : 2 * k], gates[:, 2 * k :]
+        before = _previous(y0, h0, spans)
+        gx_rows = np.empty((len(gates), 3, k), gates.dtype)
+        to_r = y3 * (r - r * r)
+        np.multiply(before - u, z - z * z, out=gx_rows[:, 1])
+        np.multiply(1 - z, 1 - u * u, out=gx_rows[:, 2])
+        gs_rows = np.empty_like(gx_rows)
+        for first, end in reversed(spans):
+            top = gh[: end - first]
+            top += gy[first:end]
+            dx, ds = gx_rows[first:end], gs_rows[first:end]
+            dx[:, 1:] *= top[:, None]
+            np.multiply(dx[:, 2], to_r[first:end], out=dx[:, 0])
+            ds[:, :2] = dx[:, :2]
+            np.multiply(dx[:, 2], r[first:end], out=ds[:, 2])
+            top *= z[first:end]
+            top += ds.reshape(-1, 3 * k) @ w
+        gs = gs_rows.reshape(-1, 3 * k)
+        gw = gs.T @ before if needs[2] else None
+        return gx_rows.reshape(-1, 3 * k), gh, gw, None if b is None else gs.sum(0)
+
+    def samples(rng):
+        for sizes, k, bias, reverse in [((2, 2, 2), 3, True, False), ((3, 2, 1), 4, False, True), ((2, 1), 2, True, True)]:
+            x = rng.normal(size=(sum(sizes), 3 * k)), rng.normal(size=(sizes[0], k)), rng.normal(size=(3 * k, k))
+            yield (*x, rng.normal(size=3 * k) if bias else None), (sizes, reverse)
+
+    def cost(gx, h0, w, b, batch_sizes, reverse):
+        return 2 * gx.nbytes + len(batch_sizes) * w.nbytes, 2 * gx.size * w.shape[1]
+
+
+@op
+class rnn_layer:
+    """y and final h of the plain recurrent layer; `relu` instead of tanh."""
+
+    def cpu(
+        gx: Array, h0: Array, w: Array, batch_sizes: tuple[int, ...], reverse: bool, relu: bool
+    ) -> tuple[Array, Array]:
+        y, h = np.array(gx, order="C"), h0.copy()
+        wt, room = w.T, np.empty_like(h0)
+        for a, b in _spans(batch_sizes, reverse):
+            z, t = y[a:b], room[: b - a]
+            np.matmul(h[: b - a], wt, out=t)
+            z += t
+            np.maximum(z, 0, out=z) if relu else np.tanh(z, out=z)
+            h[: b - a] = z
+        return y, h
+
+    def grad(g, gx, h0, w, y0, batch_sizes, reverse, relu, needs):
+        gy, gh = g
+        spans, h, kept = _spans(batch_sizes, reverse), h0, []
+        for a, b in spans:
+            before = h[: b - a]
+            z = gx[a:b] + before @ w.mT
+            z = z.relu() if relu else z.tanh()
+            h = _with(h, z)
+            kept.append((before, (z > 0).to(z.dtype) if relu else 1 - z * z))
+        gw, parts = w * 0, []
+        for (a, b), (before, slope) in zip(spans[::-1], kept[::-1], strict=True):
+            dz = (gh[: b - a] + gy[a:b]) * slope
+            gw = gw + dz.mT @ before
+            parts.append(dz)
+            gh = _with(gh, dz @ w)
+        return _in_rows(parts, spans[::-1]), gh, gw
+
+    def cpu_grad(g, gx, h0, w, y0, batch_sizes, reverse, relu, needs):
+        gy, gh, spans = g[0], g[1].copy(), _spans(batch_sizes, reverse)
+        gz = (y0 > 0).astype(y0.dtype) if relu else 1 - y0 * y0
+        for a, b in reversed(spans):
+            top, dz = gh[: b - a], gz[a:b]
+            top += gy[a:b]
+            dz *= top
+            np.matmul(dz, w, out=top)
+        return gz, gh, gz.T @ _previous(y0, h0, spans) if needs[2] else None
+
+    def samples(rng):
+        for sizes, k, reverse, relu in [((2, 2, 2), 3, False, False), ((3, 2, 1), 4, True, False), ((2, 1), 2, False, True)]:
+            x = rng.normal(size=(sum(sizes), k)), rng.normal(size=(sizes[0], k)), rng.normal(size=(k, k))
+            yield x, (sizes, reverse, relu)
+
+    def cost(gx, h0, w, batch_sizes, reverse, relu):
+        return 2 * gx.nbytes + len(batch_sizes) * w.nbytes, 2 * gx.size * w.shape[1]
