@@ -38,7 +38,8 @@ def over_blocks(fn: Callable[[int, int, int], None], n_rows: int, n_cols: int) -
         for i in range(first, last):
             fn(i, i * step, min((i + 1) * step, n_rows))
 
-    parallel(run, n_blocks, GRAIN)
+    with np.errstate(all="ignore"):  # infinities and NaN are results, not remarks
+        parallel(run, n_blocks, GRAIN)
     return n_blocks
 
 

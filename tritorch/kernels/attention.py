@@ -58,7 +58,8 @@ class _Walk:
                 for i, (rows, n) in enumerate(self.rows):
                     block(bs, gs, i, rows, n)
 
-        parallel(tasks, len(self.tasks), self.grain)
+        with np.errstate(all="ignore"):
+            parallel(tasks, len(self.tasks), self.grain)
 
     def scores(self, bs: slice, gs: slice, i: int) -> tuple[Array, Array]:
         """(scaled query rows (b, g, h * l, E), their masked scores (b, g, h, l, n))."""

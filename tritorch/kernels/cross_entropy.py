@@ -22,6 +22,9 @@ def _target_terms(t: Array, w: Array | None, ignore_index: int, n_classes: int, 
     """(rows that count, target with 0 for ignored rows, weight of each row's target with 0 for ignored rows)."""
     kept = t != ignore_index
     safe = np.where(kept, t, 0)
+    if safe.size and (safe.min() < 0 or safe.max() >= n_classes):
+        wrong = safe.min() if safe.min() < 0 else safe.max()
+        raise IndexError(f"cross_entropy: Target {wrong} is out of bounds for {n_classes} classes")
     wt = kept.astype(dtype) if w is None else np.where(kept, w[safe], 0).astype(dtype)
     return kept, safe, wt
 
@@ -66,19 +69,19 @@ class cross_entropy:
         if n_rows and n:
             over_blocks(block, n_rows, n)
         loss = np.zeros(n_rows, x.dtype)
-        if n_rows:
-            picked = x[np.arange(n_rows), safe]
-            np.subtract(lse, picked, out=loss, where=kept)
-            loss *= wt
-            if smooth is not None:
+        with np.errstate(all="ignore"):
+            if n_rows:
+                np.subtract(lse, x[np.arange(n_rows), safe], out=loss, where=kept)
+                loss *= wt
+            if n_rows and smooth is not None:
                 loss *= 1 - eps
                 smooth[~kept] = 0
                 loss += smooth * (eps / n)
-        if reduction == "none":
-            return loss, lse
-        total = loss.sum(dtype=x.dtype)
-        if reduction == "mean":
-            total = total / wt.sum()
+            if reduction == "none":
+                return loss, lse
+            total = loss.sum(dtype=x.dtype)
+            if reduction == "mean":
+                total = total / wt.sum()
         return np.asarray(total, x.dtype), lse
 
     def grad(g, x, t, w, y1, ignore_index, reduction, label_smoothing):
@@ -96,7 +99,8 @@ class cross_entropy:
         kept, safe, wt = _target_terms(t, w, ignore_index, n, x.dtype)
         row = g if reduction == "none" else np.broadcast_to(g, (n_rows,))
         if reduction == "mean":
-            row = row / wt.sum()
+            with np.errstate(all="ignore"):
+                row = row / wt.sum()
         eps = label_smoothing
         hit = wt * row * (1 - eps)  # taken off at the target
         spread = eps / n

@@ -142,7 +142,8 @@ def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample:
         n = x.size
         none = reduction == "none"
         if n <= BLOCK:
-            y = value(x, t, c)
+            with np.errstate(all="ignore"):
+                y = value(x, t, c)
             if none:
                 return np.asarray(y)
             total = y.sum()
@@ -181,7 +182,8 @@ def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample:
 
         def filled(of: Callable) -> Array:
             if n <= BLOCK:
-                return np.asarray(of(x, t, c) * g)
+                with np.errstate(all="ignore"):
+                    return np.asarray(of(x, t, c) * g)
             out = np.empty(x.shape, x.dtype)
             out1, x1, t1 = out.reshape(n), x.reshape(n), t.reshape(n)
             g1 = g if whole else g.reshape(n)

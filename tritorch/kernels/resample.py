@@ -99,29 +99,3 @@ class resample:
 
     def cost(x, taps, dim):
         return x.nbytes * 2, 2 * x.size
-
-
-@op
-class constant_pad:
-    """x with `pad` = ((before, after) per dim) elements of `value` around it; negative numbers cut off."""
-
-    upcast = False
-
-    def cpu(x: Array, pad: tuple[tuple[int, int], ...], value: float) -> Array:
-        y = np.full([n + a + b for n, (a, b) in zip(x.shape, pad, strict=True)], value, x.dtype)
-        inner = tuple(slice(max(a, 0), y.shape[i] - max(b, 0)) for i, (a, b) in enumerate(pad))
-        y[inner] = x[tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, pad, strict=True))]
-        return y
-
-    def grad(g, pad):
-        return constant_pad(g, tuple((-a, -b) for a, b in pad), 0.0)
-
-    def cpu_grad(g, pad):
-        return constant_pad.cpu(g, tuple((-a, -b) for a, b in pad), 0.0)
-
-    def samples(rng):
-        yield (rng.normal(size=(2, 3, 4)),), (((0, 0), (1, 2), (0, 3)), 1.5)
-        yield (rng.normal(size=(4, 5)),), (((-1, 1), (2, -2)), 0.0)
-
-    def cost(x, pad, value):
-        return 2 * x.nbytes, 0
