@@ -17,13 +17,15 @@ from . import device as devices
 from .autograd import inplace as _inplace
 from .autograd.apply import bind
 from .autograd.backward import backward as _backward
+from .autograd.elementwise import bind as bind_elementwise
 from .autograd.engine import Wrap
 from .autograd.graph import Leaf, RemovableHandle, Version, add_hook
 from .autograd.modes import STATE
 from .device import CPU, device
 from .dtypes import FROM_NP, dtype, from_numpy_dtype
 from .errors import message
-from .kernels._op import OPS
+from .kernels._op import BIND, Op
+from .kernels.elementwise import Elementwise
 
 _new = object.__new__
 F = TypeVar("F", bound=Callable[..., Any])
@@ -821,10 +823,11 @@ def overwrite(self: Tensor, result: Tensor, name: str) -> Tensor:
     return self
 
 
-def bind_ops() -> None:
-    """Make every op of the registry callable on Tensors; ops that are registered later call `bind` themselves."""
-    from .kernels.elementwise import Elementwise
+def _bind(op: Op) -> None:
+    if isinstance(op, Elementwise):
+        bind_elementwise(op, Tensor, TENSORS)
+    else:
+        bind(op, Tensor)
 
-    for op in OPS.values():
-        if "apply" not in op.__dict__ and not isinstance(op, Elementwise):
-            bind(op, Tensor)
+
+BIND.append(_bind)

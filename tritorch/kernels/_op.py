@@ -41,6 +41,8 @@ from typing import Any, TypeAlias
 Array: TypeAlias = Any  # numpy.ndarray, or a device array with the same interface
 
 OPS: dict[str, Op] = {}
+BIND: list[Callable[[Op], None]] = []
+"""What gives an op its functions on Tensors: one entry, set by `tritorch.tensor`, since Tensors are above this layer."""
 
 
 class Op:
@@ -67,7 +69,6 @@ class Op:
     gpu_grad: Callable[..., Any] | None
     samples: Callable[..., Iterator[tuple[tuple, dict]]] | None
     cost: Callable[..., tuple[int, int]] | None
-    apply: Callable[..., Any]
 
     def __init__(
         self,
@@ -137,8 +138,15 @@ class Op:
         return tuple(plan)
 
     def __call__(self, *args: Any) -> Any:
-        """The differentiable function on Tensors; `apply` is bound when `tritorch.tensor` is imported."""
+        """The differentiable function on Tensors."""
         return self.apply(*args)
+
+    def __getattr__(self, name: str) -> Any:
+        """`apply`, `pull` and `pull_tensors` are made at the first use, by the layer above."""
+        if name in ("apply", "pull", "pull_tensors") and BIND:
+            BIND[0](self)
+            return self.__dict__[name]
+        raise AttributeError(f"op {self.name} has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join(self.inputs + self.params)})>"

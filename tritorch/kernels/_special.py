@@ -276,6 +276,23 @@ def _floats_only(f: Any) -> Any:
 ceil, floor, trunc, round_ = map(_floats_only, (np.ceil, np.floor, np.trunc, np.rint))
 
 
+def pow_scalar(x: Array, c: float) -> Array:
+    """x ** c for a Python number c; the common exponents without a call of pow per element."""
+    if c == 2:
+        return np.square(x)
+    if c == 1:
+        return np.array(x)
+    if c == 0:
+        return np.ones_like(x)
+    if c == 3:
+        return x * x * x
+    if c == 0.5:
+        return np.sqrt(x)
+    if c == -1:
+        return np.reciprocal(x)
+    return np.power(x, c)
+
+
 def frac(x: Array) -> Array:
     return x - np.trunc(x)
 

@@ -377,3 +377,22 @@ class where:
     def samples(rng):
         yield (rng.random((3, 4)) > 0.5, rng.normal(size=(3, 4)), rng.normal(size=(4,))), ()
         yield (rng.random((3, 1)) > 0.5, rng.normal(size=()), rng.normal(size=(3, 4))), ()
+
+
+@op
+class conj:
+    """The complex conjugate."""
+
+    upcast = False
+
+    def cpu(x: Array) -> Array:
+        return np.asarray(np.conj(x))
+
+    def grad(g):
+        return conj(g)
+
+    def cpu_grad(g):
+        return np.asarray(np.conj(g))
+
+    def samples(rng):
+        yield (rng.normal(size=(3,)),), ()

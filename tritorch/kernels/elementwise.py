@@ -32,7 +32,7 @@ NUMPY: dict[str, Any] = {
     "minimum": np.minimum, "pow": np.power, "floor": np.floor, "trunc": np.trunc, "log1p": np.log1p,
     "expm1": np.expm1, "isnan": np.isnan, "digamma": sp.digamma, "polygamma1": sp.trigamma, "sigmoid": sp.sigmoid,
     "erf": sp.erf, "zeros_like": np.zeros_like, "i0": np.i0, "isinf": np.isinf, "floor_divide": np.floor_divide,
-    "logical_and": np.logical_and, "logical_or": np.logical_or,
+    "pow_scalar": sp.pow_scalar, "logical_and": np.logical_and, "logical_or": np.logical_or,
 }  # fmt: skip
 TENSOR: dict[str, Any] = {}
 
@@ -179,6 +179,11 @@ line("gcd", np.gcd, None, None, None, operands=AB, lowest=INT, domain=(1, 40), i
 line("lcm", np.lcm, None, None, None, operands=AB, lowest=INT, domain=(1, 20), integers=True)
 line("ldexp", lambda a, b: a * np.exp2(b), "a * exp2(b)", "g * exp(b * 0.6931471805599453)", "g * y * 0.6931471805599453", **_AB_FLOAT)
 
+# a Python number first or as exponent
+line("rsub", lambda x, c: c - x, "c - x", "-g", params=("c",), values=(1.5,), lowest=INT)
+_f("rdiv", lambda x, c: c / x, "c / x", "-g * (y / x)", (0.5, 2.0), params=("c",), values=(1.5,))
+line("pow_scalar", sp.pow_scalar, "pow(x, c)", "g * (pow_scalar(x, c - 1) * c)", params=("c",), values=(3,), lowest=FLOAT)
+
 # comparison, logic, bits
 for _name, _numpy, _sign in (
     ("eq", np.equal, "=="), ("ne", np.not_equal, "!="), ("lt", np.less, "<"),
@@ -242,6 +247,7 @@ _f("erfc", sp.erfc, "erfc(x)", "g * exp(-x * x) * -1.1283791670955126")
 _f("erfinv", sp.erfinv, "erfinv(x)", "g * exp(y * y) * 0.886226925452758", (-0.9, 0.9))
 _f("lgamma", sp.lgamma, "lgamma(x)", "g * digamma(x)", (0.5, 4.0))
 _f("digamma", sp.digamma, "digamma(x)", "g * polygamma1(x)", (0.5, 4.0))
+_f("trigamma", sp.trigamma, None, None, (0.5, 4.0))
 _f("i0", sp.i0, None, None, (0.1, 3.0))
 
 # sign, rounding

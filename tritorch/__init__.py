@@ -1,0 +1,143 @@
+"""tritorch: PyTorch's API in pure Python, each op a NumPy definition and a hand-written Triton kernel.
+
+    import tritorch as torch
+
+The names here are PyTorch's. Packages that a script may not need (nn, optim, utils, cuda, ...) load at first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math as _math
+import warnings as _warnings
+from typing import TYPE_CHECKING, Any
+
+# NumPy warns of overflow and division by zero, PyTorch gives inf and nan silently. The filter holds only for warnings
+# that are raised in this package's own frames; the user's NumPy keeps its warnings.
+_warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tritorch\.")
+
+from . import autograd as autograd  # noqa: E402
+from . import functional as _functional  # noqa: E402
+from .autograd.modes import (  # noqa: E402
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .device import device  # noqa: E402
+from .dtypes import (  # noqa: E402
+    NAMES as _NAMES,
+)
+from .dtypes import (  # noqa: E402
+    dtype,
+    finfo,
+    get_default_dtype,
+    iinfo,
+    promote_types,
+    set_default_dtype,
+)
+from .kernels._threads import get_num_threads, set_num_threads  # noqa: E402
+from .tensor import Size, Tensor  # noqa: E402
+
+if TYPE_CHECKING:
+    from . import amp, cuda, datasets, nn, optim, utils  # noqa: F401
+
+__version__ = "0.1.0"
+
+for _name in _functional.__all__:
+    globals()[_name] = getattr(_functional, _name)
+for _name, _kind in _NAMES.items():
+    globals()[_name] = _kind
+
+pi, e, inf, nan, newaxis = _math.pi, _math.e, _math.inf, _math.nan, None
+
+
+class layout:  # noqa: N801 - PyTorch's name
+    """How elements lie in memory; only `strided` is there."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+
+class memory_format(layout):  # noqa: N801 - PyTorch's name
+    """The order of dims in memory; accepted where PyTorch takes it, memory stays in C order."""
+
+
+strided = layout("strided")
+contiguous_format, preserve_format = memory_format("contiguous_format"), memory_format("preserve_format")
+channels_last, channels_last_3d = memory_format("channels_last"), memory_format("channels_last_3d")
+
+_PACKAGES = (
+    "accelerator", "amp", "backends", "cuda", "datasets", "debug", "demo", "distributed", "fft", "func", "library", "linalg",
+    "multiprocessing", "nn", "optim", "profiler", "random", "return_types", "serialization", "special", "testing", "utils",
+    "version", "hub", "jit", "compiler",
+)  # fmt: skip
+_FROM = {
+    "save": "serialization", "load": "serialization", "save_file": "serialization", "load_file": "serialization",
+    "autocast": "amp", "set_printoptions": "tensor_repr",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _FROM:
+        found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_FROM[name]}"), name)
+        return found
+    raise AttributeError(f"module 'tritorch' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PACKAGES, *_FROM})
+
+
+def typename(obj: Any) -> str:
+    """The full name of an object's type, or a tensor's type string."""
+    if isinstance(obj, Tensor):
+        return obj.type()  # type: ignore[attr-defined]
+    kind = type(obj)
+    return f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__name__
+
+
+def set_default_device(device: Any) -> None:
+    """Where factory functions put tensors without `device=`; only the CPU's default is supported."""
+    if device is not None and str(device) != "cpu":
+        raise NotImplementedError(f"set_default_device: pass device= to factory functions; got {device!r}")
+
+
+def get_default_device() -> device:
+    """Where factory functions put tensors without `device=`: the CPU."""
+    return device("cpu")
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Accepted; every op is deterministic."""
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """True: every op is deterministic."""
+    return True
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """'highest': float32 products in IEEE arithmetic on cuda; 'high', 'medium': TF32 is allowed."""
+    from .backends.cuda import matmul
+
+    matmul.set_precision(precision)
+
+
+def get_float32_matmul_precision() -> str:
+    """The setting of `set_float32_matmul_precision`."""
+    from .backends.cuda import matmul
+
+    return matmul.precision
+
+
+def compile(model: Any = None, **options: Any) -> Any:
+    """`model` itself: tritorch runs eagerly. Accepts torch.compile's options, also as a decorator."""
+    return model if model is not None else lambda function: function

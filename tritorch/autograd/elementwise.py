@@ -1,0 +1,517 @@
+"""Elementwise ops on Tensors: the hot path.
+
+For each line of the table one closure, written so that a call on small tensors costs about what NumPy's own call
+costs: class check by identity, dtype and device by identity, the output made slot by slot, a node only when one of the
+operands has one. Everything else (promotion, other devices, half types, scalars of a higher category) is `_general`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import device as devices
+from .. import dtypes as dt
+from ..device import CPU
+from ..dtypes import FROM_NP, bool_
+from ..errors import describe, message
+from ..kernels._op import OPS
+from ..kernels.elementwise import Elementwise
+from ..kernels.view import sum_to, unbroadcast
+from .apply import Output, mixed_devices, no_kernel
+from .engine import changed, check_versions, freed
+from .graph import Node, make_node, next_seq, versions_of
+from .modes import STATE
+
+_new = object.__new__
+_asarray = np.asarray
+_ndarray = np.ndarray
+_F32 = np.dtype(np.float32)
+
+
+def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., Any]:
+    """The function of two operands; also Python's operator (gives NotImplemented for foreign types)."""
+    f = op.numpy
+    lowest, to_bool, ufunc = op.lowest, op.kind == "bool", op.ufunc
+    recorded = op.has_rule
+    a_rule, b_rule = op.rules if recorded else (None, None)
+    # which operand each gradient needs: (of a: needs a, needs b), (of b: needs a, needs b)
+    aa, ab = "a" in op.uses[0], "b" in op.uses[0]
+    ba, bb = "a" in op.uses[1], "b" in op.uses[1]
+    saves_y = op.saves_output
+
+    def apply(x: Any, w: Any) -> Any:
+        kind = w.__class__
+        if kind is Tensor or kind in TENSORS:
+            d = x.dtype
+            if d is not w.dtype or x.device is not CPU or w.device is not CPU or d.category < lowest or d.is_half:
+                return general(x, w)
+            wa = w._a
+            wn = w._node
+        elif kind is float:
+            d = x.dtype
+            if d.category < 2 or x.device is not CPU or d.is_half:
+                return general(x, w)
+            wa = w
+            wn = None
+        elif kind is int:
+            d = x.dtype
+            if d.category < 1 or d.category < lowest or x.device is not CPU or d.is_half:
+                return general(x, w)
+            wa = w
+            wn = None
+        else:
+            return general(x, w)
+        xa = x._a
+        try:
+            y = f(xa, wa)
+        except (ValueError, OverflowError):
+            return general(x, w)
+        if y.__class__ is not _ndarray:
+            y = _asarray(y)
+        out = _new(Tensor)
+        out._a = y
+        out.dtype = bool_ if to_bool else d
+        out.device = CPU
+        out._vc = out._view = None
+        xn = x._node
+        if (xn is None and wn is None) or not recorded or not STATE.grad:
+            out._node = None
+            return out
+        if saves_y or STATE.anomaly:
+            return record(out, x, w, xn, wn)
+        sx = x if (aa and xn is not None) or (ba and wn is not None) else None
+        sw = w if (ab and xn is not None) or (bb and wn is not None) else None
+        n = _new(Node)
+        n.seq = next_seq()
+        n.op = op
+        n.next = (xn, wn)
+        if kind is float or kind is int or xa.shape == wa.shape:  # type: ignore[union-attr]
+            n.saved = (sx, sw)
+        else:
+            n.saved = (sx, sw, None, xa.shape, wa.shape)  # type: ignore[union-attr]
+        n.versions = None if (sx is None or sx._vc is None) and (wn is None and kind is not Tensor or sw is None or sw._vc is None) else _versions(sx, sw)
+        n.device = CPU
+        n.hooks = n.trace = None
+        out._node = n
+        return out
+
+    def record(out: Any, x: Any, w: Any, xn: Any, wn: Any) -> Any:
+        sx = x if (aa and xn is not None) or (ba and wn is not None) else None
+        sw = w if (ab and xn is not None) or (bb and wn is not None) else None
+        shape = out._a.shape
+        xs = x._a.shape if x.__class__ in TENSORS else shape
+        ws = w._a.shape if w.__class__ in TENSORS else shape
+        out._node = make_node(op, (xn, wn), None, out.device, _versions(sx, sw))
+        out._node.saved = (sx, sw, Output(out) if saves_y else None, xs, ws)
+        return out
+
+    def general(x: Any, w: Any) -> Any:
+        operands = _operands(op, (x, w), TENSORS)
+        if operands is None:
+            return NotImplemented
+        x, w = operands
+        y, device = _compute(op, (x, w), ())
+        out = _new(Tensor)
+        out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
+        out._vc = out._view = out._node = None
+        xn, wn = getattr(x, "_node", None), getattr(w, "_node", None)
+        if (xn is None and wn is None) or not recorded or not STATE.grad:
+            return out
+        return record(out, x, w, xn, wn)
+
+    def pull(node: Any, g: Any) -> Any:
+        saved = node.saved
+        if saved is None:
+            raise freed(node)
+        if node.device is not CPU:
+            return on_tensors(node, g)
+        sx, sw = saved[0], saved[1]
+        xa, wa, y = sx, sw, None
+        if sx.__class__ in TENSORS:
+            if sx._vc is not None:
+                check_versions(node, (sx,))
+            xa = sx._a
+        if sw.__class__ in TENSORS:
+            if sw._vc is not None:
+                check_versions(node, (sw,))
+            wa = sw._a
+        xn, wn = node.next
+        if len(saved) != 2:
+            return wide(node, g, xa, wa)
+        kind = g.dtype.char
+        if kind not in "fd":
+            return wide(node, g, xa, wa)
+        gx = gw = None
+        if xn is not None:
+            gx = a_fast[0](g, xa, wa, y) if a_fast else compiled(a_fast, 0)(g, xa, wa, y)
+            if gx.__class__ is not _ndarray:
+                gx = _asarray(gx)
+        if wn is not None:
+            gw = b_fast[0](g, xa, wa, y) if b_fast else compiled(b_fast, 1)(g, xa, wa, y)
+            if gw.__class__ is not _ndarray:
+                gw = _asarray(gw)
+        return gx, gw
+
+    a_fast: list = []
+    b_fast: list = []
+
+    def compiled(cell: list, i: int) -> Any:
+        cell.append(op.rule(i, False))
+        return cell[0]
+
+    def wide(node: Any, g: Any, xa: Any, wa: Any) -> Any:
+        """Broadcast operands, half and complex types, saved outputs."""
+        saved = node.saved
+        _, _, out, xs, ws = saved if len(saved) == 5 else (*saved, None, None, None)
+        y = None if out is None else _output(node, out)
+        half = g.dtype if g.dtype.itemsize == 2 else None
+        if half is not None:
+            g, xa, wa, y = [v.astype(_F32) if getattr(v, "dtype", None) == half else v for v in (g, xa, wa, y)]
+        flip = g.dtype.kind == "c"
+        if flip:
+            g = np.conj(g)
+        result = []
+        for i, shape in ((0, xs), (1, ws)):
+            if node.next[i] is None:
+                result.append(None)
+                continue
+            gi = _asarray(op.rule(i, False)(g, xa, wa, y))
+            if shape is not None and gi.shape != shape:
+                gi = unbroadcast(gi, shape)
+            if flip:
+                gi = np.conj(gi)
+            result.append(gi.astype(half) if half is not None else gi)
+        return result
+
+    def on_tensors(node: Any, g: Any) -> Any:
+        wrap = _wrapper(Tensor, node.device)
+        args = [wrap(s._a) if s.__class__ in TENSORS else s for s in node.saved[:2]]
+        check_versions(node, [s for s in node.saved[:2] if s.__class__ in TENSORS])
+        y = wrap(_output(node, node.saved[2])) if len(node.saved) == 5 and node.saved[2] is not None else None
+        grads = rules(node, wrap(g), *args, y)
+        return [None if r is None else r._a for r in grads]
+
+    def rules(node: Any, g: Any, x: Any, w: Any, y: Any) -> Any:
+        result = []
+        flip = g.dtype.is_complex
+        if flip:
+            g = g.conj()
+        for i in (0, 1):
+            if node.next[i] is None:
+                result.append(None)
+                continue
+            gi = op.rule(i, True)(g, x, w, y)
+            if len(node.saved) == 5:
+                gi = sum_to(gi, node.saved[3 + i])
+            result.append(gi.conj() if flip else gi)
+        return result
+
+    def pull_tensors(node: Any, g: Any) -> Any:
+        if node.saved is None:
+            raise freed(node)
+        check_versions(node, [s for s in node.saved[:2] if s.__class__ in TENSORS])
+        y = _linked(Tensor, node, node.saved[2]) if len(node.saved) == 5 and node.saved[2] is not None else None
+        return rules(node, g, node.saved[0], node.saved[1], y)
+
+    op.pull, op.pull_tensors = pull, pull_tensors  # type: ignore[attr-defined]
+    apply.__name__ = apply.__qualname__ = op.name
+    apply.general = general  # type: ignore[attr-defined]
+    return apply
+
+
+def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., Any]:
+    """The function of one operand and plain parameters."""
+    f, lowest = op.numpy, op.lowest
+    to_bool = op.kind == "bool"
+    native = op.ufunc
+    saves_x, saves_y = "x" in op.uses[0], op.saves_output
+    recorded = op.has_rule
+    fast: list = []
+
+    def apply(x: Any, *params: Any) -> Any:
+        d = x.dtype
+        if x.device is not CPU or d.category < lowest or d.is_half or d.category == 3:
+            return general(x, params)
+        y = f(x._a, *params)
+        if y.__class__ is not _ndarray:
+            y = _asarray(y)
+        out = _new(Tensor)
+        out._a = y
+        out.dtype = bool_ if to_bool else d
+        out.device = CPU
+        out._vc = out._view = None
+        xn = x._node
+        if xn is None or not recorded or not STATE.grad:
+            out._node = None
+            return out
+        n = _new(Node)
+        n.seq = next_seq()
+        n.op = op
+        n.next = (xn,)
+        n.device = CPU
+        n.versions = n.hooks = n.trace = None
+        out._node = n
+        if saves_y:
+            n.saved = (Output(out), x if saves_x else None, params)
+        elif saves_x:
+            n.saved = (None, x, params)
+        else:
+            n.saved = (None, None, params)
+        if saves_x and x._vc is not None:
+            n.versions = versions_of((x,))
+        if STATE.anomaly:
+            n.trace = make_node(op, (), ()).trace
+        return out
+
+    def general(x: Any, params: tuple) -> Any:
+        if x.__class__ not in TENSORS:
+            raise TypeError(f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
+        (x,) = _operands(op, (x,), TENSORS)  # type: ignore[misc]
+        y, device = _compute(op, (x,), params)
+        out = _new(Tensor)
+        out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
+        out._vc = out._view = out._node = None
+        if x._node is not None and recorded and STATE.grad:
+            out._node = make_node(op, (x._node,), None, device, versions_of((x,)) if saves_x else None)
+            out._node.saved = (Output(out) if saves_y else None, x if saves_x else None, params)
+        return out
+
+    def arrays(node: Any) -> Any:
+        saved = node.saved
+        if saved is None:
+            raise freed(node)
+        out, x, params = saved
+        if x is not None and x._vc is not None:
+            check_versions(node, (x,))
+        return None if out is None else _output(node, out), x, params
+
+    def pull(node: Any, g: Any) -> Any:
+        y, x, params = arrays(node)
+        if node.device is not CPU:
+            wrap = _wrapper(Tensor, node.device)
+            xt = None if x is None else wrap(x._a)
+            return (op.rule(0, True)(wrap(g), xt, None if y is None else wrap(y), *params)._a,)
+        xa = None if x is None else x._a
+        rule = fast[0] if fast else compiled()
+        kind = g.dtype
+        if kind.itemsize == 2:
+            up = lambda v: None if v is None else v.astype(_F32)  # noqa: E731
+            return (_asarray(rule(up(g), up(xa), up(y), *params)).astype(kind),)
+        if kind.kind == "c":
+            return (_asarray(np.conj(rule(np.conj(g), xa, y, *params))),)
+        gx = rule(g, xa, y, *params)
+        return (gx if gx.__class__ is _ndarray else _asarray(gx),)
+
+    def compiled() -> Any:
+        fast.append(op.rule(0, False))
+        return fast[0]
+
+    def pull_tensors(node: Any, g: Any) -> Any:
+        _, x, params = arrays(node)
+        y = None if node.saved[0] is None else _linked(Tensor, node, node.saved[0])
+        if g.dtype.is_complex:
+            return (op.rule(0, True)(g.conj(), x, y, *params).conj(),)
+        return (op.rule(0, True)(g, x, y, *params),)
+
+    op.pull, op.pull_tensors = pull, pull_tensors  # type: ignore[attr-defined]
+    apply.__name__ = apply.__qualname__ = op.name
+    return apply
+
+
+def ternary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., Any]:
+    """The function of three operands and plain parameters (lerp, addcmul, addcdiv): the general path only."""
+    needed = [any(name in u for u in op.uses) for name in op.inputs]
+
+    def apply(x: Any, w: Any, v: Any, *params: Any) -> Any:
+        operands: Any = _operands(op, (x, w, v), TENSORS)
+        if operands is None:
+            raise TypeError(message(op.name, "operands must be tensors or numbers", a=x, b=w, c=v))
+        y, device = _compute(op, operands, params)
+        out = _new(Tensor)
+        out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
+        out._vc = out._view = out._node = None
+        edges = tuple([getattr(t, "_node", None) for t in operands])
+        if any(e is not None for e in edges) and STATE.grad and op.has_rule:
+            kept = tuple([t if need else None for t, need in zip(operands, needed, strict=True)])
+            shapes = tuple([t._a.shape if t.__class__ in TENSORS else () for t in operands])
+            out._node = make_node(op, edges, None, device, versions_of(kept))
+            out._node.saved = (kept, Output(out) if op.saves_output else None, params, shapes)
+        return out
+
+    def pull_tensors(node: Any, g: Any) -> Any:
+        if node.saved is None:
+            raise freed(node)
+        kept, out, params, shapes = node.saved
+        check_versions(node, kept)
+        y = None if out is None else _linked(Tensor, node, out)
+        return tuple([
+            None if node.next[i] is None else sum_to(op.rule(i, True)(g, *kept, y, *params), shapes[i]) for i in range(3)
+        ])  # fmt: skip
+
+    def pull(node: Any, g: Any) -> Any:
+        wrap = _wrapper(Tensor, node.device)
+        return tuple([None if r is None else r._a for r in pull_tensors(node, wrap(g))])
+
+    op.pull, op.pull_tensors = pull, pull_tensors  # type: ignore[attr-defined]
+    apply.__name__ = apply.__qualname__ = op.name
+    return apply
+
+
+def _versions(*tensors: Any) -> Any:
+    return versions_of([t for t in tensors if t is not None])
+
+
+def _output(node: Any, out: Output) -> Any:
+    if out.version.n != out.n:
+        raise changed(node, out.array.shape, out.array.dtype, out.version.n, out.n)
+    return out.array
+
+
+def _wrapper(Tensor: type, device: Any) -> Callable[[Any], Any]:
+    def wrap(a: Any) -> Any:
+        t = _new(Tensor)
+        t._a, t.dtype, t.device = a, FROM_NP[a.dtype], device
+        t._node = t._vc = t._view = None
+        return t
+
+    return wrap
+
+
+def _linked(Tensor: type, node: Any, out: Output) -> Any:
+    """A saved output as a Tensor that hangs on its node again."""
+    t = _wrapper(Tensor, node.device)(_output(node, out))
+    t._vc, t._node = out.version, node
+    return t
+
+
+def _operands(op: Elementwise, values: tuple, TENSORS: set[type]) -> tuple | None:
+    """Operands in the op's common dtype: tensors cast (differentiably), numbers as Python numbers; None: foreign types."""
+    dims, zeros, scalars = [], [], []
+    device = None
+    for v in values:
+        if v.__class__ in TENSORS:
+            (dims if v._a.ndim else zeros).append(v.dtype)
+            if device is None or (device is CPU and v._a.ndim):
+                device = v.device
+        elif isinstance(v, (bool, int, float, complex, np.generic)):
+            scalars.append(dt.scalar_dtype(v))
+        elif isinstance(v, np.ndarray):
+            from ..tensor import wrap  # NumPy arrays join as tensors, as in PyTorch
+
+            return _operands(op, tuple(wrap(v) if isinstance(v, np.ndarray) else v for v in values), TENSORS)
+        else:
+            return None
+    common = dt.result_dtype(dims, zeros, scalars)
+    if op.kind == "float" and common.category < 2:
+        common = dt.get_default_dtype()
+    if common.category < op.lowest:
+        if op.lowest == dt.INT:
+            raise _boolean(op)
+        if op.kind != "float" and op.lowest == dt.FLOAT:
+            raise NotImplementedError(f'{op.name}: "{op.name}" not implemented for {common}; it takes floating-point tensors')
+    result: list = []
+    for v in values:
+        if v.__class__ in TENSORS:
+            if v.device is not device:
+                if v._a.ndim == 0 and v.device is CPU:
+                    v = v.to(device)
+                elif v._a.ndim == 0 and len(values) > 1 and device is not CPU:
+                    raise mixed_devices(op.name, op.inputs, values)
+                else:
+                    raise mixed_devices(op.name, op.inputs, values)
+            result.append(v if v.dtype is common else OPS["cast"](v, common))
+        else:
+            result.append(_number(v, common))
+    if not any(v.__class__ in TENSORS for v in result):
+        return None
+    return tuple(result)
+
+
+def _boolean(op: Elementwise) -> Exception:
+    if op.name == "sub":
+        return RuntimeError(
+            "sub: Subtraction, the `-` operator, with a bool tensor is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
+        )
+    if op.name == "neg":
+        return RuntimeError(
+            "neg: Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
+        )
+    return NotImplementedError(f'{op.name}: "{op.name}" not implemented for bool')
+
+
+def _number(v: Any, common: Any) -> Any:
+    """A Python number that NumPy will treat as weak in `common`; integers wrap as in C."""
+    v = v.item() if isinstance(v, np.generic) else v
+    if common.category == 0:
+        return bool(v)
+    if common.category == 1:
+        v = int(v)
+        bits = common.itemsize * 8
+        low = -(1 << (bits - 1)) if common.is_signed else 0
+        return (v - low) % (1 << bits) + low
+    return v if common.category == 3 else float(v)
+
+
+def _compute(op: Elementwise, operands: tuple, params: tuple) -> tuple[Any, Any]:
+    """The raw result and its device; operands share dtype and device."""
+    tensors = [v for v in operands if not isinstance(v, (bool, int, float, complex))]
+    device = tensors[0].device
+    common = tensors[0].dtype
+    arrays = [v if isinstance(v, (bool, int, float, complex)) else v._a for v in operands]
+    if device is CPU:
+        try:
+            return _asarray(_on_cpu(op, common, arrays, params)), device
+        except ValueError as error:
+            if "broadcast" not in str(error):
+                raise
+            raise _shapes(op, operands) from None
+        except TypeError as error:
+            if "not supported for the input types" not in str(error):
+                raise
+            raise NotImplementedError(f'{op.name}: "{op.name}" not implemented for {common}') from None
+    if op.triton is None:
+        raise no_kernel(op.name, device)
+    try:
+        np.broadcast_shapes(*[a.shape for a in arrays if hasattr(a, "shape")])
+    except ValueError:
+        raise _shapes(op, operands) from None
+    from ..kernels._pointwise import pointwise
+
+    names = [n for n, v in zip(op.inputs, operands, strict=True) if hasattr(v, "_a")]
+    scalars = {n: v for n, v in zip(op.inputs, operands, strict=True) if not hasattr(v, "_a")}
+    scalars.update(zip(op.params, params, strict=True))
+    result = np.dtype(bool) if op.kind == "bool" else common.to_real().np if op.name == "abs" else common.np
+    with devices.on_device(device.index):
+        return pointwise(op.name, (op.triton,), tuple(names), tuple(a._a for a in tensors), (result,), scalars or None)[0], device
+
+
+def _on_cpu(op: Elementwise, common: Any, arrays: list, params: tuple) -> Any:
+    if common.is_half:
+        wide = [a.astype(_F32) if hasattr(a, "dtype") else a for a in arrays]
+        y = _asarray(op.numpy(*wide, *params))
+        return y.astype(common.np) if y.dtype == _F32 else y
+    if common.category < 2 and not op.ufunc:
+        # Python numbers next to integer arrays keep the array's type only as arrays
+        arrays = [a if hasattr(a, "dtype") else _asarray(a, common.np) for a in arrays]
+    y = _asarray(op.numpy(*arrays, *params))
+    if y.dtype != common.np and op.kind != "bool" and not (op.name == "abs" and common.category == 3):
+        y = y.astype(common.np)
+    return y
+
+
+def _shapes(op: Elementwise, operands: tuple) -> RuntimeError:
+    came = ", ".join(f"{n}: {describe(v)}" for n, v in zip(op.inputs, operands, strict=True))
+    return RuntimeError(f"{op.name}: the shapes of the operands do not broadcast together; got {came}")
+
+
+_MAKE = {1: unary, 2: binary, 3: ternary}
+
+
+def bind(op: Elementwise, Tensor: type, TENSORS: set[type]) -> None:
+    """Make one line of the table a function on Tensors."""
+    op.apply = _MAKE[len(op.inputs)](op, Tensor, TENSORS)

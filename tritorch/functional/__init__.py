@@ -1,0 +1,25 @@
+"""PyTorch's public functions, one file per area; importing this package also binds the Tensor methods."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+AREAS = ("pointwise", "shape", "indexing", "matmul", "reduction", "ordering", "creation", "random")
+
+__all__: list[str] = []
+
+
+def _export() -> None:
+    import importlib.util
+
+    for area in AREAS:
+        if importlib.util.find_spec(f"{__name__}.{area}") is None:
+            continue
+        module: ModuleType = import_module(f"{__name__}.{area}")
+        for name in module.__all__:
+            globals()[name] = getattr(module, name)
+        __all__.extend(module.__all__)
+
+
+_export()

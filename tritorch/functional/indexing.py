@@ -1,0 +1,700 @@
+"""x[key], x[key] = v, and the public functions that read and write by index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import device as devices
+from ..autograd import inplace as _inplace
+from ..autograd.apply import record_view
+from ..autograd.graph import Version
+from ..autograd.modes import STATE
+from ..device import CPU
+from ..errors import check_dim, message
+from ..kernels import index as _index
+from ..kernels.copy import cast
+from ..kernels.view import slice_ as _slice
+from ..tensor import TENSORS, Tensor, host, in_place, method, wrap
+
+__all__ = [
+    "gather", "index_add", "index_copy", "index_fill", "index_put", "index_reduce", "index_select", "masked_fill",
+    "masked_scatter", "masked_select", "nonzero", "put", "scatter", "scatter_add", "scatter_reduce", "select_scatter",
+    "slice_scatter", "diagonal_scatter", "take", "take_along_dim", "isin", "searchsorted", "bucketize",
+]  # fmt: skip
+
+_new = object.__new__
+
+
+def _basic(x: Tensor, key: tuple) -> Tensor:
+    """x[key] for a key of integers, slices and None with an Ellipsis: a view."""
+    a = x._a[key]
+    out = _new(Tensor)
+    out._a = a
+    out.dtype = x.dtype
+    out.device = x.device
+    v = x._vc
+    if v is None:
+        v = x._vc = Version()
+    out._vc = v
+    out._view = (x, _slice, (key,))
+    v.add_view(out)
+    out._node = None
+    if x._node is not None and STATE.grad:
+        record_view(_slice, x, (key,), out)
+    return out
+
+
+def _getitem(self: Tensor, key: Any) -> Tensor:
+    kind = key.__class__
+    if kind is int or kind is slice and (key.step is None or key.step.__class__ is int and key.step > 0):
+        try:
+            return _basic(self, (key, ...))
+        except (IndexError, TypeError):
+            pass
+    basic, advanced = _parse(self, key)
+    view = self if basic is None else _basic(self, basic)
+    return view if advanced is None else _index.index(view, advanced)
+
+
+def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
+    """Split a key as PyTorch does: first integers, slices and None (a view), then index arrays on the view's dims.
+
+    Returns (basic key or None, tuple of full slices and index arrays or None).
+    """
+    items = list(key) if isinstance(key, tuple) else [key]
+    if isinstance(key, list):
+        items = [key] if not any(isinstance(k, (slice, list, Tensor)) or k is None or k is Ellipsis for k in key) else list(key)
+    n = x._a.ndim
+    shape = x._a.shape
+    used = 0
+    for k in items:
+        if k is None or k is Ellipsis or k is True or k is False:
+            continue
+        if isinstance(k, Tensor) and k.dtype.name in ("bool", "uint8"):
+            used += k._a.ndim
+        elif isinstance(k, np.ndarray) and k.dtype.kind == "b":
+            used += k.ndim
+        elif isinstance(k, (list, tuple)) and _is_mask(k):
+            used += np.ndim(k)
+        else:
+            used += 1
+    if used > n:
+        raise IndexError(f"too many indices for tensor of dimension {n}")
+    if sum(k is Ellipsis for k in items) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    basic: list = []
+    advanced: list = []  # one entry per dim of the view
+    dim = 0
+    some = False
+    for k in items:
+        kind = k.__class__
+        if k is Ellipsis:
+            skip = n - used
+            basic += [slice(None)] * skip
+            advanced += [slice(None)] * skip
+            dim += skip
+        elif k is None:
+            basic.append(None)
+            advanced.append(slice(None))
+        elif kind is bool or kind is np.bool_:
+            basic.append(None)
+            advanced.append(np.zeros(1 if k else 0, np.int64))
+            some = True
+        elif kind is slice:
+            k = slice(*[v if v is None or v.__class__ is int else _as_int(v) for v in (k.start, k.stop, k.step)])
+            if k.step is not None and k.step <= 0:
+                raise ValueError("step must be greater than zero")
+            basic.append(k)
+            advanced.append(slice(None))
+            dim += 1
+        elif kind is int or isinstance(k, (int, np.integer)) or (
+            isinstance(k, Tensor) and k._a.ndim == 0 and k.dtype.category == 1 and k.dtype.name != "uint8"
+        ):
+            i, size = int(k), shape[dim]
+            if not -size <= i < size:
+                raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {size}")
+            basic.append(i)
+            dim += 1
+        else:
+            array = _index_array(k)
+            some = True
+            if array.dtype.kind == "b":
+                if array.ndim == 0:
+                    basic.append(None)
+                    advanced.append(np.zeros(1 if array else 0, np.int64))
+                    continue
+                for j, (have, want) in enumerate(zip(array.shape, shape[dim : dim + array.ndim], strict=True)):
+                    if have != want:
+                        raise IndexError(
+                            f"The shape of the mask {list(array.shape)} at index {j} does not match the shape of the indexed "
+                            f"tensor {list(shape)} at index {dim + j}"
+                        )
+                for part in array.nonzero():
+                    basic.append(slice(None))
+                    advanced.append(part)
+                dim += array.ndim
+            else:
+                size = shape[dim]
+                if array.size and (array.min() < -size or array.max() >= size):
+                    bad = array[(array < -size) | (array >= size)].reshape(-1)[0]
+                    raise IndexError(f"index {bad} is out of bounds for dimension {dim} with size {size}")
+                basic.append(slice(None))
+                advanced.append(array)
+                dim += 1
+    trivial = all(k.__class__ is slice and k == slice(None) for k in basic) and len(basic) <= n
+    first = None if trivial and some else (*basic, ...)
+    if not some:
+        return first if first is not None else (...,), None
+    arrays = [k for k in advanced if k.__class__ is not slice]
+    try:
+        np.broadcast_shapes(*[k.shape for k in arrays])
+    except ValueError:
+        raise IndexError(
+            "shape mismatch: indexing tensors could not be broadcast together with shapes "
+            + ", ".join(str(list(k.shape)) for k in arrays)
+        ) from None
+    while advanced and advanced[-1].__class__ is slice:
+        advanced.pop()
+    return first, tuple(advanced)
+
+
+def _as_int(v: Any) -> int:
+    try:
+        return v.__index__()
+    except AttributeError:
+        raise TypeError(f"slice indices must be integers or None; got {type(v).__name__}") from None
+
+
+def _is_mask(k: Any) -> bool:
+    a = np.asarray(k) if not any(isinstance(v, Tensor) for v in k) else np.empty(0)
+    return a.dtype.kind == "b"
+
+
+def _index_array(k: Any) -> np.ndarray:
+    if isinstance(k, Tensor):
+        array = host(k)
+        if k.dtype.name == "uint8":
+            array = array.astype(bool)
+    elif isinstance(k, (list, tuple, range)):
+        array = np.asarray([int(v) if isinstance(v, Tensor) and v._a.ndim == 0 else host(v) if isinstance(v, Tensor) else v for v in k])
+        if array.size == 0:
+            array = array.astype(np.int64)
+    elif isinstance(k, np.ndarray):
+        array = k
+    else:
+        raise TypeError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+            f"{type(k).__name__})"
+        )
+    if array.dtype.kind not in "iub":
+        raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors; got {array.dtype}")
+    return array
+
+
+def _setitem(self: Tensor, key: Any, value: Any) -> None:
+    basic, advanced = _parse(self, key)
+    _inplace.check(self, "__setitem__")
+    view = self if basic is None else _basic(self, basic)
+    if value.__class__ not in TENSORS:
+        if advanced is None and self.device is CPU and isinstance(value, (int, float, bool)) and self._node is None:
+            view._a[...] = _scalar(self, value)
+            _inplace.bump(self)
+            return
+        value = wrap(np.asarray(value)) if not isinstance(value, (bool, int, float, complex)) else _full(self, value)
+    if value.device is not self.device and value._a.ndim == 0:
+        value = value.to(self.device)
+    if advanced is None:
+        extra = value._a.ndim - view._a.ndim
+        if extra > 0 and value._a.shape[:extra] == (1,) * extra:
+            value = value.reshape(value._a.shape[extra:])
+        try:
+            np.broadcast_to(np.empty(0), ())
+        except ValueError:
+            pass
+        shape = view._a.shape
+        try:
+            fits = np.broadcast_shapes(value._a.shape, shape) == shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise RuntimeError(
+                f"__setitem__: shape mismatch: value tensor of shape {list(value._a.shape)} cannot be broadcast to indexing "
+                f"result of shape {list(shape)}"
+            )
+        view.copy_(value)
+    else:
+        _put_in_place(view, advanced, value, False, "__setitem__")
+
+
+def _scalar(x: Tensor, value: Any) -> Any:
+    if x.dtype.category == 1:
+        return np.asarray(value).astype(x._a.dtype) if isinstance(value, float) or not isinstance(value, int) else _wrapped(x, value)
+    return value
+
+
+def _wrapped(x: Tensor, value: int) -> int:
+    info = np.iinfo(x._a.dtype)
+    if not info.min <= value <= info.max:
+        raise RuntimeError(f"value cannot be converted to type {x.dtype} without overflow: {value}")
+    return value
+
+
+def _full(x: Tensor, value: Any) -> Tensor:
+    made = wrap(np.asarray(value).astype(x._a.dtype))
+    return made if x.device is CPU else made.to(x.device)
+
+
+def _put_in_place(x: Tensor, key: tuple, value: Tensor, accumulate: bool, name: str) -> Tensor:
+    """x[key] = value (or +=) for index arrays."""
+    _inplace.check(x, name)
+    if value.dtype is not x.dtype:
+        value = cast(value, x.dtype)
+    _check_put(x, key, value, name)
+    if x.device is CPU and (not STATE.grad or (x._node is None and value._node is None)):
+        if accumulate:
+            np.add.at(x._a, key, value._a)
+        else:
+            x._a[key] = value._a
+        _inplace.bump(x)
+        if STATE.grad and x._view is not None:
+            _inplace.rebase(x, None)
+        return x
+    from ..tensor import alias, overwrite
+
+    return overwrite(x, _index.index_put(alias(x), value, key, accumulate), name)
+
+
+def _check_put(x: Tensor, key: tuple, value: Tensor, name: str) -> None:
+    shape = x._a[key].shape if x._a.__class__ is np.ndarray and x._a.size < 4096 else np.broadcast_to(np.empty(()), x._a.shape)[key].shape
+    have = value._a.shape
+    try:
+        fits = np.broadcast_shapes(have, shape) == shape or tuple(s for s in have if s != 1) == tuple(s for s in shape if s != 1)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise RuntimeError(
+            f"{name}: shape mismatch: value tensor of shape {list(have)} cannot be broadcast to indexing result of shape {list(shape)}"
+        )
+
+
+Tensor.__getitem__ = _getitem  # type: ignore[attr-defined]
+Tensor.__setitem__ = _setitem  # type: ignore[attr-defined]
+
+
+def _indices(op: str, index: Any, name: str = "index") -> np.ndarray:
+    if not isinstance(index, Tensor) or index.dtype.name not in ("int64", "int32"):
+        raise RuntimeError(message(op, f"{name} must be an int64 (or int32) tensor", **{name: index}))
+    return host(index) if index.device is CPU or index._a.__class__ is np.ndarray else index._a
+
+
+def _in_range(op: str, i: np.ndarray, size: int, dim: int, low: int = 0) -> None:
+    if i.size and (i.min() < low or i.max() >= size):
+        bad = i[(i < low) | (i >= size)].reshape(-1)[0]
+        raise (IndexError if op in ("index_select", "index_add", "index_copy", "index_fill", "take", "put") else RuntimeError)(
+            f"{op}: index {bad} is out of bounds for dimension {dim} with size {size}"
+        )
+
+
+@method(out=True)
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices of `dim` at `index` (1-dim integers), copied."""
+    d = check_dim("index_select", dim, input._a.ndim)
+    i = _indices("index_select", index)
+    if i.ndim > 1:
+        raise IndexError(message("index_select", "Index is supposed to be a vector", index=index))
+    i = i.reshape(-1)
+    if input._a.ndim == 0:
+        _in_range("index_select", i, 1, 0)
+        return input.clone()
+    _in_range("index_select", i, input._a.shape[d], d)
+    return _index.index(input, (slice(None),) * d + (i,))
+
+
+def _checked(op: str, input: Tensor, dim: int, index: Tensor, src: Tensor | None = None) -> tuple[int, np.ndarray]:
+    """The dim and indices of gather and scatter after PyTorch's checks of shapes and range."""
+    d = check_dim(op, dim, input._a.ndim)
+    i = _indices(op, index)
+    n = max(input._a.ndim, 1)
+    if i.size and max(i.ndim, 1) != n:
+        raise RuntimeError(f"{op}: Index tensor must have the same number of dimensions as input tensor; got {i.ndim} and {n}")
+    if src is not None and i.size and max(src._a.ndim, 1) != max(i.ndim, 1):
+        raise RuntimeError(f"{op}: Index tensor must have the same number of dimensions as src tensor; got {i.ndim} and {src._a.ndim}")
+    for k, s in enumerate(i.shape):
+        if i.size and k != d and input._a.ndim and s > input._a.shape[k]:
+            raise RuntimeError(
+                f"{op}: Size does not match at dimension {k} expected index {list(i.shape)} to be no larger than self "
+                f"{list(input._a.shape)} apart from dimension {d}"
+            )
+        if i.size and src is not None and src._a.ndim and s > src._a.shape[k]:
+            raise RuntimeError(
+                f"{op}: Size does not match at dimension {k} expected index {list(i.shape)} to be no larger than src {list(src._a.shape)}"
+            )
+    _in_range(op, i, input._a.shape[d] if input._a.ndim else 1, d)
+    return d, i
+
+
+@method(out=True)
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """Along `dim`, the elements of `input` that `index` names.
+
+    >>> import tritorch as torch
+    >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0, 0], [1, 0]]))
+    tensor([[1, 1],
+            [4, 3]])
+    """
+    d, i = _checked("gather", input, dim, index)
+    return _index.gather(input, d, i)
+
+
+def _source(op: str, input: Tensor, src: Any, index: Tensor) -> Tensor:
+    if src.__class__ not in TENSORS:
+        return wrap(np.full(index._a.shape, src, input._a.dtype)).to(input.device)
+    if src.dtype is not input.dtype:
+        raise RuntimeError(f"{op}(): Expected self.dtype to be equal to src.dtype; got {input.dtype} and {src.dtype}")
+    return src
+
+
+@method(inplace=True, out=True)
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, reduce: str | None = None, value: Any = None) -> Tensor:
+    """`input` with `src` (a tensor or a number) written along `dim` at `index`; reduce: None, "add", "multiply"."""
+    given = _source("scatter", input, value if src is None else src, index)
+    if reduce == "add":
+        return scatter_add(input, dim, index, given)
+    if reduce is not None:
+        if reduce != "multiply":
+            raise RuntimeError(f"scatter: reduce argument must be either add or multiply; got {reduce!r}")
+        return scatter_reduce(input, dim, index, given, "prod")
+    d, i = _checked("scatter", input, dim, index, given)
+    return _index.scatter(input, given, d, i)
+
+
+@method(inplace=True, out=True)
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """`input` with `src` added along `dim` at `index`; duplicate indices accumulate."""
+    given = _source("scatter_add", input, src, index)
+    d, i = _checked("scatter_add", input, dim, index, given)
+    return _index.scatter_add(input, given, d, i)
+
+
+@method(inplace=True, out=True)
+def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+    """`input` with the values of `src` that fall on one place reduced: sum, prod, mean, amax or amin."""
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"scatter_reduce: reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    src = _source("scatter_reduce", input, src, index)
+    d, i = _checked("scatter_reduce", input, dim, index, src)
+    x = input
+    if not include_self:
+        start = {"sum": 0, "mean": 0, "prod": 1, "amax": _lowest(input), "amin": _highest(input)}[reduce]
+        x = _index.scatter(input, wrap(np.full(i.shape, start, input._a.dtype)).to(input.device), d, i)
+    if reduce in ("sum", "mean"):
+        total = _index.scatter_add(x, src, d, i)
+        if reduce == "sum":
+            return total
+        count = np.ones(input._a.shape, np.int64) if include_self else np.zeros(input._a.shape, np.int64)
+        np.add.at(count, _index._along(i, d, count.shape), 1)
+        count = wrap(np.maximum(count, 1)).to(input.device)
+        return total / count.to(total.dtype) if total.dtype.category >= 2 else total.div(count, rounding_mode="floor")
+    from ..kernels.scatter_reduce import scatter_extremum, scatter_prod
+
+    if reduce == "prod":
+        return scatter_prod(x, src, d, i)
+    return scatter_extremum(x, src, d, i, reduce == "amax", include_self)
+
+
+def _lowest(x: Tensor) -> Any:
+    return -np.inf if x.dtype.category == 2 else np.iinfo(x._a.dtype).min
+
+
+def _highest(x: Tensor) -> Any:
+    return np.inf if x.dtype.category == 2 else np.iinfo(x._a.dtype).max
+
+
+@method(inplace=True, out=True)
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """`input` with alpha * source added to the slices of `dim` at `index`; duplicates accumulate."""
+    d, key = _slices("index_add", input, dim, index, source)
+    if source.dtype is not input.dtype:
+        raise RuntimeError(f"index_add_(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type")
+    return _index.index_put(input, source if alpha == 1 else source * alpha, key, True)
+
+
+@method(inplace=True, out=True)
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """`input` with the slices of `dim` at `index` replaced by those of `source`."""
+    d, key = _slices("index_copy", input, dim, index, source)
+    if source.dtype is not input.dtype:
+        raise RuntimeError(f"index_copy_(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type")
+    return _index.index_put(input, source, key, False)
+
+
+@method(inplace=True)
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """`input` with the slices of `dim` at `index` set to `value` (a number or a 0-dim tensor)."""
+    d, key = _slices("index_fill", input, dim, index, None)
+    v = value if value.__class__ in TENSORS else _full(input, value)
+    return _index.index_put(input, v if v.dtype is input.dtype else cast(v, input.dtype), key, False)
+
+
+def _slices(op: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None) -> tuple[int, tuple]:
+    d = check_dim(op, dim, input._a.ndim)
+    i = _indices(op, index)
+    if i.ndim > 1:
+        raise IndexError(message(op, "Index is supposed to be a vector", index=index))
+    i = i.reshape(-1)
+    size = input._a.shape[d] if input._a.ndim else 1
+    _in_range(op, i, size, d)
+    if source is not None:
+        want = list(input._a.shape)
+        if want:
+            want[d] = i.size
+        if list(source._a.shape) != want:
+            raise RuntimeError(message(op, f"source must have shape {tuple(want)}", source=source, self=input, index=index))
+    return d, (slice(None),) * d + (i,) if input._a.ndim else (...,)
+
+
+@method(inplace=True)
+def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+    """`input` with the slices of `source` that fall on one index reduced: prod, mean, amax or amin."""
+    d, _ = _slices("index_reduce", input, dim, index, source)
+    shape = [1] * source._a.ndim
+    shape[d] = -1
+    wide = index.reshape(*shape).expand(*source._a.shape)
+    return scatter_reduce(input, d, wide, source, reduce, include_self=include_self)
+
+
+def _keys(op: str, input: Tensor, indices: Any) -> tuple:
+    _, advanced = _parse(input, tuple(slice(None) if k is None else k for k in indices))
+    if advanced is None:
+        raise IndexError(f"{op}: at least one of the indices must be a tensor")
+    return advanced
+
+
+@method
+def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy of `input` with input[indices] set to (or increased by) `values`."""
+    key = _keys("index_put", input, indices)
+    if values.dtype is not input.dtype:
+        raise RuntimeError(f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and {values.dtype} for the source.")
+    _check_put(input, key, values, "index_put")
+    return _index.index_put(input, values, key, accumulate)
+
+
+def _index_put_(self: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+    """self[indices] = values, or += with `accumulate`."""
+    return _put_in_place(self, _keys("index_put_", self, indices), values, accumulate, "index_put_")
+
+
+Tensor.index_put_ = _index_put_  # type: ignore[attr-defined]
+
+
+@method(inplace=True)
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`input` with `value` (a number or a 0-dim tensor) where `mask`, broadcast, is True."""
+    if not isinstance(mask, Tensor) or mask.dtype.name != "bool":
+        raise RuntimeError(message("masked_fill", "only supports boolean masks", mask=mask))
+    if value.__class__ in TENSORS:
+        if value._a.ndim:
+            raise RuntimeError(
+                f"masked_fill: only supports a 0-dimensional value tensor, but got tensor with {value._a.ndim} dimension(s)."
+            )
+        v = value
+    else:
+        if isinstance(value, complex) and not input.dtype.is_complex or isinstance(value, float) and input.dtype.category < 2 and value != int(value):
+            raise RuntimeError(f"masked_fill: value cannot be converted to type {input.dtype} without overflow; got {value}")
+        v = _full(input, value)
+    if v.dtype.category > input.dtype.category:
+        raise RuntimeError(f"masked_fill: expected self and value to have the same kind of dtype; got {input.dtype} and {v.dtype}")
+    if v.device is not input.device:
+        v = v.to(input.device)
+    if mask.device is not input.device:
+        raise RuntimeError(message("masked_fill", f"expected mask to be on {input.device}", mask=mask, input=input))
+    try:
+        np.broadcast_shapes(input._a.shape, mask._a.shape)
+    except ValueError:
+        raise RuntimeError(message("masked_fill", "mask and input do not broadcast together", mask=mask, input=input)) from None
+    return _index.masked_fill(input, v, mask._a)
+
+
+@method(out=True)
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where `mask`, broadcast, is True, as a vector."""
+    if mask.dtype.name != "bool":
+        raise RuntimeError(message("masked_select", "expected BoolTensor for mask", mask=mask))
+    from .shape import broadcast_tensors
+
+    x, m = broadcast_tensors(input, mask)
+    return _index.index(x, tuple(host(m).nonzero()) if m._a.ndim else (host(m),))
+
+
+@method(inplace=True)
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """`input` with the elements where `mask` is True taken from `source`, in order."""
+    from .shape import broadcast_tensors
+
+    x, m = broadcast_tensors(input, mask)
+    key = host(m).nonzero()
+    n = key[0].size if key else 0
+    if source._a.size < n:
+        raise RuntimeError(f"masked_scatter: expected source to have at least {n} elements; got {source._a.size}")
+    return _index.index_put(x, source.reshape(-1)[:n], key, False)
+
+
+@method
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The indices of nonzero elements: one row each (n, ndim), or a tuple of one vector per dim."""
+    a = host(input)
+    parts = np.atleast_1d(a).nonzero() if as_tuple else a.nonzero() if a.ndim else None
+    place = input.device
+    if as_tuple:
+        return tuple(wrap(p).to(place) for p in parts)  # type: ignore[union-attr]
+    if parts is None:
+        return wrap(np.empty((int(bool(a)), 0), np.int64)).to(place)
+    return wrap(np.stack(parts, 1) if parts else np.empty((0, 0), np.int64)).to(place)
+
+
+@method(out=True)
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """input.flatten()[index], in the shape of `index`."""
+    i = _indices("take", index)
+    _in_range("take", i, input._a.size, 0, -input._a.size)
+    return _index.index(input.reshape(-1), (i,))
+
+
+@method(inplace=True)
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """`input` with its flattened elements at `index` set to (or increased by) those of `source`."""
+    i = _indices("put", index)
+    _in_range("put", i, input._a.size, 0, -input._a.size)
+    if source._a.size != i.size:
+        raise RuntimeError(message("put", "index and source must have the same number of elements", index=index, source=source))
+    return _index.index_put(input.reshape(-1), source.reshape(-1), (i.reshape(-1),), accumulate).reshape(input._a.shape)
+
+
+@method(out=True)
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """Along `dim` (None: flattened), the elements that `indices` names; the other dims broadcast."""
+    if dim is None:
+        return take(input, indices.reshape(-1))
+    d = check_dim("take_along_dim", dim, input._a.ndim)
+    i = _indices("take_along_dim", indices, "indices")
+    if i.ndim != input._a.ndim:
+        raise RuntimeError(message("take_along_dim", "input and indices must have the same number of dimensions", input=input, indices=indices))
+    full = np.broadcast_shapes(
+        tuple(1 if k == d else s for k, s in enumerate(input._a.shape)), tuple(1 if k == d else s for k, s in enumerate(i.shape))
+    )
+    shape = [*full]
+    shape[d] = i.shape[d]
+    wide = [*full]
+    wide[d] = input._a.shape[d]
+    _in_range("take_along_dim", i, input._a.shape[d], d, -input._a.shape[d])
+    return _index.gather(input.expand(*wide), d, np.ascontiguousarray(np.broadcast_to(i, shape)) % max(input._a.shape[d], 1))
+
+
+@method
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """A copy of `input` with its slice at `index` of `dim` replaced by `src`."""
+    made = input.clone()
+    made.select(dim, index).copy_(src)
+    return made
+
+
+@method
+def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
+    """A copy of `input` with the slice start:end:step of `dim` replaced by `src`."""
+    made = input.clone()
+    d = check_dim("slice_scatter", dim, input._a.ndim)
+    made[(slice(None),) * d + (slice(start, end, step),)] = src
+    return made
+
+
+@method
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """A copy of `input` with a diagonal replaced by `src`."""
+    made = input.clone()
+    made.diagonal(offset, dim1, dim2).copy_(src)
+    return made
+
+
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """Is each element among `test_elements`; bool, of the shape of `elements`."""
+    get = lambda v: host(v) if isinstance(v, Tensor) else np.asarray(v)  # noqa: E731
+    place = elements.device if isinstance(elements, Tensor) else CPU
+    return wrap(np.asarray(np.isin(get(elements), get(test_elements), invert=invert))).to(place)
+
+
+def searchsorted(
+    sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
+    sorter: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """Where each of `input` would be inserted into the sorted last dim, to keep it sorted (int64, or int32)."""
+    if side is not None and side not in ("left", "right"):
+        raise RuntimeError(f"searchsorted: side can only be 'left' or 'right' but got {side}")
+    where_ = side or ("right" if right else "left")
+    rows = host(sorted_sequence)
+    if sorter is not None:
+        rows = np.take_along_axis(rows, host(sorter), -1)
+    values = host(input) if isinstance(input, Tensor) else np.asarray(input)
+    if rows.ndim == 1:
+        found = np.searchsorted(rows, values, where_)
+    else:
+        if rows.shape[:-1] != values.shape[:-1]:
+            raise RuntimeError(message("searchsorted", "all but the last dim must agree", sorted_sequence=sorted_sequence, input=input))
+        flat = [np.searchsorted(r, v, where_) for r, v in zip(rows.reshape(-1, rows.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)]
+        found = np.stack(flat).reshape(values.shape)
+    return wrap(np.asarray(found, np.int32 if out_int32 else np.int64)).to(sorted_sequence.device)
+
+
+def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+    """The index of the bucket, between sorted `boundaries`, of each of `input`."""
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+def _fill(self: Tensor, value: Any) -> Tensor:
+    """Every element set to `value` (a number or a 0-dim tensor); returns self."""
+    if value.__class__ in TENSORS:
+        if value._a.ndim:
+            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value._a.ndim} dimensions.")
+        return self.copy_(value)
+    _inplace.check(self, "fill_")
+    if self.device is CPU:
+        try:
+            self._a[...] = value if self.dtype.category >= 2 else np.asarray(value).astype(self._a.dtype)
+        except ValueError:
+            from ..tensor import overlap
+
+            raise overlap(self) from None
+        _inplace.bump(self)
+    else:
+        from ..kernels._pointwise import fill
+
+        with devices.on_device(self.device.index):
+            if self._a.size:
+                fill(self._a, value)
+        _inplace.bump(self)
+    if STATE.grad and (self._node is not None or self._view is not None):
+        _inplace.rebase(self, None)
+    return self
+
+
+Tensor.fill_ = _fill  # type: ignore[attr-defined]
+Tensor.zero_ = lambda self: _fill(self, 0)  # type: ignore[attr-defined]
+
+
+def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """The main diagonal set to `fill_value`; returns self."""
+    a = self._a
+    if a.ndim < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    n = min(a.shape)
+    if wrap and a.ndim == 2:
+        self.view(-1)[:: a.shape[1] + 1] = fill_value
+    else:
+        self[(np.arange(n),) * a.ndim] = fill_value
+    return self
+
+
+Tensor.fill_diagonal_ = _fill_diagonal  # type: ignore[attr-defined]
+_ = in_place

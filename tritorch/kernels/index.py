@@ -1,0 +1,217 @@
+"""Indexing by arrays: reading, writing, accumulating. Index arrays are parameters (they carry no gradient)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._op import Array, op
+
+
+def add_at(z: Array, key: Any, values: Array) -> None:
+    """z[key] += values with duplicate indices accumulated, on NumPy arrays.
+
+    One index array on the first dim, the usual case (embedding rows), is sorted and summed by segments, which is many
+    times faster than `np.add.at` and gives the same bits on each run.
+    """
+    if key.__class__ is tuple and len(key) == 1:
+        key = key[0]
+    if isinstance(key, np.ndarray) and key.dtype.kind in "iu" and z.ndim and key.size:
+        rows = key.reshape(-1) % max(z.shape[0], 1)
+        flat = np.broadcast_to(values, key.shape + z.shape[1:]).reshape(rows.size, -1)
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        if starts.size == rows.size:
+            z.reshape(z.shape[0], -1)[ordered] += flat[order]
+        else:
+            z.reshape(z.shape[0], -1)[ordered[starts]] += np.add.reduceat(flat[order], starts, 0)
+    else:
+        np.add.at(z, key, values)
+
+
+@op
+class index:
+    """x[key] for a key of index arrays and full slices; a copy."""
+
+    upcast = False
+
+    def cpu(x: Array, key: tuple) -> Array:
+        return np.ascontiguousarray(x[key]) if x.ndim else np.asarray(x[key])
+
+    def grad(g, x_shape, key):
+        return index_add_zeros(g, x_shape, key)
+
+    def cpu_grad(g, x_shape, key):
+        z = np.zeros(x_shape, g.dtype)
+        add_at(z, key, g)
+        return z
+
+    def samples(rng):
+        yield (rng.normal(size=(4, 5)),), ((np.array([0, 2, 0, -1]),),)
+        yield (rng.normal(size=(4, 5)),), ((slice(None), np.array([[0, 2], [2, 4]])),)
+        yield (rng.normal(size=(4, 5)),), ((np.array([0, 3]), np.array([1, 1])),)
+
+
+@op
+class index_add_zeros:
+    """Zeros of `shape` with x added at `key`: the transpose of `index`."""
+
+    upcast = False
+
+    def cpu(x: Array, shape: tuple[int, ...], key: tuple) -> Array:
+        z = np.zeros(shape, x.dtype)
+        add_at(z, key, x)
+        return z
+
+    def grad(g, key):
+        return index(g, key)
+
+    def samples(rng):
+        yield (rng.normal(size=(3, 2)),), ((4, 2), (np.array([0, 2, 0]),))
+
+
+@op
+class index_put:
+    """x with x[key] set to (or, `accumulate`, increased by) v, broadcast."""
+
+    upcast = False
+
+    def cpu(x: Array, v: Array, key: tuple, accumulate: bool) -> Array:
+        y = np.array(x, order="C")
+        if accumulate:
+            np.add.at(y, key, v)
+        else:
+            y[key] = v
+        return y
+
+    def grad(g, v_shape, key, accumulate, needs):
+        gx = gv = None
+        if needs[0]:
+            gx = g if accumulate else index_put(g, g.new_zeros(()), key, False)
+        if needs[1]:
+            gv = index(g, key).sum_to_size(*v_shape)
+        return gx, gv
+
+    def samples(rng):
+        yield (rng.normal(size=(4, 3)), rng.normal(size=(2, 3))), ((np.array([0, 2]),), False)
+        yield (rng.normal(size=(4, 3)), rng.normal(size=(3,))), ((np.array([0, 2, 0]),), True)
+
+
+def _along(i: Array, dim: int, shape: tuple[int, ...]) -> tuple:
+    """The key that reads, for every element of `i`, its own place with `dim` replaced by the element."""
+    key = list(np.ogrid[tuple(slice(n) for n in i.shape)]) if i.ndim else []
+    if i.ndim:
+        key[dim] = i
+    return tuple(key)
+
+
+@op
+class gather:
+    """y[..., j, ...] = x[..., i[..., j, ...], ...] along `dim`; i has x's dims and no larger sizes elsewhere."""
+
+    upcast = False
+
+    def cpu(x: Array, dim: int, i: Any) -> Array:
+        if x.ndim == 0:
+            return np.array(x).reshape(i.shape)
+        return np.asarray(x[_along(i, dim, x.shape)])
+
+    def grad(g, x_shape, dim, i):
+        return scatter_add(g.new_zeros(x_shape), g, dim, i)
+
+    def cpu_grad(g, x_shape, dim, i):
+        return scatter_add.cpu(np.zeros(x_shape, g.dtype), g, dim, i)
+
+    def samples(rng):
+        yield (rng.normal(size=(4, 3)),), (1, np.array([[0, 2, 2, 1], [1, 1, 0, 0]]))
+        yield (rng.normal(size=(4, 3)),), (0, np.array([[0, 3, 1]]))
+
+
+@op
+class scatter:
+    """x with x[..., i, ...] set to v along `dim`, for every element of i; v has at least i's sizes."""
+
+    upcast = False
+
+    def cpu(x: Array, v: Array, dim: int, i: Any) -> Array:
+        y = np.array(x, order="C")
+        if i.size:
+            if x.ndim == 0:
+                y[...] = v.reshape(-1)[0]
+            else:
+                y[_along(i, dim, x.shape)] = v[tuple(slice(n) for n in i.shape)]
+        return y
+
+    def grad(g, v_shape, dim, i, needs):
+        gx = scatter(g, g.new_zeros(i.shape), dim, i) if needs[0] else None
+        gv = _padded(gather(g, dim, i), v_shape) if needs[1] else None
+        return gx, gv
+
+    def samples(rng):
+        yield (rng.normal(size=(4, 3)), rng.normal(size=(2, 3))), (0, np.array([[0, 2, 3], [1, 1, 0]]))
+
+
+@op
+class scatter_add:
+    """x with v added at [..., i, ...] along `dim`, for every element of i; duplicates accumulate."""
+
+    upcast = False
+
+    def cpu(x: Array, v: Array, dim: int, i: Any) -> Array:
+        y = np.array(x, order="C")
+        if i.size:
+            if x.ndim == 0:
+                y += v.reshape(-1)[0]
+            else:
+                np.add.at(y, _along(i, dim, x.shape), v[tuple(slice(n) for n in i.shape)])
+        return y
+
+    def grad(g, v_shape, dim, i, needs):
+        gv = _padded(gather(g, dim, i), v_shape) if needs[1] else None
+        return g if needs[0] else None, gv
+
+    def samples(rng):
+        yield (rng.normal(size=(4, 3)), rng.normal(size=(3, 3))), (0, np.array([[0, 2, 3], [1, 2, 0]]))
+
+
+def _padded(g: Any, shape: tuple[int, ...]) -> Any:
+    """Gradient of v[:n0, :n1, ...]: zeros where v was not read."""
+    if tuple(g.shape) == shape:
+        return g
+    from .copy import pad_constant
+
+    return pad_constant(g, tuple([(0, full - n) for full, n in zip(shape, g.shape, strict=True)]), 0.0)
+
+
+@op
+class masked_fill:
+    """x with `v` (one element) where the mask, broadcast, is True."""
+
+    upcast = False
+
+    def cpu(x: Array, v: Array, mask: Any) -> Array:
+        return np.asarray(np.where(mask, v.astype(x.dtype), x))
+
+    def grad(g, x_shape, v_shape, mask, needs):
+        zero = g.new_zeros(())
+        gx = masked_fill(g, zero, mask).sum_to_size(*x_shape) if needs[0] else None
+        gv = index(g.expand(g.shape), (np.broadcast_to(mask, g.shape),)).sum().reshape(v_shape) if needs[1] else None
+        return gx, gv
+
+    def cpu_grad(g, x_shape, v_shape, mask, needs):
+        from .view import unbroadcast
+
+        gx = unbroadcast(np.where(mask, np.zeros((), g.dtype), g), x_shape) if needs[0] else None
+        gv = np.asarray(g[np.broadcast_to(mask, g.shape)].sum()).reshape(v_shape) if needs[1] else None
+        return gx, gv
+
+    def gpu(x: Array, v: Array, mask: Any) -> Array:
+        from ._pointwise import cast, pointwise
+
+        return pointwise("masked_fill", ("where(m, a, b)",), ("m", "a", "b"), (mask, cast(v, x.dtype), x), (x.dtype,))[0]
+
+    def samples(rng):
+        yield (rng.normal(size=(4, 3)), rng.normal(size=())), (rng.random((4, 3)) > 0.5,)
+        yield (rng.normal(size=(4, 3)), rng.normal(size=())), (rng.random((3,)) > 0.5,)
