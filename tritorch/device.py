@@ -210,26 +210,30 @@ def copy(a: Any, dev: device | int | None = None) -> Any:
     return backend().copy(a, index_of(dev))
 
 
-def as_strided(a: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> Any:
-    """A view of any device array's memory (NumPy arrays included).
+def as_strided(
+    a: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0, dtype: np.dtype | None = None
+) -> Any:
+    """A view of any array's memory, on any device.
 
     Args:
         a: the array.
         shape: the view's sizes.
         strides: the view's strides in bytes.
         offset: bytes from `a`'s first element to the view's.
+        dtype: the view's dtype, `a`'s by default.
     """
+    dtype = a.dtype if dtype is None else dtype
     if a.__class__ is np.ndarray:
-        return np.asarray(_Memory(a, shape, strides, offset)).view(a.dtype)
-    return backend().as_strided(a, shape, strides, offset)
+        return np.asarray(_Memory(a, shape, strides, offset, dtype)).view(dtype)
+    return backend().as_strided(a, shape, strides, offset, dtype)
 
 
 class _Memory:
     """NumPy's array interface of a strided view that keeps its owner alive."""
 
-    def __init__(self, owner: np.ndarray, shape: tuple[int, ...], strides: tuple[int, ...], offset: int):
+    def __init__(self, owner: np.ndarray, shape: Any, strides: Any, offset: int, dtype: np.dtype):
         address, read_only = owner.__array_interface__["data"]
-        kind = owner.dtype.str if owner.dtype.kind != "V" else f"<V{owner.itemsize}"
+        kind = f"<V{dtype.itemsize}" if dtype.kind == "V" else dtype.str
         self.owner = owner
         self.__array_interface__ = {
             "data": (address + offset, read_only), "shape": shape, "strides": strides, "typestr": kind, "version": 3,

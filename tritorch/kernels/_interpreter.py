@@ -194,7 +194,10 @@ def _repair_types(builder: Any) -> None:
 
     def binary_op(self: Any, lhs: Any, rhs: Any, op: Any) -> Any:
         _no_bf16(lhs, rhs)
-        return binary(self, lhs, rhs, op)
+        out = binary(self, lhs, rhs, op)
+        if out.data.dtype == np.bool_:  # a comparison's result kept the operands' type, which broke its broadcasting
+            out.dtype = tl.int1
+        return out
 
     def unary_op(self: Any, arg: Any, op: Any) -> Any:
         _no_bf16(arg)

@@ -35,7 +35,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as _device
+from ..device import EMULATED
+from ..device import empty as _empty
 from ._op import Array
 
 OPTIONS = frozenset(("num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion"))
@@ -92,7 +93,7 @@ def prepare(kern: Any) -> Any:
 
 
 def _prepare_module(kern: Kernel) -> None:
-    if _device.EMULATED:
+    if EMULATED:
         from ._interpreter import Interpreted as function
     else:
         from ._driver import Compiled as function
@@ -129,12 +130,12 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Array:
         shape: the sizes.
         dtype: a NumPy dtype (bfloat16 through ml_dtypes).
     """
-    return _device.empty(shape, dtype)
+    return _empty(shape, dtype)
 
 
 def empty_like(x: Array, dtype: Any = None) -> Array:
     """Uninitialised contiguous memory of `x`'s shape (and dtype, unless given) on the current device."""
-    return _device.empty(x.shape, x.dtype if dtype is None else dtype)
+    return _empty(x.shape, x.dtype if dtype is None else dtype)
 
 
 def check_grid(name: str, grid: tuple[int, ...]) -> tuple[int, int, int]:
