@@ -15,10 +15,11 @@ from ..kernels import matmul as _kernels
 from ..kernels._blas import TINY_PRODUCT
 from ..kernels._threads import product
 from ..tensor import TENSORS, Tensor, method, write_out
+from .einsum import einsum
 
 __all__ = [
-    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bilinear", "bmm", "chain_matmul", "cross", "dot", "ger", "inner",
-    "kron", "linear", "matmul", "mm", "mv", "outer", "tensordot", "vdot",
+    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bilinear", "bmm", "chain_matmul", "cross", "dot", "einsum", "ger",
+    "inner", "kron", "linear", "matmul", "mm", "mv", "outer", "tensordot", "vdot",
 ]  # fmt: skip
 
 _matmul = _kernels.matmul

@@ -3,7 +3,6 @@
     max_pool            y = the largest element of each window (NaN counts as the largest)
     max_pool_indices    where in the flat image it is; the first one of several, the last one of several NaN
     avg_pool            y = sum over the window / its size, and its adjoint avg_pool_grad
-    adaptive_max_pool_indices   the same for windows floor(i n / m) ... ceil((i + 1) n / m) of m outputs
     max_unpool          the inverse of max_pool: zeros but at the indices
 
 A window is separable: maxima and sums go dim by dim, over few images at a time so that the steps between stay in cache.
@@ -117,7 +116,7 @@ def _geometries():
         yield x, (k, s, p, d, pooled_size(x[2:], k, s, p, d, ceil))
 
 
-def _distinct(rng, shape):
+def distinct(rng, shape):
     """Values at least 0.05 apart, so that a finite difference changes no maximum."""
     n = math.prod(shape)
     return (rng.permutation(n) * 0.05 + rng.uniform(0, 0.01, n)).reshape(shape) - n * 0.025
@@ -168,7 +167,7 @@ class max_pool:
 
     def samples(rng):
         for x, params in _geometries():
-            yield (_distinct(rng, x),), params
+            yield (distinct(rng, x),), params
 
     def cost(x, kernel, stride, padding, dilation, out):
         y = x.shape[0] * x.shape[1] * math.prod(out)
@@ -195,7 +194,7 @@ class max_pool_indices:
 
     def samples(rng):
         for x, params in _geometries():
-            yield (_distinct(rng, x),), params
+            yield (distinct(rng, x),), params
 
 
 def _scatter_add(g: np.ndarray, index: np.ndarray, size: Ints) -> np.ndarray:
@@ -305,6 +304,9 @@ class avg_pool_grad:
     def grad(u, g_shape, size, kernel, stride, padding, include_pad, divisor):
         return avg_pool(u, kernel, stride, padding, g_shape[2:], include_pad, divisor)
 
+    def cpu_grad(u, g_shape, size, kernel, stride, padding, include_pad, divisor):
+        return avg_pool.cpu(u, kernel, stride, padding, g_shape[2:], include_pad, divisor)
+
     def samples(rng):
         for i, (x, (k, s, p, _, _)) in enumerate(_geometries()):
             out = pooled_size(x[2:], k, s, p, (1,) * len(k), i % 2 == 0)
@@ -323,46 +325,3 @@ def _spread(g: np.ndarray, axis: int, n: int, k: int, s: int, p: int) -> np.ndar
         else:
             y[(*front, b)] += g[(*front, a)]
     return y
-
-
-# ------------------------------------------------------------------------------------------------ adaptive windows
-
-
-def adaptive_windows(n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
-    """Starts floor(i n / m) and ends ceil((i + 1) n / m) of the m windows over n elements."""
-    i = np.arange(m)
-    return i * n // m, -(-(i + 1) * n // m)
-
-
-def _window_table(n: int, m: int) -> np.ndarray:
-    """(m, longest window) positions; shorter windows repeat their last element."""
-    start, end = adaptive_windows(n, m)
-    longest = int((end - start).max()) if m else 1
-    return np.minimum(start[:, None] + np.arange(longest), end[:, None] - 1)
-
-
-@op
-class adaptive_max_pool_indices:
-    """int64 positions, in the flat image, of the largest elements of `out` windows that cover the image."""
-
-    def cpu(x: Array, out: Ints) -> Array:
-        size = x.shape[2:]
-        dims = len(size)
-        tables = [_window_table(n, m) for n, m in zip(size, out, strict=True)]
-        flat = np.zeros((1,) * (2 * dims), np.int64)
-        for i, (table, n) in enumerate(zip(tables, size, strict=True)):
-            shape = [1] * (2 * dims)
-            shape[i], shape[dims + i] = table.shape
-            flat = flat * n + table.reshape(shape)
-        flat = flat.reshape(*out, -1)  # (*out, window)
-        windows = x.reshape(*x.shape[:2], -1)[:, :, flat]
-        best = windows.argmax(-1)
-        if x.dtype.kind == "f" and np.isnan(windows).any():  # the last NaN of a window counts
-            nan = np.isnan(windows)
-            best = np.where(nan.any(-1), nan.shape[-1] - 1 - nan[..., ::-1].argmax(-1), best)
-        return np.take_along_axis(np.broadcast_to(flat, windows.shape), best[..., None], -1)[..., 0]
-
-    def samples(rng):
-        yield (_distinct(rng, (2, 3, 7)),), ((3,),)
-        yield (_distinct(rng, (1, 2, 5, 8)),), ((3, 5),)
-        yield (_distinct(rng, (1, 1, 4, 3, 5)),), ((2, 3, 2),)
