@@ -19,7 +19,7 @@ from .autograd.apply import bind
 from .autograd.backward import backward as _backward
 from .autograd.elementwise import bind as bind_elementwise
 from .autograd.engine import Wrap
-from .autograd.graph import Leaf, RemovableHandle, Version, add_hook
+from .autograd.graph import VIEW_CLASS, Leaf, RemovableHandle, Version, add_hook
 from .autograd.modes import STATE
 from .device import CPU, device
 from .dtypes import FROM_NP, dtype, from_numpy_dtype
@@ -600,6 +600,7 @@ class Tensor:
 
 
 TENSORS.add(Tensor)
+VIEW_CLASS.append(Tensor)
 
 
 class Parameter(Tensor):

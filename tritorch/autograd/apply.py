@@ -17,7 +17,7 @@ from ..dtypes import FROM_NP
 from ..errors import describe
 from ..kernels._op import Op
 from .engine import changed, check_versions, freed
-from .graph import Node, Version, make_node, make_port, versions_of
+from .graph import Node, Version, make_node, make_port, make_view, versions_of
 from .modes import STATE
 
 _new = object.__new__
@@ -213,28 +213,19 @@ def _view_function(op: Op, Tensor: type) -> Callable[..., Any]:
     cpu = op.cpu
 
     def apply(x: Any, *params: Any) -> Any:
-        out = _new(Tensor)
-        out._a = cpu(x._a, *params)
-        out.dtype = x.dtype
-        out.device = x.device
-        v = x._vc
-        if v is None:
-            v = x._vc = Version()
-        out._vc = v
-        out._view = (x, op, params)
-        v.add_view(out)
-        out._node = None
-        if x._node is not None and STATE.grad:
-            record_view(op, x, params, out)
-        return out
+        return make_view(op, x, cpu(x._a, *params), params, view_saves(op, x, params))
 
     return apply
 
 
+def view_saves(op: Op, x: Any, params: tuple) -> tuple:
+    """What the rule of a view asks for: parameters and the base's shape."""
+    return tuple([params[i] if kind == "param" else x._a.shape if kind == "shape" else None for kind, i in op.saved])
+
+
 def record_view(op: Op, x: Any, params: tuple, out: Any) -> None:
-    """The node of a view; its rule may ask for parameters and the base's shape."""
-    saved = tuple([params[i] if kind == "param" else x._a.shape if kind == "shape" else None for kind, i in op.saved])
-    out._node = make_node(op, (x._node,), saved, x.device)
+    """Record an existing view anew, after its base was changed in place."""
+    out._node = make_node(op, (x._node,), view_saves(op, x, params), x.device)
 
 
 def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]]:

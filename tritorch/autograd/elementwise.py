@@ -84,7 +84,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
             return record(out, x, w, xn, wn)
         sx = x if (aa and xn is not None) or (ba and wn is not None) else None
         sw = w if (ab and xn is not None) or (bb and wn is not None) else None
-        n = _new(Node)
+        n = Node()
         n.seq = next_seq()
         n.op = op
         n.next = (xn, wn)
@@ -123,44 +123,43 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         return record(out, x, w, xn, wn)
 
     def pull(node: Any, g: Any) -> Any:
+        nonlocal a_fast, b_fast
         saved = node.saved
         if saved is None:
             raise freed(node)
-        if node.device is not CPU:
-            return on_tensors(node, g)
-        sx, sw = saved[0], saved[1]
-        xa, wa, y = sx, sw, None
-        if sx.__class__ in TENSORS:
-            if sx._vc is not None:
-                check_versions(node, (sx,))
-            xa = sx._a
-        if sw.__class__ in TENSORS:
-            if sw._vc is not None:
-                check_versions(node, (sw,))
-            wa = sw._a
-        xn, wn = node.next
         if len(saved) != 2:
+            if node.device is not CPU:
+                return on_tensors(node, g)
+            xa, wa = [s._a if s.__class__ in TENSORS else s for s in saved[:2]]
+            check_versions(node, [s for s in saved[:2] if s.__class__ in TENSORS])
             return wide(node, g, xa, wa)
-        kind = g.dtype.char
-        if kind not in "fd":
-            return wide(node, g, xa, wa)
+        xa, wa = saved
+        if xa is not None:
+            if xa._vc is not None:
+                check_versions(node, (xa,))
+            xa = xa._a
+        if wa is not None and wa.__class__ is not float and wa.__class__ is not int:
+            if wa._vc is not None:
+                check_versions(node, (wa,))
+            wa = wa._a
+        xn, wn = node.next
         gx = gw = None
         if xn is not None:
-            gx = a_fast[0](g, xa, wa, y) if a_fast else compiled(a_fast, 0)(g, xa, wa, y)
+            if a_fast is None:
+                a_fast = op.rule(0, False)
+            gx = a_fast(g, xa, wa, None)
             if gx.__class__ is not _ndarray:
                 gx = _asarray(gx)
         if wn is not None:
-            gw = b_fast[0](g, xa, wa, y) if b_fast else compiled(b_fast, 1)(g, xa, wa, y)
+            if b_fast is None:
+                b_fast = op.rule(1, False)
+            gw = b_fast(g, xa, wa, None)
             if gw.__class__ is not _ndarray:
                 gw = _asarray(gw)
         return gx, gw
 
-    a_fast: list = []
-    b_fast: list = []
-
-    def compiled(cell: list, i: int) -> Any:
-        cell.append(op.rule(i, False))
-        return cell[0]
+    a_fast: Any = None
+    b_fast: Any = None
 
     def wide(node: Any, g: Any, xa: Any, wa: Any) -> Any:
         """Broadcast operands, half and complex types, saved outputs."""
@@ -247,7 +246,7 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         if xn is None or not recorded or not STATE.grad:
             out._node = None
             return out
-        n = _new(Node)
+        n = Node()
         n.seq = next_seq()
         n.op = op
         n.next = (xn,)

@@ -128,17 +128,51 @@ class Version:
 
     def __init__(self) -> None:
         self.n = 0
-        self.views: list | None = None
+        self.views: list = []
 
-    def add_view(self, view: Any) -> None:
-        if self.views is None:
-            self.views = [ref(view)]
-            return
-        views = self.views
-        views.append(ref(view))
-        n = len(views)
-        if n >= 32 and n & (n - 1) == 0:  # at powers of two, so that pruning costs O(1) per view
-            self.views = [r for r in views if r() is not None]
+    def prune(self) -> None:
+        """Drop the references to dead views: every 64 views, but only when the list has doubled since the last time."""
+        n = len(self.views)
+        if n & (n - 1) == 0:
+            self.views = [r for r in self.views if r() is not None]
+
+
+def make_view(op: Any, x: Any, a: Any, params: tuple, saved: tuple) -> Any:
+    """A tensor of x's class of memory over the raw array `a`, a view of x; `saved` is what the op's rule asks for.
+
+    The one way views come into being, and hot: everything is inline.
+    """
+    out = _new(VIEW_CLASS[0])
+    out._a = a
+    out.dtype = x.dtype
+    device = out.device = x.device
+    v = x._vc
+    if v is None:
+        v = x._vc = Version()
+    out._vc = v
+    out._view = (x, op, params)
+    views = v.views
+    views.append(ref(out))
+    if len(views) & 63 == 0:
+        v.prune()
+    xn = x._node
+    if xn is None or not STATE.grad:
+        out._node = None
+        return out
+    n = out._node = Node()
+    n.seq = next_seq()
+    n.op = op
+    n.next = (xn,)
+    n.saved = saved
+    n.device = device
+    n.versions = n.hooks = n.trace = None
+    if STATE.anomaly:
+        n.trace = traceback.format_stack()[:-2]
+    return out
+
+
+VIEW_CLASS: list[type] = []
+"""The Tensor class, set by `tritorch.tensor`, which is above this layer."""
 
 
 class RemovableHandle:

@@ -8,8 +8,7 @@ import numpy as np
 
 from .. import device as devices
 from ..autograd import inplace as _inplace
-from ..autograd.apply import record_view
-from ..autograd.graph import Version
+from ..autograd.graph import make_view
 from ..autograd.modes import STATE
 from ..device import CPU
 from ..errors import check_dim, message
@@ -24,35 +23,22 @@ __all__ = [
     "slice_scatter", "diagonal_scatter", "take", "take_along_dim", "isin", "searchsorted", "bucketize",
 ]  # fmt: skip
 
-_new = object.__new__
-
 
 def _basic(x: Tensor, key: tuple) -> Tensor:
     """x[key] for a key of integers, slices and None with an Ellipsis: a view."""
-    a = x._a[key]
-    out = _new(Tensor)
-    out._a = a
-    out.dtype = x.dtype
-    out.device = x.device
-    v = x._vc
-    if v is None:
-        v = x._vc = Version()
-    out._vc = v
-    out._view = (x, _slice, (key,))
-    v.add_view(out)
-    out._node = None
-    if x._node is not None and STATE.grad:
-        record_view(_slice, x, (key,), out)
-    return out
+    a = x._a
+    return make_view(_slice, x, a[key], (key,), (a.shape, key))
 
 
 def _getitem(self: Tensor, key: Any) -> Tensor:
     kind = key.__class__
     if kind is int or kind is slice and (key.step is None or key.step.__class__ is int and key.step > 0):
+        a = self._a
+        key = (key, ...)
         try:
-            return _basic(self, (key, ...))
+            return make_view(_slice, self, a[key], (key,), (a.shape, key))
         except (IndexError, TypeError):
-            pass
+            key = key[0]
     basic, advanced = _parse(self, key)
     view = self if basic is None else _basic(self, basic)
     return view if advanced is None else _index.index(view, advanced)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import device as devices
-from ..autograd.apply import record_view
-from ..autograd.graph import Version
+from ..autograd.apply import view_saves
+from ..autograd.graph import Version, make_view
 from ..autograd.inplace import MULTI
 from ..autograd.modes import STATE
 from ..device import CPU, device
@@ -31,26 +31,12 @@ __all__ = [
     "unbind", "unflatten", "unsqueeze", "view_as_complex", "view_as_real", "vsplit", "vstack",
 ]  # fmt: skip
 
-_new = object.__new__
 _view_op, _permute_op = _view.view, _view.permute
 
 
 def _made(op: Any, x: Tensor, a: Any, params: tuple) -> Tensor:
-    """A view of x over the raw array `a` (the hot path of all views)."""
-    out = _new(Tensor)
-    out._a = a
-    out.dtype = x.dtype
-    out.device = x.device
-    v = x._vc
-    if v is None:
-        v = x._vc = Version()
-    out._vc = v
-    out._view = (x, op, params)
-    v.add_view(out)
-    out._node = None
-    if x._node is not None and STATE.grad:
-        record_view(op, x, params, out)
-    return out
+    """A view of x over the raw array `a`."""
+    return make_view(op, x, a, params, view_saves(op, x, params))
 
 
 def _sizes(shape: tuple) -> tuple[int, ...]:
@@ -100,31 +86,20 @@ def _reshape_view(x: Any, shape: tuple[int, ...]) -> Any:
 
 @method
 def reshape(input: Tensor, *shape: Any) -> Tensor:
-    """The same elements in order under another shape, a view when the layout allows; one size may be -1."""
-    if len(shape) == 1 and shape[0].__class__ is not int:
-        shape = shape[0]
+    """The same elements in order under another shape, a view when the layout allows; one size may be -1.
+
+    Raises:
+        RuntimeError: when the sizes do not fit.
+    """
     x = input._a
     try:
-        y = x.reshape(shape)
+        y = x.reshape(*shape)
     except (ValueError, TypeError):
-        sizes = _sizes(tuple(shape) if not isinstance(shape, tuple) else shape)
-        y = x.reshape(_infer("reshape", sizes, x.size, input))
-    if not x.flags.c_contiguous and y.size and _reshape_view(x, y.shape) is None:
+        y = x.reshape(_infer("reshape", _sizes(shape), x.size, input))
+    base = y.base
+    if base is not x and (base is None or base is not x.base) and y.size and _reshape_view(x, y.shape) is None:
         return _view_op(_clone(input), y.shape)
-    out = _new(Tensor)
-    out._a = y
-    out.dtype = input.dtype
-    out.device = input.device
-    v = input._vc
-    if v is None:
-        v = input._vc = Version()
-    out._vc = v
-    out._view = (input, _view_op, (y.shape,))
-    v.add_view(out)
-    out._node = None
-    if input._node is not None and STATE.grad:
-        record_view(_view_op, input, (), out)
-    return out
+    return make_view(_view_op, input, y, (y.shape,), (x.shape,))
 
 
 def _view_method(self: Tensor, *shape: Any) -> Tensor:
@@ -133,14 +108,21 @@ def _view_method(self: Tensor, *shape: Any) -> Tensor:
     Raises:
         RuntimeError: when the sizes do not fit, or the layout allows no view (use `reshape`).
     """
+    x = self._a
+    if x.flags.c_contiguous:
+        try:
+            y = x.reshape(*shape)
+            return make_view(_view_op, self, y, (y.shape,), (x.shape,))
+        except (ValueError, TypeError):
+            pass
     if len(shape) == 1 and isinstance(shape[0], dtype):
         return _view_dtype(self, shape[0])
-    sizes = _infer("view", _sizes(shape), self._a.size, self)
-    y = _reshape_view(self._a, sizes)
+    sizes = _infer("view", _sizes(shape), x.size, self)
+    y = _reshape_view(x, sizes)
     if y is None:
         raise RuntimeError(
             "view: view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
-            f"contiguous subspaces): shape {tuple(self._a.shape)}, stride {self.stride()} as {sizes}. Use .reshape(...) instead."
+            f"contiguous subspaces): shape {tuple(x.shape)}, stride {self.stride()} as {sizes}. Use .reshape(...) instead."
         )
     return _made(_view_op, self, y, (sizes,))
 
