@@ -101,7 +101,8 @@ def arg_reduce_gpu(x: Array, dim: int, keepdim: bool, largest: bool) -> tuple[Ar
         places = empty((m, splits, k), np.int64)
         launch(
             _arg_reduce, (-(-m * k // block_j), splits), source, at, y, places, m * k, r, k, part,
-            KIND=name, MAX=largest, WORST=worst, HAS_FROM=at is not None, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
+            KIND=name, MAX=largest, WORST=worst, HAS_FROM=at is not None,
+            BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
         )  # fmt: skip
         if splits == 1:
             return y.reshape(shape), places.reshape(shape)

@@ -118,7 +118,12 @@ def _var_array(x: Array, dim: tuple[int, ...], correction: float, keepdim: bool)
     kept = kept_shape(x.shape, dim, keepdim)
     if n == 0:
         return np.full(kept, np.nan, x.dtype)
-    if x.size >= SMALL and x.flags.c_contiguous and dim == tuple(range(x.ndim - len(dim), x.ndim)) and len(dim) < x.ndim:
+    if (
+        x.size >= SMALL
+        and x.flags.c_contiguous
+        and dim == tuple(range(x.ndim - len(dim), x.ndim))
+        and len(dim) < x.ndim
+    ):
         rows = x.reshape(-1, n)
         y = np.empty(kept, x.dtype)
         flat = y.reshape(-1)
@@ -135,8 +140,7 @@ def _var_array(x: Array, dim: tuple[int, ...], correction: float, keepdim: bool)
         centred = x - mean
         centred *= centred
         y = sum_array(centred, dim, keepdim)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        y /= y.dtype.type(freedom)
+    y /= y.dtype.type(freedom)
     return y
 
 
@@ -190,8 +194,7 @@ class std:
         return _var_grad(g, x, dim, correction, keepdim, x.mean(dim, True) if dim else x)
 
     def cpu_grad(g, x, y, dim, correction, keepdim):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            g = np.where(y == 0, y.dtype.type(0), g / (y * 2))
+        g = np.where(y == 0, y.dtype.type(0), g / (y * 2))
         return _var_array_grad(g, x, dim, correction, keepdim)
 
     def samples(rng):
@@ -209,8 +212,7 @@ def _var_array_grad(g: Array, x: Array, dim: tuple[int, ...], correction: float,
     freedom = _count(x.shape, dim) - correction
     g = (g if keepdim else g.reshape(kept_shape(x.shape, dim, True))) * x.dtype.type(2 / freedom if freedom else inf)
     gx = x - mean
-    with np.errstate(invalid="ignore"):
-        gx *= g
+    gx *= g
     return gx
 
 
@@ -238,9 +240,8 @@ def _norm_array(x: Array, p: float, dim: tuple[int, ...], keepdim: bool) -> Arra
         return sum_array((size != 0).astype(x.dtype), dim, keepdim)
     if p == 1:
         return sum_array(size, dim, keepdim)
-    with np.errstate(divide="ignore"):
-        y = sum_array(np.power(size, x.dtype.type(p), out=size), dim, keepdim)
-        return np.power(y, y.dtype.type(1 / p), out=y)
+    y = sum_array(np.power(size, x.dtype.type(p), out=size), dim, keepdim)
+    return np.power(y, y.dtype.type(1 / p), out=y)
 
 
 @op
@@ -286,17 +287,16 @@ class vector_norm:
             return np.zeros_like(x)
         if p == 1:
             return g * np.sign(x)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            if p == 2:
-                return x * np.where(y == 0, y.dtype.type(0), g / y)
-            if p == inf or p == -inf:
-                hit = np.abs(x) == y
-                share = g / np.add.reduce(hit, dim, np.int64, None, True).astype(g.dtype)
-                return np.sign(x) * hit * share
-            ratio = np.where(y == 0, y.dtype.type(0), np.abs(x) / y) ** x.dtype.type(p - 1)
-            if p < 1:
-                ratio[x == 0] = 0
-            return g * np.sign(x) * ratio
+        if p == 2:
+            return x * np.where(y == 0, y.dtype.type(0), g / y)
+        if p == inf or p == -inf:
+            hit = np.abs(x) == y
+            share = g / np.add.reduce(hit, dim, np.int64, None, True).astype(g.dtype)
+            return np.sign(x) * hit * share
+        ratio = np.where(y == 0, y.dtype.type(0), np.abs(x) / y) ** x.dtype.type(p - 1)
+        if p < 1:
+            ratio[x == 0] = 0
+        return g * np.sign(x) * ratio
 
     def samples(rng):
         x = rng.normal(size=(4, 5, 7)) + 0.1

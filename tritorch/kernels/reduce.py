@@ -7,11 +7,13 @@ few programs, R is split, partial results go to a workspace and the same kernel 
 
 from __future__ import annotations
 
+from math import prod as prod_of
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import device as _device
+from ._configs import SMALL as FEW
+from ._configs import next_power_of_2
 from ._fold import SMALL, by_groups, kept_shape, sum_step, ufunc_step
 from ._launch import empty, kernel, launch
 from ._op import Array, op
@@ -63,9 +65,9 @@ def _reduce(
 ):  # fmt: skip
     """Reduce the middle dim of x (m, r, k), contiguous, into y (m, splits, k), contiguous.
 
-    Program (i, split) makes outputs i * BLOCK_J ... of the n_out = m * k from the rows split * part ... of r. `part` is a
-    multiple of BLOCK_R; both blocks are powers of two. IDENTITY leaves OP unchanged; EVEN: BLOCK_J divides n_out. `n` is
-    the divisor of POST "mean". Computes in KIND: f32, f64 or i64.
+    Program (i, split) makes outputs i * BLOCK_J ... of the n_out = m * k from the rows split * part ... of r. `part` is
+    a multiple of BLOCK_R; both blocks are powers of two. IDENTITY leaves OP unchanged; EVEN: BLOCK_J divides n_out.
+    `n` is the divisor of POST "mean". Computes in KIND: f32, f64 or i64.
     """
     ACC: tl.constexpr = tl.float64 if KIND == "f64" else (tl.int64 if KIND == "i64" else tl.float32)
     j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
@@ -108,22 +110,17 @@ def _reduce(
 
 
 def tiles(n_out: int, r: int, k: int) -> tuple[int, int, int, int]:
-    """(BLOCK_J, BLOCK_R, splits, warps) of `_reduce` and its kin for `n_out` outputs of `r` elements each, `k` apart."""
-    small = _device.EMULATED
+    """(BLOCK_J, BLOCK_R, splits, warps) of a reduction to `n_out` outputs of `r` elements each, `k` apart."""
     if k == 1:
-        block_r = min(_pow2(r), 1024 if small else 2048)
-        block_j = min(_pow2(n_out), max(1, (4096 if small else 1024) // block_r))
+        block_r = min(next_power_of_2(r), 1024 if FEW else 2048)
+        block_j = min(next_power_of_2(n_out), max(1, (4096 if FEW else 1024) // block_r))
     else:
-        block_j = min(_pow2(min(k, n_out)), 64)
-        block_r = min(_pow2(r), 2048 // block_j)
+        block_j = min(next_power_of_2(min(k, n_out)), 64)
+        block_r = min(next_power_of_2(r), 2048 // block_j)
     programs = -(-n_out // block_j)
-    wanted = 4 if small else 264  # two programs on each of an H100's 132 multiprocessors
+    wanted = 4 if FEW else 264  # two programs on each of an H100's 132 multiprocessors
     splits = max(1, min(wanted // programs, r // (4 * block_r)))
     return block_j, block_r, splits, 8 if block_j * block_r >= 2048 else 4
-
-
-def _pow2(n: int) -> int:
-    return 1 << max(n - 1, 0).bit_length()
 
 
 def parts(r: int, splits: int, block_r: int) -> tuple[int, int]:
@@ -140,7 +137,14 @@ def kind(dtype: Any) -> tuple[str, Any]:
 
 
 def reduce_gpu(
-    x: Array, dim: tuple[int, ...], keepdim: bool, operation: str, result: Any = None, pre: str = "", post: str = "", p: float = 0
+    x: Array,
+    dim: tuple[int, ...],
+    keepdim: bool,
+    operation: str,
+    result: Any = None,
+    pre: str = "",
+    post: str = "",
+    p: float = 0,
 ) -> Array:
     """Reduce `dim` of a device array by `operation` (sum, prod, max, min) with `_reduce`.
 
@@ -150,9 +154,7 @@ def reduce_gpu(
     """
     result = np.dtype(result or x.dtype)
     name, wide = kind(x.dtype)
-    n = 1
-    for d in dim:
-        n *= x.shape[d]
+    n = prod_of(x.shape[d] for d in dim)
     if pre == "nonzero":
         identity = int(operation == "min")
     elif operation in ("max", "min"):
@@ -206,8 +208,11 @@ def spread(g: Array, shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool
     """The gradient of a sum: `g` repeated along `dim`; big results are read-only views."""
     if not keepdim:
         g = g.reshape(kept_shape(shape, dim, True))
-    y = np.broadcast_to(g, shape)
-    return y if y.size > SMALL else y.copy()
+    if prod_of(shape) > SMALL:
+        return np.broadcast_to(g, shape)
+    y = np.empty(shape, g.dtype)
+    y[...] = g
+    return y
 
 
 def _kept(t: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
@@ -258,15 +263,11 @@ class mean:
         return reduce_gpu(x, dim, keepdim, "sum", post="mean")
 
     def grad(g, x_shape, dim, keepdim):
-        n = 1
-        for d in dim:
-            n *= x_shape[d]
+        n = prod_of(x_shape[d] for d in dim)
         return ((g if keepdim else g.reshape(kept_shape(x_shape, dim, True))) / max(n, 1)).expand(x_shape)
 
     def cpu_grad(g, x_shape, dim, keepdim):
-        n = 1
-        for d in dim:
-            n *= x_shape[d]
+        n = prod_of(x_shape[d] for d in dim)
         return spread(np.asarray(g / max(n, 1)), x_shape, dim, keepdim)
 
     def samples(rng):
@@ -347,8 +348,7 @@ def _shared_array(g: Array, x: Array, y: Array, dim: tuple[int, ...], keepdim: b
     hit = x == _kept(y, x, dim, keepdim)
     g = _kept(g, x, dim, keepdim)
     count = np.add.reduce(hit, dim, np.int64, None, True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return hit * (g / count.astype(g.dtype))
+    return hit * (g / count.astype(g.dtype))
 
 
 @op

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import device as _device
+from ._configs import SMALL, next_power_of_2
 from ._fold import over_blocks, row_blocks
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
@@ -166,8 +166,8 @@ def _scan_linear(
 
 def tiles(n_out: int, r: int, k: int) -> tuple[int, int, int]:
     """(BLOCK_J, BLOCK_R, warps) of a scan over `n_out` rows of `r` elements, `k` apart."""
-    block_r = min(1 << max(r - 1, 0).bit_length(), 1024 if k == 1 else 64)
-    block_j = min(1 << max(n_out - 1, 0).bit_length(), max(1, (4096 if _device.EMULATED else 1024) // block_r))
+    block_r = min(next_power_of_2(r), 1024 if k == 1 else 64)
+    block_j = min(next_power_of_2(n_out), max(1, (4096 if SMALL else 1024) // block_r))
     return block_j, block_r, 4
 
 
@@ -187,7 +187,7 @@ def _scan_gpu(x: Array, dim: int, reverse: bool, operation: str, result: Any = N
     name, wide = kind(x.dtype)
     block_j, block_r, warps = tiles(m * k, r, k)
     programs = -(-m * k // block_j)
-    splits = max(1, min((4 if _device.EMULATED else 264) // programs, r // (4 * block_r)))
+    splits = max(1, min((4 if SMALL else 264) // programs, r // (4 * block_r)))
     part = -(-r // (splits * block_r)) * block_r
     splits = -(-r // part)
     carry = None
@@ -228,7 +228,9 @@ def _extremum_gpu(x: Array, dim: int, largest: bool) -> tuple[Array, Array]:
 # --------------------------------------------------------------------------------------------------------- the CPU
 
 
-def accumulate(ufunc: np.ufunc, x: Array, dim: int, result: Any = None, wide: Any = None, reverse: bool = False) -> Array:
+def accumulate(
+    ufunc: np.ufunc, x: Array, dim: int, result: Any = None, wide: Any = None, reverse: bool = False
+) -> Array:
     """`ufunc` accumulated along `dim`.
 
     NumPy's accumulate is fast along contiguous rows only; other layouts step through `dim` with whole slices.
@@ -258,8 +260,7 @@ def accumulate(ufunc: np.ufunc, x: Array, dim: int, result: Any = None, wide: An
             ufunc(total, part[:, t], out=total)
             out[:, t] = total
 
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        over_blocks(rows if k == 1 or m * k < 64 else steps, m, r * k)
+    over_blocks(rows if k == 1 or m * k < 64 else steps, m, r * k)
     return y
 
 
@@ -370,9 +371,8 @@ class cumprod:
         if not x.shape:
             return g
         if np.all(x):
-            with np.errstate(over="ignore", invalid="ignore"):
-                gx = accumulate(np.add, g * y, dim, None, _wide(x.dtype), True)
-                gx /= x
+            gx = accumulate(np.add, g * y, dim, None, _wide(x.dtype), True)
+            gx /= x
             return gx
         return shifted(y, dim, 1, 1) * recurrence(shifted(x, dim, -1, 0), g, dim, True)
 
@@ -483,10 +483,9 @@ class logcumsumexp:
         if not x.shape:
             return g
         y = np.where(y == -np.inf, y.dtype.type(0), y)
-        with np.errstate(invalid="ignore"):
-            decay = y - shifted(y, dim, -1, 0)
-            np.exp(np.minimum(decay, 0, out=decay), out=decay)
-            return np.exp(x - y) * recurrence(decay, g, dim, True)
+        decay = y - shifted(y, dim, -1, 0)
+        np.exp(np.minimum(decay, 0, out=decay), out=decay)
+        return np.exp(x - y) * recurrence(decay, g, dim, True)
 
     def samples(rng):
         yield (rng.normal(size=(4, 9)),), (1,)

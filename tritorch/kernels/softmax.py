@@ -3,8 +3,8 @@
     softmax(x)_i = exp(x_i - m) / s      log_softmax(x)_i = x_i - m - log(s)      logsumexp(x) = m + log(s)
     with m = max_j x_j and s = sum_j exp(x_j - m)
 
-On the CPU several passes over a block of rows while it is in cache. On the GPU a row that fits is read once; a longer one
-twice, the first time with a running maximum and sum per lane (arXiv 1805.02867).
+On the CPU several passes over a block of rows while it is in cache. On the GPU a row that fits is read once; a longer
+one twice, the first time with a running maximum and sum per lane (arXiv 1805.02867).
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import device as _device
-from ._fold import BLOCK, by_groups, column_sums, kept_shape, over_blocks, row_dots, row_sums, ufunc_step
+from ._configs import SMALL, next_power_of_2
+from ._fold import BLOCK
+from ._fold import SMALL as SMALL_CALL
+from ._fold import by_groups, column_sums, kept_shape, over_blocks, row_dots, row_sums, ufunc_step
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from .reduce import kind, parts, tiles
@@ -87,7 +89,7 @@ def _softmax_bwd(
     g_ptr, y_ptr, gx_ptr, n_out, r, k,
     F64: tl.constexpr, LOG: tl.constexpr, ONE_TILE: tl.constexpr, BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
 ):  # fmt: skip
-    """gx = y * (g - sum(g * y)), with LOG gx = g - exp(y) * sum(g), over the middle dim of g, y, gx (m, r, k), contiguous.
+    """gx = y * (g - sum(g * y)), with LOG gx = g - exp(y) * sum(g), over the middle dim; all (m, r, k), contiguous.
 
     One program makes BLOCK_J of the n_out = m * k rows. ONE_TILE: BLOCK_R >= r; else the row is read twice.
     """
@@ -160,15 +162,14 @@ def _logsumexp(x_ptr, y_ptr, n_out, r, k, part, F64: tl.constexpr, BLOCK_J: tl.c
 
 def row_tiles(n_rows: int, r: int, k: int) -> tuple[int, int, bool, int]:
     """(BLOCK_J, BLOCK_R, ONE_TILE, warps) for `n_rows` rows of `r` elements, `k` apart."""
-    small = _device.EMULATED
-    longest = 4096 if small else 16384  # elements of a tile that stay in registers
-    block_r = 1 << max(r - 1, 0).bit_length()
-    block_j = 1 << max(min(n_rows, k, 32) - 1, 0).bit_length() if k > 1 else 1
+    longest = 4096 if SMALL else 16384  # elements of a tile that stay in registers
+    block_r = next_power_of_2(r)
+    block_j = next_power_of_2(min(n_rows, k, 32)) if k > 1 else 1
     one = block_r * block_j <= longest
     if not one:
-        block_r = max(16, (1024 if small else 4096) // block_j)
+        block_r = max(16, (1024 if SMALL else 4096) // block_j)
     elif k == 1:
-        block_j = max(1, min(1 << max(n_rows - 1, 0).bit_length(), (4096 if small else 1024) // block_r))
+        block_j = max(1, min(next_power_of_2(n_rows), (4096 if SMALL else 1024) // block_r))
     size = block_j * block_r
     return block_j, block_r, one, 16 if size >= 8192 else 8 if size >= 2048 else 4
 
@@ -230,22 +231,24 @@ def _by_rows(fn: Callable[..., None], dim: int, *arrays: Array) -> Array:
     if y.size == 0:
         return y
     views = [a.reshape(m, r, k) for a in arrays]
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        if k == 1 or r * k <= 4 * BLOCK:
-            over_blocks(lambda start, stop: fn(*[v[start:stop] for v in views]), m, r * k, BLOCK)
-            return y
-        width = max(64, BLOCK // r)
-        n = -(-k // width)
+    if y.size <= SMALL_CALL:
+        fn(*views)
+        return y
+    if k == 1 or r * k <= 4 * BLOCK:
+        over_blocks(lambda start, stop: fn(*[v[start:stop] for v in views]), m, r * k, BLOCK)
+        return y
+    width = max(64, BLOCK // r)
+    n = -(-k // width)
 
-        def run(start: int, stop: int) -> None:
-            for i in range(start, stop):
-                part = slice(i % n * width, (i % n + 1) * width)
-                blocks = [np.ascontiguousarray(v[i // n : i // n + 1, :, part]) for v in views[:-1]]
-                out = np.empty_like(blocks[0])
-                fn(*blocks, out)
-                views[-1][i // n : i // n + 1, :, part] = out
+    def run(start: int, stop: int) -> None:
+        for i in range(start, stop):
+            part = slice(i % n * width, (i % n + 1) * width)
+            blocks = [np.ascontiguousarray(v[i // n : i // n + 1, :, part]) for v in views[:-1]]
+            out = np.empty_like(blocks[0])
+            fn(*blocks, out)
+            views[-1][i // n : i // n + 1, :, part] = out
 
-        over_blocks(run, m * n, r * width, BLOCK)
+    over_blocks(run, m * n, r * width, BLOCK)
     return y
 
 
@@ -287,8 +290,7 @@ def _logsumexp_step(x: Array, *_: bool) -> Array:
         np.log(s, out=s)
         y[start:stop] = s + top
 
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        over_blocks(block, m, r * k, BLOCK)
+    over_blocks(block, m, r * k, BLOCK)
     return y
 
 
@@ -390,10 +392,9 @@ class logsumexp:
         if not keepdim:
             kept = kept_shape(x.shape, dim, True)
             g, y = g.reshape(kept), y.reshape(kept)
-        with np.errstate(invalid="ignore", over="ignore"):
-            gx = x - np.where(y == -np.inf, y.dtype.type(0), y)
-            np.exp(gx, out=gx)
-            gx *= g
+        gx = x - np.where(y == -np.inf, y.dtype.type(0), y)
+        np.exp(gx, out=gx)
+        gx *= g
         return gx
 
     def samples(rng):
