@@ -1,0 +1,5 @@
+"""Small real data that comes with the package."""
+
+from .digits import digits
+
+__all__ = ["digits"]
