@@ -7,17 +7,13 @@ through their strides, so that a transposed operand costs no copy on either side
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ._blas import LARGE_PRODUCT, single_enter, single_exit
+from ._gemm import gemm
 from ._op import Array, op
 from ._threads import parallel, product
-
-if TYPE_CHECKING:
-    import triton.language as tl  # noqa: F401
-
 
 # ----------------------------------------------------------------------------------------------- on NumPy arrays
 
@@ -111,6 +107,9 @@ class matmul:
     def cpu(a: Array, b: Array) -> Array:
         return matmul_arrays(a, b)
 
+    def gpu(a: Array, b: Array) -> Array:
+        return gemm(a, b)
+
     def grad(g, a, b, needs):
         ga = gb = None
         if needs[0]:
@@ -165,6 +164,9 @@ class linear:
         if b is not None:
             np.add(y, b, out=y)
         return y
+
+    def gpu(x: Array, w: Array, b: Array | None) -> Array:
+        return gemm(x, w.T, b) if x.ndim > 1 else gemm(x.reshape((1, -1)), w.T, b).reshape((-1,))
 
     def grad(g, x, w, b_shape, needs):
         rows = _rows(g)
