@@ -213,7 +213,11 @@ def _view_function(op: Op, Tensor: type) -> Callable[..., Any]:
     cpu = op.cpu
 
     def apply(x: Any, *params: Any) -> Any:
-        return make_view(op, x, cpu(x._a, *params), params, view_saves(op, x, params))
+        a = cpu(x._a, *params)
+        out = make_view(op, x, a, params, view_saves(op, x, params))
+        if a.dtype != x._a.dtype:  # real and complex views
+            out.dtype = FROM_NP[a.dtype]
+        return out
 
     return apply
 

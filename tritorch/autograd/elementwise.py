@@ -77,6 +77,8 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         out.device = CPU
         out._vc = out._view = None
         xn = x._node
+        if b_rule is None:
+            wn = None
         if (xn is None and wn is None) or not recorded or not STATE.grad:
             out._node = None
             return out
@@ -117,7 +119,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         out = _new(Tensor)
         out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
         out._vc = out._view = out._node = None
-        xn, wn = getattr(x, "_node", None), getattr(w, "_node", None)
+        xn, wn = getattr(x, "_node", None), getattr(w, "_node", None) if b_rule is not None else None
         if (xn is None and wn is None) or not recorded or not STATE.grad:
             return out
         return record(out, x, w, xn, wn)

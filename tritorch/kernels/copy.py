@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ._op import Array, op
 from .view import sum_to, unbroadcast
 
@@ -61,6 +62,11 @@ class cast:
 
     def cpu_grad(g, x_dtype):
         return (g.real if g.dtype.kind == "c" and x_dtype.np.kind != "c" else g).astype(x_dtype.np)
+
+    def samples(rng):
+        yield (rng.normal(size=(3, 4)),), (dtypes.float64,)
+        yield (rng.integers(0, 9, (3, 4)),), (dtypes.float32,)
+        yield (rng.normal(size=(3, 4)),), (dtypes.complex128,)
 
 
 @op

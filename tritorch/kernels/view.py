@@ -225,6 +225,9 @@ class real:
     def grad(g):
         return g.to(g.dtype.to_complex())
 
+    def samples(rng):
+        yield (rng.normal(size=(3, 2)) + 1j * rng.normal(size=(3, 2)),), ()
+
 
 @op
 class imag:
@@ -237,6 +240,9 @@ class imag:
 
     def grad(g):
         return g.to(g.dtype.to_complex()) * 1j
+
+    def samples(rng):
+        yield (rng.normal(size=(3, 2)) + 1j * rng.normal(size=(3, 2)),), ()
 
 
 @op
@@ -252,6 +258,9 @@ class view_as_real:
     def grad(g):
         return view_as_complex(g.contiguous())
 
+    def samples(rng):
+        yield (rng.normal(size=(3, 2)) + 1j * rng.normal(size=(3, 2)),), ()
+
 
 @op
 class view_as_complex:
@@ -265,6 +274,9 @@ class view_as_complex:
 
     def grad(g):
         return view_as_real(g.contiguous())
+
+    def samples(rng):
+        yield (rng.normal(size=(3, 2)),), ()
 
 
 @op
