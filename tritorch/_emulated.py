@@ -22,7 +22,7 @@ _MIB = 1 << 20
 class EmulatedBackend:
     """What device.py asks of a backend, on NumPy memory (`CupyBackend` has the same methods)."""
 
-    emulated = True
+    hip = False
 
     def __init__(self, devices: int | None = None, memory: int | None = None):
         self.n = int(os.environ.get("TRITORCH_EMULATED_DEVICES", "1")) if devices is None else devices
@@ -30,6 +30,8 @@ class EmulatedBackend:
         self.total = mib * _MIB if memory is None else memory
         self.used = [0] * self.n
         self.peak = [0] * self.n
+        self.null = EmulatedStream(null=True)
+        self.streams: dict[int, EmulatedStream] = {}
 
     def count(self) -> int:
         return self.n
@@ -100,30 +102,42 @@ class EmulatedBackend:
     def release(self) -> None:
         gc.collect()
 
-    def new_stream(self, index: int, priority: int) -> Any:
+    def free_memory(self, index: int) -> int:
+        return self.total - self.used[index]
+
+    def new_stream(self, index: int, priority: int) -> EmulatedStream:
         return EmulatedStream()
 
-    def default_stream(self, index: int) -> Any:
-        return None
+    def stream_of(self, index: int) -> EmulatedStream:
+        return self.streams.get(index) or self.null
 
-    def enter_stream(self, stream: Any, index: int) -> Any:
-        return None
+    def default_stream(self, index: int) -> EmulatedStream:
+        return self.null
 
-    def leave_stream(self, token: Any, index: int) -> None:
-        """Nothing was entered."""
+    def use_stream(self, stream: EmulatedStream, index: int) -> None:
+        self.streams[index] = stream
 
-    def stream_pointer(self, stream: Any) -> int:
-        return 0
+    def stream_pointer(self, index: int) -> int:
+        return self.stream_of(index).ptr
 
-    def wait_stream(self, stream: Any, index: int) -> None:
-        """All work of the stream is done already."""
+    def stream_done(self, stream: EmulatedStream) -> bool:
+        return True
+
+    def synchronize_stream(self, stream: EmulatedStream) -> None:
+        """Work is done when it is given."""
 
     def new_event(self, timing: bool) -> EmulatedEvent:
         return EmulatedEvent()
 
 
 class EmulatedStream:
-    """A stream in name: work is done when it is given."""
+    """A stream in name: work is done when it is given; `ptr` only tells streams apart."""
+
+    _made = 0
+
+    def __init__(self, null: bool = False) -> None:
+        EmulatedStream._made += 0 if null else 1
+        self.ptr = 0 if null else EmulatedStream._made
 
 
 class EmulatedEvent:

@@ -76,12 +76,19 @@ EMULATED = os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "yes"
 """True when cuda is emulated on NumPy memory; Triton reads the same variable once, so it holds for the process."""
 
 
+_backend: Any = None
+
+
 class _Current(threading.local):
-    index = 0
+    """This thread's device; a new thread starts on device 0 and tells the driver so at first use."""
+
+    def __init__(self) -> None:
+        self.index = 0
+        if _backend is not None:
+            _backend.bind(0)
 
 
 _current = _Current()
-_backend: Any = None
 _lock = threading.Lock()
 
 
@@ -243,3 +250,190 @@ class _Memory:
 def synchronize(dev: device | int | None = None) -> None:
     """Wait until all work on a device is done."""
     backend().synchronize(index_of(dev))
+
+
+class CupyBackend:
+    """Memory, streams and events of real devices, by CuPy; launches go to CuPy's current stream.
+
+    No method needs a kernel of CuPy's own, so neither NVRTC nor its headers have to be there.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import cupy
+        except ImportError as error:
+            raise RuntimeError(
+                "device cuda: CuPy is missing; install it by pip install 'tritorch[cuda13]' (or [cuda12] for a CUDA 12 "
+                "driver); on a machine without a GPU, TRITON_INTERPRET=1 and 'tritorch[triton]' emulate cuda"
+            ) from error
+        self.cupy = cupy
+        self.runtime = cupy.cuda.runtime
+        try:
+            self.n = self.runtime.getDeviceCount()
+        except Exception as error:
+            raise RuntimeError(f"device cuda: no usable GPU driver ({error}); TRITON_INTERPRET=1 emulates cuda") from error
+        if self.n == 0:
+            raise RuntimeError("device cuda: the driver is there but no GPU; TRITON_INTERPRET=1 emulates cuda")
+        self.hip = bool(self.runtime.is_hip)
+        self.pool = cupy.get_default_memory_pool()
+        self.ndarray = cupy.ndarray
+        self.current_stream = cupy.cuda.get_current_stream
+        self.peak = [0] * self.n
+        self.capabilities: dict[int, tuple[int, int]] = {}
+        self.bind(0)
+
+    def count(self) -> int:
+        return self.n
+
+    def bind(self, index: int) -> None:
+        self.cupy.cuda.Device(index).use()
+
+    def name(self, index: int) -> str:
+        name = self.runtime.getDeviceProperties(index)["name"]
+        return name.decode() if isinstance(name, bytes) else name
+
+    def capability(self, index: int) -> tuple[int, int]:
+        found = self.capabilities.get(index)
+        if found is None:
+            p = self.runtime.getDeviceProperties(index)
+            found = self.capabilities[index] = (p["major"], p["minor"])
+        return found
+
+    def multiprocessors(self, index: int) -> int:
+        return self.runtime.getDeviceProperties(index)["multiProcessorCount"]
+
+    def total_memory(self, index: int) -> int:
+        return self.runtime.getDeviceProperties(index)["totalGlobalMem"]
+
+    def empty(self, shape: Any, dtype: Any, index: int) -> Any:
+        if index != _current.index:
+            with on_device(index):
+                return self.empty(shape, dtype, index)
+        try:
+            a = self.ndarray(shape, dtype)
+        except self.cupy.cuda.memory.OutOfMemoryError as error:
+            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            raise self.out_of_memory(index, size) from error
+        used = self.pool.used_bytes()
+        if used > self.peak[index]:
+            self.peak[index] = used
+        return a
+
+    def out_of_memory(self, index: int, size: int) -> OutOfMemoryError:
+        from ._emulated import out_of_memory
+
+        return out_of_memory(index, size, self.pool.used_bytes(), self.total_memory(index))
+
+    def upload(self, a: np.ndarray, index: int, non_blocking: bool = False) -> Any:
+        out = self.empty(a.shape, a.dtype, index)
+        if a.size:
+            with on_device(index):
+                stream = self.current_stream()
+                out.set(np.ascontiguousarray(a), stream)
+                if not non_blocking:
+                    stream.synchronize()
+        return out
+
+    def download(self, a: Any) -> np.ndarray:
+        with on_device(a.device.id):
+            if not a.size:
+                return np.empty(a.shape, a.dtype)
+            if a.flags.c_contiguous:
+                return a.get()
+            low, high = _span(a)
+            block = self.as_strided(a, (high - low,), (1,), low, np.dtype(np.uint8)).get()
+            return np.array(as_strided(block, a.shape, a.strides, -low, a.dtype), order="C")
+
+    def copy(self, a: Any, index: int) -> Any:
+        low, high = _span(a) if a.size else (0, 0)
+        source = a.device.id
+        block = self.empty((high - low,), np.uint8, index)
+        if a.size:
+            with on_device(source):
+                ready = self.cupy.cuda.Event(disable_timing=True)
+                ready.record(self.current_stream())
+            with on_device(index):
+                stream = self.current_stream()
+                stream.wait_event(ready)
+                block.data.copy_from_device_async(a.data + low, high - low, stream)
+                done = self.cupy.cuda.Event(disable_timing=True)
+                done.record(stream)
+            with on_device(source):  # the pool of the source may hand its memory on only after the copy
+                self.current_stream().wait_event(done)
+        return self.as_strided(block, a.shape, a.strides, -low, a.dtype)
+
+    def as_strided(self, a: Any, shape: Any, strides: Any, offset: int, dtype: np.dtype) -> Any:
+        return self.ndarray(shape, dtype, a.data + offset, strides)
+
+    def synchronize(self, index: int) -> None:
+        self.cupy.cuda.Device(index).synchronize()
+
+    def memory(self, index: int) -> tuple[int, int, int]:
+        """Bytes in use, the most that ever were, bytes held from the system."""
+        with on_device(index):
+            return self.pool.used_bytes(), self.peak[index], self.pool.total_bytes()
+
+    def free_memory(self, index: int) -> int:
+        with on_device(index):
+            return self.runtime.memGetInfo()[0]
+
+    def reset_peak(self, index: int) -> None:
+        with on_device(index):
+            self.peak[index] = self.pool.used_bytes()
+
+    def release(self) -> None:
+        self.pool.free_all_blocks()
+
+    def new_stream(self, index: int, priority: int) -> Any:
+        with on_device(index):
+            return self.cupy.cuda.Stream(non_blocking=True, priority=priority)
+
+    def stream_of(self, index: int) -> Any:
+        return self.current_stream(index)
+
+    def default_stream(self, index: int) -> Any:
+        return self.cupy.cuda.Stream.null
+
+    def use_stream(self, stream: Any, index: int) -> None:
+        with on_device(index):
+            stream.use()
+
+    def stream_pointer(self, index: int) -> int:
+        return self.current_stream(index).ptr
+
+    def stream_done(self, stream: Any) -> bool:
+        return bool(stream.done)
+
+    def synchronize_stream(self, stream: Any) -> None:
+        stream.synchronize()
+
+    def new_event(self, timing: bool) -> _CupyEvent:
+        return _CupyEvent(self, timing)
+
+
+class _CupyEvent:
+    def __init__(self, backend: CupyBackend, timing: bool):
+        self.backend = backend
+        self.event = backend.cupy.cuda.Event(disable_timing=not timing)
+
+    def record(self, stream: Any) -> None:
+        self.event.record(self.backend.current_stream() if stream is None else stream)
+
+    def done(self) -> bool:
+        return bool(self.event.done)
+
+    def synchronize(self) -> None:
+        self.event.synchronize()
+
+    def wait(self, stream: Any) -> None:
+        stream.wait_event(self.event)
+
+    def elapsed(self, end: _CupyEvent) -> float:
+        return self.backend.cupy.cuda.get_elapsed_time(self.event, end.event)
+
+
+def _span(a: Any) -> tuple[int, int]:
+    """The bytes that a strided array touches, from its first element."""
+    low = sum((n - 1) * s for n, s in zip(a.shape, a.strides) if s < 0)
+    high = sum((n - 1) * s for n, s in zip(a.shape, a.strides) if s > 0)
+    return low, high + a.dtype.itemsize

@@ -25,7 +25,7 @@ def flat_tile(numel: int, itemsize: int) -> tuple[int, int]:
         return min(max(next_power_of_2(numel), 16), 16384), 4
     if numel <= 132 * 1024:
         return 512, 4
-    return (4096, 8) if itemsize == 1 else (2048, 8) if itemsize == 2 else (1024, 4)
+    return (4096 if itemsize == 1 else 2048 if itemsize == 2 else 1024), 4
 
 
 def strided_tile(rows: int, cols: int, transposed: bool) -> tuple[int, int, int]:
