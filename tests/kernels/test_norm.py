@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.kernels.raw_checks import check_cpu_grad
-from tritorch.kernels import _rows, norm
+from tritorch.kernels import _rows, batch_norm, norm
 from tritorch.kernels._op import OPS
 
 NAMES = ("layer_norm", "rms_norm", "batch_norm_train", "batch_norm_eval", "group_norm")
@@ -31,18 +31,18 @@ def test_norms_against_the_formula(shape):
     assert single.dtype == np.float32 and np.allclose(single, expected, atol=2e-3)
     rms = x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-6) * w
     assert np.allclose(norm.rms_norm.cpu(x, w, 1, 1e-6), rms)
-    y, mean, var = norm.batch_norm_train.cpu(x, None, None, 1e-5)
+    y, mean, var = batch_norm.batch_norm_train.cpu(x, None, None, 1e-5)
     axes = (0, *range(2, x.ndim))
     assert np.allclose(y, normalised(x, axes, 1e-5), atol=1e-9)
     assert np.allclose(mean, x.mean(axes)) and np.allclose(var, x.var(axes))
     if x.ndim > 2:
         grouped = normalised(x.reshape(shape[0], 1, -1), 2, 1e-5).reshape(shape)
-        assert np.allclose(norm.group_norm.cpu(x, None, None, 1, 1e-5), grouped, atol=1e-9)
+        assert np.allclose(batch_norm.group_norm.cpu(x, None, None, 1, 1e-5), grouped, atol=1e-9)
 
 
 def test_variance_of_values_far_from_zero_does_not_cancel():
     x = (np.random.default_rng(0).normal(size=(64, 2, 50)) + 3000).astype(np.float32)
-    _, mean, var = norm.batch_norm_train.cpu(x, None, None, 0.0)
+    _, mean, var = batch_norm.batch_norm_train.cpu(x, None, None, 0.0)
     exact = x.astype(np.float64).var((0, 2))
     assert np.allclose(mean, x.astype(np.float64).mean((0, 2)), rtol=1e-6)
     assert np.allclose(var, exact, rtol=1e-4)

@@ -9,10 +9,104 @@ A row whose keys are all masked gives 0 and sends no gradient.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from ..device import EMULATED
+from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._threads import parallel
+
+if TYPE_CHECKING:
+    import triton.language as tl
+
+# ------------------------------------------------------------------------------------------------------- the kernel
+
+
+@kernel
+def _attention_fwd(
+    q_ptr, k_ptr, v_ptr, mask_ptr, y_ptr, lse_ptr, heads, group, n_rows, n_keys, width, depth, mask_b, mask_h, mask_l, mask_s,
+    SCALE: tl.constexpr, CAUSAL: tl.constexpr, MASK: tl.constexpr, F64: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_E: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
+    """y (B, H, L, D) and lse (B, H, L) of q (B, H, L, E), k (B, H / group, S, E), v (B, H / group, S, D), contiguous.
+
+    mask: any strides (0 where it broadcasts), MASK "bool" (stored as bytes) or "add". One program makes BLOCK_M rows of one
+    head and walks the keys BLOCK_N at a time with a running maximum (arXiv 2205.14135). BLOCK_E >= E, BLOCK_D >= D, both at
+    least 16.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    first = tl.program_id(0) * BLOCK_M
+    head = tl.program_id(1).to(tl.int64)
+    b = head // heads
+    h = head % heads
+    kv = b * (heads // group) + h // group
+    rows = first + tl.arange(0, BLOCK_M)
+    e = tl.arange(0, BLOCK_E)
+    d = tl.arange(0, BLOCK_D)
+    cols = tl.arange(0, BLOCK_N)
+    q_at = (head * n_rows + rows[:, None]) * width + e[None, :]
+    q = tl.load(q_ptr + q_at, mask=(rows < n_rows)[:, None] & (e < width)[None, :], other=0)
+    top = tl.full((BLOCK_M,), float("-inf"), ACC)
+    total = tl.zeros((BLOCK_M,), ACC)
+    acc = tl.zeros((BLOCK_M, BLOCK_D), ACC)
+    end = n_keys
+    if CAUSAL:
+        end = tl.minimum(n_keys, first + BLOCK_M)
+    for start in range(0, end, BLOCK_N):
+        keys = start + cols
+        k_at = (kv * n_keys + keys[None, :]) * width + e[:, None]
+        k = tl.load(k_ptr + k_at, mask=(keys < n_keys)[None, :] & (e < width)[:, None], other=0)
+        s = tl.dot(q, k, input_precision="ieee", out_dtype=ACC) * SCALE
+        seen = (keys < n_keys)[None, :]
+        if CAUSAL:
+            seen = seen & (keys[None, :] <= rows[:, None])
+        if MASK != "":
+            at = b * mask_b + h * mask_h + rows[:, None].to(tl.int64) * mask_l + keys[None, :] * mask_s
+            inside = (rows < n_rows)[:, None] & (keys < n_keys)[None, :]
+            m = tl.load(mask_ptr + at, mask=inside, other=0)
+            if MASK == "bool":
+                seen = seen & (m != 0)
+            else:
+                s = s + m.to(ACC)
+        s = tl.where(seen, s, float("-inf"))
+        high = tl.max(s, 1)
+        high = tl.where(high > top, high, top)
+        safe = tl.where(high == float("-inf"), 0.0, high)
+        p = tl.exp(s - safe[:, None])
+        shrink = tl.exp(top - safe)
+        total = total * shrink + tl.sum(p, 1)
+        v_at = (kv * n_keys + keys[:, None]) * depth + d[None, :]
+        v = tl.load(v_ptr + v_at, mask=(keys < n_keys)[:, None] & (d < depth)[None, :], other=0)
+        acc = acc * shrink[:, None] + tl.dot(p.to(v.dtype), v, input_precision="ieee", out_dtype=ACC)
+        top = high
+    none = total == 0  # all keys masked: y is 0, and exp(s - lse) will be
+    y = acc / tl.where(none, 1, total)[:, None]
+    y_at = (head * n_rows + rows[:, None]) * depth + d[None, :]
+    tl.store(y_ptr + y_at, y.to(y_ptr.dtype.element_ty), mask=(rows < n_rows)[:, None] & (d < depth)[None, :])
+    lse = tl.where(none, float("inf"), top + tl.log(tl.where(none, 1, total)))
+    tl.store(lse_ptr + head * n_rows + rows, lse, mask=rows < n_rows)
+
+
+def _dense(x: Array) -> Array:
+    return x if x.flags.c_contiguous else x.copy()
+
+
+def _pow2(n: int) -> int:
+    return max(16, 1 << max(n - 1, 0).bit_length())
+
+
+def _tiles(width: int, depth: int, itemsize: int) -> tuple[int, int, int, int]:
+    """(BLOCK_M, BLOCK_N, warps, stages)."""
+    if EMULATED:
+        return 32, 32, 4, 1
+    if itemsize >= 4:
+        return 64, 32 if max(width, depth) <= 64 else 16, 4, 2
+    return (128, 64, 8, 3) if max(width, depth) <= 128 else (64, 32, 4, 2)
+
+
+# ----------------------------------------------------------------------------------------------- the CPU and the op
 
 SCORES = 1 << 16  # elements of one block of scores: 256 KiB in float32
 
@@ -115,6 +209,26 @@ class attention:
             lse4[bs, gs, :, rows] = total
 
         walk.run(block)
+        return y, lse
+
+    def gpu(q: Array, k: Array, v: Array, mask: Array | None, scale: float, causal: bool) -> tuple[Array, Array]:
+        b, heads, n_rows, width = q.shape
+        n_keys, depth = k.shape[2], v.shape[3]
+        y = empty((b, heads, n_rows, depth), q.dtype)
+        lse = empty((b, heads, n_rows), np.float64 if q.dtype.itemsize == 8 else np.float32)
+        if not y.size:
+            return y, lse
+        q, k, v = _dense(q), _dense(k), _dense(v)
+        strides, kind = (0, 0, 0, 0), ""
+        if mask is not None:
+            kind = "bool" if mask.dtype.kind == "b" else "add"
+            strides = tuple(0 if n == 1 else s // mask.dtype.itemsize for n, s in zip(mask.shape, mask.strides, strict=True))
+        block_m, block_n, warps, stages = _tiles(width, depth, q.dtype.itemsize)
+        launch(
+            _attention_fwd, (-(-n_rows // block_m), b * heads), q, k, v, mask, y, lse, heads, heads // k.shape[1], n_rows, n_keys,
+            width, depth, *strides, SCALE=scale, CAUSAL=causal, MASK=kind, F64=q.dtype.itemsize == 8, BLOCK_M=block_m,
+            BLOCK_N=block_n, BLOCK_E=_pow2(width), BLOCK_D=_pow2(depth), num_warps=warps, num_stages=stages,
+        )  # fmt: skip
         return y, lse
 
     def grad(g, q, k, v, mask, y1, scale, causal, needs):

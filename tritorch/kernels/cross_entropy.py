@@ -10,12 +10,147 @@ Backward: gx_i = g_i * (s_i p - q_i), with q_i the target's distribution times w
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from ..device import EMULATED
+from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
+from ._pointwise import pointwise
 from ._rows import over_blocks
+from .reduce import reduce_gpu
+
+if TYPE_CHECKING:
+    import triton.language as tl
 
 REDUCTIONS = ("none", "mean", "sum")
+
+# ------------------------------------------------------------------------------------------------------ the kernels
+
+
+@kernel
+def _target_weights(t_ptr, w_ptr, wt_ptr, n_rows, ignore_index, HAS_W: tl.constexpr, BLOCK: tl.constexpr):
+    """wt (n_rows,) = weight of each row's target, 1 without w, 0 for ignored rows."""
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    t = tl.load(t_ptr + i, mask=i < n_rows, other=0)
+    kept = (i < n_rows) & (t != ignore_index)
+    if HAS_W:
+        weight = tl.load(w_ptr + t, mask=kept, other=0).to(wt_ptr.dtype.element_ty)
+    else:
+        weight = kept.to(wt_ptr.dtype.element_ty)
+    tl.store(wt_ptr + i, weight, mask=i < n_rows)
+
+
+@kernel
+def _cross_entropy_fwd(
+    x_ptr, t_ptr, w_ptr, wt_ptr, loss_ptr, lse_ptr, n_rows, n, ignore_index,
+    SMOOTHING: tl.constexpr, HAS_W: tl.constexpr, F64: tl.constexpr, BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
+):  # fmt: skip
+    """loss and lse (n_rows,) of logits x (n_rows, n), contiguous; one program walks BLOCK_J rows in tiles of BLOCK_R classes.
+
+    Each lane keeps a running maximum and a sum of exponentials (arXiv 1805.02867).
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
+    j_ok = j < n_rows
+    base = (j * n)[:, None]
+    cols = tl.arange(0, BLOCK_R)[None, :]
+    m = tl.full((BLOCK_J, BLOCK_R), float("-inf"), ACC)
+    s = tl.zeros((BLOCK_J, BLOCK_R), ACC)
+    weighted = tl.zeros((BLOCK_J, BLOCK_R), ACC)
+    weights = tl.zeros((BLOCK_J, BLOCK_R), ACC)
+    for i in range(0, n, BLOCK_R):
+        mask = j_ok[:, None] & (i + cols < n)
+        v = tl.load(x_ptr + base + (i + cols), mask=mask, other=float("-inf")).to(ACC)
+        top = tl.where(v > m, v, m)
+        safe = tl.where(tl.abs(top) == float("inf"), 0.0, top)
+        s = s * tl.exp(m - safe) + tl.exp(v - safe)
+        m = top
+        if SMOOTHING > 0:
+            if HAS_W:
+                w = tl.load(w_ptr + i + cols, mask=i + cols < n, other=0).to(ACC)
+                weighted += tl.where(mask & (w != 0), v * w, 0)
+                weights += tl.where(mask, w, 0)
+            else:
+                weighted += tl.where(mask, v, 0)
+                weights += mask.to(ACC)
+    top = tl.max(m, 1)
+    safe = tl.where(tl.abs(m) == float("inf"), 0.0, m)
+    s = tl.sum(tl.where(m == float("-inf"), s * 0, s * tl.exp(safe - top[:, None])), 1)
+    lse = tl.log(s) + top
+    t = tl.load(t_ptr + j, mask=j_ok, other=0)
+    kept = j_ok & (t != ignore_index)
+    picked = tl.load(x_ptr + j * n + t, mask=kept, other=0).to(ACC)
+    loss = (lse - picked) * tl.load(wt_ptr + j, mask=j_ok, other=0).to(ACC)
+    if SMOOTHING > 0:
+        loss = loss * (1 - SMOOTHING) + (lse * tl.sum(weights, 1) - tl.sum(weighted, 1)) * SMOOTHING / n
+    tl.store(lse_ptr + j, lse, mask=j_ok)
+    tl.store(loss_ptr + j, tl.where(kept, loss, 0).to(loss_ptr.dtype.element_ty), mask=j_ok)
+
+
+@kernel
+def _cross_entropy_bwd(
+    x_ptr, t_ptr, w_ptr, wt_ptr, lse_ptr, g_ptr, count_ptr, w_sum_ptr, gx_ptr, n_rows, n, ignore_index,
+    SMOOTHING: tl.constexpr, HAS_W: tl.constexpr, EACH: tl.constexpr, MEAN: tl.constexpr, F64: tl.constexpr,
+    BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
+):  # fmt: skip
+    """gx = g (s p - q) of the module's formula; one program makes BLOCK_J rows of BLOCK_R classes of gx (n_rows, n).
+
+    EACH: g has one element per row; MEAN: divided by `count`, one element. w_sum: sum of w, one element.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
+    j_ok = j < n_rows
+    c = tl.program_id(1) * BLOCK_R + tl.arange(0, BLOCK_R)
+    mask = j_ok[:, None] & (c < n)[None, :]
+    at = (j * n)[:, None] + c[None, :]
+    t = tl.load(t_ptr + j, mask=j_ok, other=0)
+    kept = j_ok & (t != ignore_index)
+    if EACH:
+        g = tl.load(g_ptr + j, mask=j_ok, other=0).to(ACC)
+    else:
+        g = tl.load(g_ptr).to(ACC) + tl.zeros((BLOCK_J,), ACC)
+    if MEAN:
+        g = g / tl.load(count_ptr).to(ACC)
+    hit = tl.load(wt_ptr + j, mask=j_ok, other=0).to(ACC) * (1 - SMOOTHING) * g
+    mass = hit
+    p = tl.exp(tl.load(x_ptr + at, mask=mask, other=0).to(ACC) - tl.load(lse_ptr + j, mask=j_ok, other=0).to(ACC)[:, None])
+    if SMOOTHING > 0:
+        if HAS_W:
+            share = tl.load(w_ptr + c, mask=c < n, other=0).to(ACC) * SMOOTHING / n
+            mass += g * tl.load(w_sum_ptr).to(ACC) * SMOOTHING / n
+            gx = p * mass[:, None] - g[:, None] * share[None, :]
+        else:
+            gx = p * (mass + g * SMOOTHING)[:, None] - (g * SMOOTHING / n)[:, None]
+    else:
+        gx = p * mass[:, None]
+    gx = gx - tl.where(c[None, :] == t[:, None], hit[:, None], 0)
+    tl.store(gx_ptr + at, tl.where(kept[:, None], gx, 0).to(gx_ptr.dtype.element_ty), mask=mask)
+
+
+def _tiles(n_rows: int, n: int) -> tuple[int, int, int]:
+    """(BLOCK_J, BLOCK_R, warps)."""
+    block_r = min(1 << max(n - 1, 0).bit_length(), 1024 if EMULATED else 4096)
+    block_j = max(1, min(1 << max(n_rows - 1, 0).bit_length(), 1024 // block_r))
+    return block_j, block_r, 8 if block_j * block_r >= 2048 else 4
+
+
+def _wide_type(x: Array):
+    return np.dtype(np.float64 if x.dtype.itemsize == 8 else np.float32)
+
+
+def _dense(x: Array | None) -> Array | None:
+    return x if x is None or x.flags.c_contiguous else x.copy()
+
+
+def _weights_gpu(t: Array, w: Array | None, ignore_index: int, kind) -> Array:
+    wt = empty(t.shape, kind)
+    if t.size:
+        launch(_target_weights, (-(-t.size // 1024),), t, w, wt, t.size, ignore_index, HAS_W=w is not None, BLOCK=1024)
+    return wt
+
+# ----------------------------------------------------------------------------------------------- the CPU and the ops
 
 
 def _target_terms(t: Array, w: Array | None, ignore_index: int, n_classes: int, dtype):
@@ -83,6 +218,45 @@ class cross_entropy:
             if reduction == "mean":
                 total = total / wt.sum()
         return np.asarray(total, x.dtype), lse
+
+    def gpu(
+        x: Array, t: Array, w: Array | None, ignore_index: int, reduction: str, label_smoothing: float
+    ) -> tuple[Array, Array]:
+        n_rows, n = x.shape
+        x, t, w, kind = _dense(x), _dense(t), _dense(w), _wide_type(x)
+        wt, lse = _weights_gpu(t, w, ignore_index, kind), empty((n_rows,), kind)
+        loss = empty((n_rows,), x.dtype if reduction == "none" else kind)
+        if x.size:
+            block_j, block_r, warps = _tiles(n_rows, n)
+            launch(
+                _cross_entropy_fwd, (-(-n_rows // block_j),), x, t, w, wt, loss, lse, n_rows, n, ignore_index,
+                SMOOTHING=label_smoothing, HAS_W=w is not None, F64=kind.itemsize == 8, BLOCK_J=block_j, BLOCK_R=block_r,
+                num_warps=warps,
+            )  # fmt: skip
+        if reduction == "none":
+            return loss, lse
+        total = reduce_gpu(loss, (0,), False, "sum", x.dtype if reduction == "sum" else kind)
+        if reduction == "mean":
+            count = reduce_gpu(wt, (0,), False, "sum")
+            total = pointwise("cross_entropy", ("total / count",), ("total", "count"), (total, count), (x.dtype,))[0]
+        return total, lse
+
+    def gpu_grad(g, x, t, w, y1, ignore_index, reduction, label_smoothing):
+        n_rows, n = x.shape
+        x, t, w, g, kind = _dense(x), _dense(t), _dense(w), _dense(g), _wide_type(x)
+        gx = empty_like(x)
+        if not gx.size:
+            return gx, None, None
+        wt = _weights_gpu(t, w, ignore_index, kind)
+        count = reduce_gpu(wt, (0,), False, "sum") if reduction == "mean" else None
+        w_sum = reduce_gpu(w, (0,), False, "sum", kind) if w is not None and label_smoothing else None
+        block_j, block_r, warps = _tiles(n_rows, n)
+        launch(
+            _cross_entropy_bwd, (-(-n_rows // block_j), -(-n // block_r)), x, t, w, wt, y1, g, count, w_sum, gx, n_rows, n,
+            ignore_index, SMOOTHING=label_smoothing, HAS_W=w is not None, EACH=reduction == "none", MEAN=reduction == "mean",
+            F64=kind.itemsize == 8, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
+        )  # fmt: skip
+        return gx, None, None
 
     def grad(g, x, t, w, y1, ignore_index, reduction, label_smoothing):
         q = cross_entropy_target(t, x, w, ignore_index, label_smoothing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._op import Array, op
+from ._pointwise import pointwise
 
 
 @op
@@ -15,11 +16,17 @@ class dropout:
         y = np.multiply(x, mask)
         return np.multiply(y, np.asarray(scale, x.dtype), out=y) if y.ndim else y * np.asarray(scale, x.dtype)
 
+    def gpu(x: Array, mask: Array, scale: float) -> Array:
+        return pointwise("dropout", ("x * where(mask, 1, 0) * scale",), ("x", "mask"), (x, mask), (x.dtype,), {"scale": float(scale)})[0]
+
     def grad(g, mask, scale, needs):
         return dropout(g, mask, scale), None
 
     def cpu_grad(g, mask, scale, needs):
         return dropout.cpu(g, mask, scale), None
+
+    def gpu_grad(g, mask, scale, needs):
+        return dropout.gpu(g, mask, scale), None
 
     def samples(rng):
         yield (rng.normal(size=(3, 5)), rng.random((3, 5)) < 0.7), (1 / 0.7,)

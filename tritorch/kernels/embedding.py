@@ -7,9 +7,32 @@ embedding_grad:  gw[r] = sum of c_i g[i] over the i with idx[i] == r, in the ord
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from ._launch import empty, kernel, launch
 from ._op import Array, op
+
+if TYPE_CHECKING:
+    import triton.language as tl
+
+
+@kernel
+def _embedding(w_ptr, idx_ptr, y_ptr, n, width, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr):
+    """y (n, width) = rows idx (n,) of w (rows, width), contiguous; one program copies BLOCK_N x BLOCK_D elements."""
+    i = tl.program_id(0).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    row = tl.load(idx_ptr + i, mask=i < n, other=0).to(tl.int64)
+    mask = (i < n)[:, None] & (d < width)[None, :]
+    value = tl.load(w_ptr + row[:, None] * width + d[None, :], mask=mask, other=0)
+    tl.store(y_ptr + i[:, None] * width + d[None, :], value, mask=mask)
+
+
+def _tile(n: int, width: int) -> tuple[int, int]:
+    block_d = min(1 << max(width - 1, 0).bit_length(), 512)
+    return max(1, min(1 << max(n - 1, 0).bit_length(), 2048 // block_d)), block_d
+
 
 
 @op
@@ -20,6 +43,15 @@ class embedding:
 
     def cpu(w: Array, idx: Array, padding_idx: int, by_freq: bool) -> Array:
         return np.take(w, idx, axis=0)
+
+    def gpu(w: Array, idx: Array, padding_idx: int, by_freq: bool) -> Array:
+        width, n = w.shape[1], idx.size
+        y = empty((*idx.shape, width), w.dtype)
+        if y.size:
+            w, idx = (a if a.flags.c_contiguous else a.copy() for a in (w, idx))
+            block_n, block_d = _tile(n, width)
+            launch(_embedding, (-(-n // block_n), -(-width // block_d)), w, idx, y, n, width, BLOCK_N=block_n, BLOCK_D=block_d)
+        return y
 
     def grad(g, w_shape, idx, padding_idx, by_freq, needs):
         return embedding_grad(g, idx, w_shape[0], padding_idx, by_freq), None

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from ._op import Array, Op, register
+from ._pointwise import pointwise
 from ._rows import BLOCK, over_blocks
+from .reduce import reduce_gpu
 
 LOG_FLOOR = -100.0
 
@@ -135,8 +137,32 @@ def _bce_logits_slopes(x, t, c):
     return x.sigmoid() - t, -x
 
 
+# ------------------------------------------- and as expressions of kernels: value, slope towards x, slope towards t
+
+_LOG_X, _LOG_1X = "maximum(log(x), -100.0)", "maximum(log1p(-x), -100.0)"
+EXPRESSIONS = {
+    "mse_loss": ("(x - t) * (x - t)", "2 * (x - t)", "2 * (t - x)"),
+    "l1_loss": ("abs(x - t)", "sign(x - t)", "sign(t - x)"),
+    "smooth_l1_loss": (
+        "where(abs(x - t) < c, (x - t) * (x - t) * (0.5 / c), abs(x - t) - 0.5 * c)",
+        "where(abs(x - t) < c, (x - t) / c, sign(x - t))", "where(abs(x - t) < c, (t - x) / c, sign(t - x))",
+    ),
+    "huber_loss": (
+        "where(abs(x - t) < c, (x - t) * (x - t) * 0.5, c * (abs(x - t) - 0.5 * c))",
+        "where(abs(x - t) < c, x - t, c * sign(x - t))", "where(abs(x - t) < c, t - x, c * sign(t - x))",
+    ),
+    "binary_cross_entropy": (
+        f"(t - 1) * {_LOG_1X} - t * {_LOG_X}", "(x - t) / maximum(x * (1 - x), 1e-12)", f"{_LOG_1X} - {_LOG_X}",
+    ),
+    "binary_cross_entropy_with_logits": (
+        "maximum(x, 0) - x * t + log1p(exp(-abs(x)))", "sigmoid(x) - t", "-x",
+    ),
+}  # fmt: skip
+
+
 def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample: Callable, slope_t: Any = None) -> Op:
     """Register one loss; inputs x and t of one shape and dtype, result 0-dim or, for reduction 'none', of their shape."""
+    on_gpu, towards_x, towards_t = EXPRESSIONS[name]
 
     def cpu(x: Array, t: Array, c: float, reduction: str) -> Array:
         n = x.size
@@ -167,6 +193,21 @@ def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample:
         if reduction == "mean":
             total = total / n if n else np.nan
         return np.asarray(total, x.dtype)
+
+    def gpu(x: Array, t: Array, c: float, reduction: str) -> Array:
+        wide = x.dtype if reduction == "none" or x.dtype.itemsize == 8 else np.dtype(np.float32)
+        y = pointwise(name, (on_gpu,), ("x", "t"), (x, t), (wide,), {"c": float(c)})[0]
+        if reduction == "none":
+            return y
+        dims = tuple(range(x.ndim))
+        return reduce_gpu(y, dims, False, "sum", x.dtype, post="mean" if reduction == "mean" else "")
+
+    def gpu_grad(g, x, t, c, reduction, needs):
+        share = 1.0 / max(x.size, 1) if reduction == "mean" else 1.0
+        exprs = tuple(f"g * ({e}) * share" for e, need in zip((towards_x, towards_t), needs, strict=True) if need)
+        scalars = {"c": float(c), "share": share}
+        found = list(pointwise(name, exprs, ("x", "t", "g"), (x, t, g), (x.dtype,) * len(exprs), scalars))
+        return tuple(found.pop(0) if need else None for need in needs)
 
     def grad(g, x, t, c, reduction, needs):
         sx, st = slopes(x, t, c)
@@ -207,7 +248,9 @@ def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample:
     def cost(x, t, c, reduction):
         return x.nbytes + t.nbytes, 4 * x.size
 
-    return register(Op(name, cpu, grad=grad, cpu_grad=cpu_grad, samples=samples, cost=cost, doc=value.__doc__))
+    return register(
+        Op(name, cpu, gpu=gpu, grad=grad, cpu_grad=cpu_grad, gpu_grad=gpu_grad, samples=samples, cost=cost, doc=f"{name}: {on_gpu}")
+    )
 
 
 def _pair(c: float) -> Callable:

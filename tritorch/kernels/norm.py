@@ -1,24 +1,248 @@
-"""Normalisation: y = (x - mean) / sqrt(var + eps) * w + b, with the statistics taken over
+"""Layer norm and RMS norm: rows of x, its last `ndim` dims, normalised together.
 
-- layer_norm: the last `ndim` dims of each row; rms_norm: the same without the mean, x / sqrt(mean(x^2) + eps) * w;
-- batch_norm_train: each channel (dim 1) over batch and space; batch_norm_eval: statistics given;
-- group_norm: each group of channels of one sample.
+    layer_norm: y = (x - mean) * rstd * w + b, rstd = 1 / sqrt(var + eps)      rms_norm: y = x / sqrt(mean(x^2) + eps) * w
 
-On the CPU the last three see x as planes (N, C, L): one pass gives each plane's mean and centred squares, which are
-merged exactly (Chan, Golub, LeVeque 1979), a second one scales and shifts. Row sums are products with a vector of
-ones: a matrix-vector product runs three times as fast as a reduction over the last axis.
+With h = g * w and xhat the normalised row, gx = rstd * (h - mean(h) - xhat * mean(h * xhat)), without the first mean for
+rms_norm; gw and gb are column sums of g * xhat and g. The statistics are made again in the backward: the row is there.
+
+On the CPU blocks of rows stay in cache, and row sums are products with a vector of ones (three times as fast as a
+reduction). On the GPU a row that fits is read once; the column sums are kept in registers by few long-lived programs,
+each of which writes one partial row.
 """
 
 from __future__ import annotations
 
-from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..device import EMULATED
+from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
-from ._rows import n_blocks, over_blocks, sizes, wide
+from ._pointwise import pointwise
+from ._rows import n_blocks, over_blocks, sizes
+from .reduce import reduce_gpu
+from .softmax import row_tiles
 
-# ---------------------------------------------------------------------------------------------- rows
+if TYPE_CHECKING:
+    import triton.language as tl
+
+# ------------------------------------------------------------------------------------------------------ the kernels
+
+
+@kernel
+def _row_norm_fwd(
+    x_ptr, w_ptr, b_ptr, y_ptr, n_rows, n, EPS: tl.constexpr, CENTRED: tl.constexpr, HAS_W: tl.constexpr,
+    HAS_B: tl.constexpr, F64: tl.constexpr, ONE_TILE: tl.constexpr, BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
+):  # fmt: skip
+    """Rows of x and y (n_rows, n), contiguous, with w and b (n,); one program normalises BLOCK_J rows.
+
+    ONE_TILE: BLOCK_R >= n; else each lane keeps mean and centred squares (Welford), and the row is read twice.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
+    j_ok = (j < n_rows)[:, None]
+    base = (j * n)[:, None]
+    cols = tl.arange(0, BLOCK_R)[None, :]
+    if ONE_TILE:
+        mask = j_ok & (cols < n)
+        x = tl.load(x_ptr + base + cols, mask=mask, other=0).to(ACC)
+        if CENTRED:
+            x = tl.where(mask, x - (tl.sum(x, 1) / n)[:, None], 0)
+        y = x * (1 / tl.sqrt(tl.sum(x * x, 1) / n + EPS))[:, None]
+        if HAS_W:
+            y = y * tl.load(w_ptr + cols, mask=cols < n, other=0).to(ACC)
+        if HAS_B:
+            y = y + tl.load(b_ptr + cols, mask=cols < n, other=0).to(ACC)
+        tl.store(y_ptr + base + cols, y.to(y_ptr.dtype.element_ty), mask=mask)
+    else:
+        mean = tl.zeros((BLOCK_J, BLOCK_R), ACC)
+        square = tl.zeros((BLOCK_J, BLOCK_R), ACC)
+        count = tl.zeros((BLOCK_J, BLOCK_R), ACC)
+        for i in range(0, n, BLOCK_R):
+            mask = j_ok & (i + cols < n)
+            x = tl.load(x_ptr + base + (i + cols), mask=mask, other=0).to(ACC)
+            if CENTRED:
+                count += mask.to(ACC)
+                delta = tl.where(mask, x - mean, 0)
+                mean += delta / tl.where(count == 0, 1, count)
+                square += delta * tl.where(mask, x - mean, 0)
+            else:
+                square += x * x
+        centre = tl.sum(mean * count, 1) / n
+        if CENTRED:
+            off = mean - centre[:, None]
+            square += off * off * count
+        rstd = 1 / tl.sqrt(tl.sum(square, 1) / n + EPS)
+        for i in range(0, n, BLOCK_R):
+            here = i + cols < n
+            mask = j_ok & here
+            y = tl.load(x_ptr + base + (i + cols), mask=mask, other=0).to(ACC)
+            y = (y - centre[:, None]) * rstd[:, None]
+            if HAS_W:
+                y = y * tl.load(w_ptr + i + cols, mask=here, other=0).to(ACC)
+            if HAS_B:
+                y = y + tl.load(b_ptr + i + cols, mask=here, other=0).to(ACC)
+            tl.store(y_ptr + base + (i + cols), y.to(y_ptr.dtype.element_ty), mask=mask)
+
+
+@kernel
+def _row_norm_bwd(
+    g_ptr, x_ptr, w_ptr, gx_ptr, gw_ptr, gb_ptr, n_rows, n, steps, EPS: tl.constexpr, CENTRED: tl.constexpr,
+    HAS_W: tl.constexpr, NEED_X: tl.constexpr, NEED_W: tl.constexpr, NEED_B: tl.constexpr, F64: tl.constexpr,
+    BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
+):  # fmt: skip
+    """gx (n_rows, n), and partial column sums gw, gb (programs, n), of g and x (n_rows, n); all contiguous.
+
+    Each program walks `steps` tiles of BLOCK_J rows, a stride of all programs apart. BLOCK_R >= n, a power of two.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    pid = tl.program_id(0).to(tl.int64)
+    cols = tl.arange(0, BLOCK_R)[None, :]
+    here = cols < n
+    part_w = tl.zeros((BLOCK_J, BLOCK_R), ACC)
+    part_b = tl.zeros((BLOCK_J, BLOCK_R), ACC)
+    if HAS_W:
+        w = tl.load(w_ptr + cols, mask=here, other=0).to(ACC)
+    for step in range(0, steps):
+        j = (pid + step * tl.num_programs(0).to(tl.int64)) * BLOCK_J + tl.arange(0, BLOCK_J)
+        mask = (j < n_rows)[:, None] & here
+        at = (j * n)[:, None] + cols
+        x = tl.load(x_ptr + at, mask=mask, other=0).to(ACC)
+        g = tl.load(g_ptr + at, mask=mask, other=0).to(ACC)
+        if CENTRED:
+            x = tl.where(mask, x - (tl.sum(x, 1) / n)[:, None], 0)
+        rstd = (1 / tl.sqrt(tl.sum(x * x, 1) / n + EPS))[:, None]
+        x = x * rstd
+        if NEED_W:
+            part_w += g * x
+        if NEED_B:
+            part_b += g
+        if NEED_X:
+            if HAS_W:
+                g = g * w
+            gx = g - x * (tl.sum(g * x, 1) / n)[:, None]
+            if CENTRED:
+                gx = gx - (tl.sum(g, 1) / n)[:, None]
+            tl.store(gx_ptr + at, (gx * rstd).to(gx_ptr.dtype.element_ty), mask=mask)
+    row = pid * n + tl.arange(0, BLOCK_R)
+    ok = tl.arange(0, BLOCK_R) < n
+    if NEED_W:
+        tl.store(gw_ptr + row, tl.sum(part_w, 0), mask=ok)
+    if NEED_B:
+        tl.store(gb_ptr + row, tl.sum(part_b, 0), mask=ok)
+
+
+@kernel
+def _row_stats(
+    g_ptr, x_ptr, w_ptr, mean_ptr, rstd_ptr, g_mean_ptr, dot_ptr, n_rows, n, EPS: tl.constexpr, CENTRED: tl.constexpr,
+    HAS_W: tl.constexpr, F64: tl.constexpr, BLOCK_R: tl.constexpr,
+):  # fmt: skip
+    """For rows too long for a tile: mean, rstd, mean of h = g w and of h xhat, each (n_rows,); one row per program."""
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    row = tl.program_id(0).to(tl.int64)
+    cols = tl.arange(0, BLOCK_R)
+    mean = tl.zeros((BLOCK_R,), ACC)
+    square = tl.zeros((BLOCK_R,), ACC)
+    count = tl.zeros((BLOCK_R,), ACC)
+    for i in range(0, n, BLOCK_R):
+        mask = i + cols < n
+        x = tl.load(x_ptr + row * n + (i + cols), mask=mask, other=0).to(ACC)
+        if CENTRED:
+            count += mask.to(ACC)
+            delta = tl.where(mask, x - mean, 0)
+            mean += delta / tl.where(count == 0, 1, count)
+            square += delta * tl.where(mask, x - mean, 0)
+        else:
+            square += x * x
+    centre = tl.sum(mean * count, 0) / n
+    if CENTRED:
+        square += (mean - centre) * (mean - centre) * count
+    rstd = 1 / tl.sqrt(tl.sum(square, 0) / n + EPS)
+    total = tl.zeros((BLOCK_R,), ACC)
+    dot = tl.zeros((BLOCK_R,), ACC)
+    for i in range(0, n, BLOCK_R):
+        mask = i + cols < n
+        x = tl.load(x_ptr + row * n + (i + cols), mask=mask, other=0).to(ACC)
+        h = tl.load(g_ptr + row * n + (i + cols), mask=mask, other=0).to(ACC)
+        if HAS_W:
+            h = h * tl.load(w_ptr + (i + cols), mask=mask, other=0).to(ACC)
+        total += h
+        dot += h * (x - centre)
+    tl.store(mean_ptr + row, centre)
+    tl.store(rstd_ptr + row, rstd)
+    tl.store(g_mean_ptr + row, tl.sum(total, 0) / n)
+    tl.store(dot_ptr + row, tl.sum(dot, 0) * rstd / n)
+
+
+def _dense(x: Array | None) -> Array | None:
+    return x if x is None or x.flags.c_contiguous else x.copy()
+
+
+def _norm_gpu(x: Array, w: Array | None, b: Array | None, ndim: int, eps: float, centred: bool) -> Array:
+    n_rows, n = sizes(x.shape, ndim)
+    x, w, b = _dense(x), _dense(w), _dense(b)
+    y = empty_like(x)
+    if y.size:
+        block_j, block_r, one, warps = row_tiles(n_rows, n, 1)
+        launch(
+            _row_norm_fwd, (-(-n_rows // block_j),), x, w, b, y, n_rows, n, EPS=eps, CENTRED=centred, HAS_W=w is not None,
+            HAS_B=b is not None, F64=x.dtype.itemsize == 8, ONE_TILE=one, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
+        )  # fmt: skip
+    return y
+
+
+def _norm_gpu_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, needs, centred: bool):
+    n_rows, n = sizes(x.shape, ndim)
+    tail = x.shape[x.ndim - ndim :]
+    g, x, w = _dense(g), _dense(x), _dense(w)
+    kind = x.dtype if w is None else w.dtype
+    wide = np.dtype(np.float64 if x.dtype.itemsize == 8 else np.float32)
+    block_j, block_r, one, warps = row_tiles(n_rows, n, 1)
+    need_w, need_b = needs[1], needs[2]
+    if not one or not x.size:
+        return _long_grad(g, x, w, n_rows, n, tail, eps, needs, centred, kind, wide)
+    gx = empty_like(x) if needs[0] else None
+    tiles = -(-n_rows // block_j)
+    programs = min(tiles, 4 if EMULATED else 264)  # two for each of an H100's multiprocessors
+    part_w = empty((programs, n), wide) if need_w else None
+    part_b = empty((programs, n), wide) if need_b else None
+    launch(
+        _row_norm_bwd, (programs,), g, x, w, gx, part_w, part_b, n_rows, n, -(-tiles // programs), EPS=eps, CENTRED=centred,
+        HAS_W=w is not None, NEED_X=needs[0], NEED_W=need_w, NEED_B=need_b, F64=wide.itemsize == 8,
+        BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
+    )  # fmt: skip
+    gw = None if part_w is None else reduce_gpu(part_w, (0,), False, "sum", kind).reshape(tail)
+    gb = None if part_b is None else reduce_gpu(part_b, (0,), False, "sum", kind).reshape(tail)
+    return gx, gw, gb
+
+
+def _long_grad(g, x, w, n_rows, n, tail, eps, needs, centred, kind, wide):
+    """The gradients of rows longer than a tile: statistics of each row first, then elementwise and column sums."""
+    stats = [empty((n_rows, 1), wide) for _ in range(4)]
+    if x.size:
+        launch(
+            _row_stats, (n_rows,), g, x, w, *stats, n_rows, n, EPS=eps, CENTRED=centred, HAS_W=w is not None,
+            F64=wide.itemsize == 8, BLOCK_R=1024 if EMULATED else 4096, num_warps=8,
+        )  # fmt: skip
+    x2, g2 = x.reshape((n_rows, n)), g.reshape((n_rows, n))
+    gx = gw = gb = None
+    if needs[0]:
+        h, extra = ("g * w", (w.reshape((1, n)),)) if w is not None else ("g", ())
+        names = ("g", "x", "mean", "rstd", "gm", "dot", "w")[: 6 + len(extra)]
+        minus = " - gm" if centred else ""
+        expr = f"rstd * ({h}{minus} - (x - mean) * rstd * dot)"
+        gx = pointwise("row_norm_grad", (expr,), names, (g2, x2, *stats, *extra), (x.dtype,))[0].reshape(x.shape)
+    if needs[1]:
+        arrays = (g2, x2, stats[0], stats[1])
+        each = pointwise("row_norm_grad", ("g * (x - mean) * rstd",), ("g", "x", "mean", "rstd"), arrays, (wide,))[0]
+        gw = reduce_gpu(each, (0,), False, "sum", kind).reshape(tail)
+    if needs[2]:
+        gb = reduce_gpu(g2, (0,), False, "sum", kind).reshape(tail)
+    return gx, gw, gb
+
+
+# ----------------------------------------------------------------------------------------------- the CPU and the ops
 
 
 def _flat(w: Array | None, n: int) -> Array | None:
@@ -62,6 +286,9 @@ class layer_norm:
         over_blocks(block, n_rows, n)
         return y
 
+    def gpu(x: Array, w: Array | None, b: Array | None, ndim: int, eps: float) -> Array:
+        return _norm_gpu(x, w, b, ndim, eps, True)
+
     def grad(g, x, w, ndim, eps, needs):
         dims = _last_dims(x, ndim)
         xc = x - x.mean(dims, True)
@@ -75,6 +302,9 @@ class layer_norm:
 
     def cpu_grad(g, x, w, ndim, eps, needs):
         return _row_norm_grad(g, x, w, ndim, eps, needs, True)
+
+    def gpu_grad(g, x, w, ndim, eps, needs):
+        return _norm_gpu_grad(g, x, w, ndim, eps, needs, True)
 
     def samples(rng):
         x = rng.normal(size=(3, 5, 7))
@@ -107,6 +337,9 @@ class rms_norm:
         over_blocks(block, n_rows, n)
         return y
 
+    def gpu(x: Array, w: Array | None, ndim: int, eps: float) -> Array:
+        return _norm_gpu(x, w, None, ndim, eps, False)
+
     def grad(g, x, w, ndim, eps, needs):
         dims = _last_dims(x, ndim)
         rstd = ((x * x).mean(dims, True) + eps).rsqrt()
@@ -119,6 +352,9 @@ class rms_norm:
 
     def cpu_grad(g, x, w, ndim, eps, needs):
         return _row_norm_grad(g, x, w, ndim, eps, (needs[0], needs[1], False), False)[:2]
+
+    def gpu_grad(g, x, w, ndim, eps, needs):
+        return _norm_gpu_grad(g, x, w, ndim, eps, (needs[0], needs[1], False), False)[:2]
 
     def samples(rng):
         x = rng.normal(size=(3, 5, 7))
@@ -178,318 +414,3 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
     gw = None if part_w is None else part_w.sum(0).reshape(tail)
     gb = None if part_b is None else part_b.sum(0).reshape(tail)
     return gx, gw, gb
-
-
-# -------------------------------------------------------------------------------------------- planes
-
-
-def _planes(x: Array) -> Array:
-    """x as (N, C, L)."""
-    return x.reshape(x.shape[0], x.shape[1], prod(x.shape[2:]))
-
-
-def _plane_moments(x3: Array) -> tuple[Array, Array]:
-    """Mean and sum of centred squares of each plane, both (N, C), in float64 so that merging them costs no accuracy."""
-    n, c, length = x3.shape
-    if length == 1:
-        mean = x3[:, :, 0].astype(np.float64)
-        return mean, np.zeros_like(mean)
-    rows = x3.reshape(n * c, length)
-    mean = np.empty(n * c, x3.dtype)
-    square = np.empty(n * c, x3.dtype)
-    mean_of = np.full(length, 1 / length, x3.dtype)
-
-    def block(i: int, start: int, stop: int) -> None:
-        r = rows[start:stop]
-        m = np.matmul(r, mean_of, out=mean[start:stop])
-        centred = r - m[:, None]
-        np.vecdot(centred, centred, out=square[start:stop])
-
-    over_blocks(block, n * c, length)
-    return mean.astype(np.float64).reshape(n, c), square.astype(np.float64).reshape(n, c)
-
-
-def _merge(mean: Array, square: Array, length: int, axis: int) -> tuple[Array, Array]:
-    """Mean and biased variance of equally long planes together, along one axis of the plane statistics."""
-    joint = mean.mean(axis)
-    spread = mean - np.expand_dims(joint, axis)
-    n = mean.shape[axis] * length
-    return joint, (square.sum(axis) + length * (spread * spread).sum(axis)) / n
-
-
-def _scale_shift(x3: Array, scale: Array, shift: Array) -> Array:
-    """x3 * scale + shift, with scale and shift per channel (C,) or per plane (N, C)."""
-    n, c, length = x3.shape
-    y = np.empty(x3.shape, x3.dtype)
-    scale, shift = scale.astype(x3.dtype), shift.astype(x3.dtype)
-    if scale.ndim == 1 and length < 256:  # short planes: one long row per sample keeps NumPy's inner loop long
-        rows, out = x3.reshape(n, c * length), y.reshape(n, c * length)
-        a, b = np.repeat(scale, length), np.repeat(shift, length)
-        by_plane = False
-    else:
-        rows, out = x3.reshape(n * c, length), y.reshape(n * c, length)
-        a = np.broadcast_to(scale, (n, c)).reshape(n * c, 1)
-        b = np.broadcast_to(shift, (n, c)).reshape(n * c, 1)
-        by_plane = True
-
-    def block(i: int, start: int, stop: int) -> None:
-        o = out[start:stop]
-        np.multiply(rows[start:stop], a[start:stop] if by_plane else a, out=o)
-        o += b[start:stop] if by_plane else b
-
-    over_blocks(block, *rows.shape)
-    return y
-
-
-def _plane_dots(g3: Array, x3: Array, centre: Array) -> tuple[Array, Array]:
-    """Per plane: sum of g and of g * (x - centre), both (N, C) in float64; centre is (C,) or (N, C)."""
-    n, c, length = x3.shape
-    sum_g, dot = np.empty(n * c, x3.dtype), np.empty(n * c, x3.dtype)
-    g2, x2 = g3.reshape(n * c, length), x3.reshape(n * c, length)
-    mid = np.broadcast_to(centre.astype(x3.dtype), (n, c)).reshape(n * c, 1)
-    ones = np.ones(length, x3.dtype)
-
-    def block(i: int, start: int, stop: int) -> None:
-        np.matmul(g2[start:stop], ones, out=sum_g[start:stop])
-        np.vecdot(g2[start:stop], x2[start:stop] - mid[start:stop], out=dot[start:stop])
-
-    over_blocks(block, n * c, length)
-    return sum_g.astype(np.float64).reshape(n, c), dot.astype(np.float64).reshape(n, c)
-
-
-def _combine(g3: Array, x3: Array, a: Array, k: Array, d: Array) -> Array:
-    """a * g + k * x + d, coefficients per channel (C,) or per plane (N, C)."""
-    n, c, length = x3.shape
-    out = np.empty(x3.shape, x3.dtype)
-    if a.ndim == 1 and length < 256:
-        shape, reps = (n, c * length), length
-        a, k, d = (np.repeat(v.astype(x3.dtype), reps) for v in (a, k, d))
-        by_plane = False
-    else:
-        shape = (n * c, length)
-        a, k, d = (np.broadcast_to(v.astype(x3.dtype), (n, c)).reshape(n * c, 1) for v in (a, k, d))
-        by_plane = True
-    g2, x2, out2 = g3.reshape(shape), x3.reshape(shape), out.reshape(shape)
-
-    def block(i: int, start: int, stop: int) -> None:
-        s = slice(start, stop)
-        o = out2[s]
-        np.multiply(x2[s], k[s] if by_plane else k, out=o)
-        o += d[s] if by_plane else d
-        o += g2[s] * (a[s] if by_plane else a)
-
-    over_blocks(block, *shape)
-    return out
-
-
-def _per_channel(v, x):
-    """A (C,) Tensor shaped to stand against x (N, C, ...)."""
-    return v.reshape((1, v.shape[0]) + (1,) * (len(x.shape) - 2))
-
-
-def _channel_dims(x) -> tuple[int, ...]:
-    return (0, *range(2, len(x.shape)))
-
-
-@op
-class batch_norm_train:
-    """Batch norm by the batch's own statistics; also gives mean and biased variance, (C,), for the running ones.
-
-    arXiv 1502.03167. x: (N, C, ...); w, b: (C,) or None. Statistics keep float32 for half-precision x.
-    """
-
-    differentiable = 1
-    upcast = False
-
-    def cpu(x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
-        x3 = _planes(wide(x))
-        if x3.size == 0:
-            nothing = np.zeros(x.shape[1], x3.dtype)
-            return np.empty(x.shape, x.dtype), nothing, nothing.copy()
-        mean, var = _merge(*_plane_moments(x3), x3.shape[2], 0)
-        scale = 1 / np.sqrt(var + eps)
-        if w is not None:
-            scale = scale * w
-        shift = -mean * scale
-        if b is not None:
-            shift = shift + b
-        y = _scale_shift(x3, scale, shift).reshape(x.shape).astype(x.dtype, copy=False)
-        return y, mean.astype(x3.dtype), var.astype(x3.dtype)
-
-    def grad(g, x, w, eps, y1, y2, needs):
-        dims = _channel_dims(x)
-        xc = x - x.mean(dims, True)
-        rstd = ((xc * xc).mean(dims, True) + eps).rsqrt()
-        xhat = xc * rstd
-        gx = None
-        if needs[0]:
-            h = g if w is None else g * _per_channel(w, x)
-            gx = rstd * (h - h.mean(dims, True) - xhat * (h * xhat).mean(dims, True))
-        return gx, (g * xhat).sum(dims) if needs[1] else None, g.sum(dims) if needs[2] else None
-
-    def cpu_grad(g, x, w, eps, y1, y2, needs):
-        x3, g3 = _planes(wide(x)), _planes(wide(g))
-        if x3.size == 0:
-            zero = np.zeros(x.shape[1], x.dtype)
-            return np.empty(x.shape, x.dtype), zero if needs[1] else None, zero.copy() if needs[2] else None
-        count = x3.shape[0] * x3.shape[2]
-        mean = y1.astype(np.float64)
-        rstd = 1 / np.sqrt(y2.astype(np.float64) + eps)
-        sum_g, dot = (v.sum(0) for v in _plane_dots(g3, x3, mean))
-        gx = None
-        if needs[0]:
-            a = rstd if w is None else rstd * w
-            k = -a * rstd * rstd * dot / count
-            gx = _combine(g3, x3, a, k, -a * sum_g / count - k * mean).reshape(x.shape).astype(x.dtype, copy=False)
-        kind = x.dtype if w is None else w.dtype
-        return gx, (dot * rstd).astype(kind) if needs[1] else None, sum_g.astype(kind) if needs[2] else None
-
-    def samples(rng):
-        x = rng.normal(size=(3, 4, 5))
-        yield (x, rng.normal(size=4), rng.normal(size=4)), (1e-5,)
-        yield (rng.normal(size=(6, 3)), None, None), (1e-3,)
-        yield (rng.normal(size=(2, 3, 4, 2)), rng.normal(size=3), None), (1e-5,)
-
-    def cost(x, w, b, eps):
-        return 3 * x.nbytes, 8 * x.size
-
-
-@op
-class batch_norm_eval:
-    """Batch norm by given statistics: y = (x - mean) / sqrt(var + eps) * w + b, all of (C,) against x (N, C, ...)."""
-
-    upcast = False
-
-    def cpu(x: Array, mean: Array, var: Array, w: Array | None, b: Array | None, eps: float) -> Array:
-        x3 = _planes(wide(x))
-        if x3.size == 0:
-            return np.empty(x.shape, x.dtype)
-        scale = 1 / np.sqrt(var.astype(np.float64) + eps)
-        if w is not None:
-            scale = scale * w
-        shift = -mean.astype(np.float64) * scale
-        if b is not None:
-            shift = shift + b
-        return _scale_shift(x3, scale, shift).reshape(x.shape).astype(x.dtype, copy=False)
-
-    def grad(g, x, mean, var, w, eps, needs):
-        dims = _channel_dims(x)
-        rstd = (var + eps).rsqrt()
-        scale = rstd if w is None else rstd * w
-        gx = g * _per_channel(scale, x) if needs[0] else None
-        g_sum = g.sum(dims) if needs[1] or needs[4] else None
-        dot = None
-        if needs[2] or needs[3]:
-            dot = (g * (x - _per_channel(mean, x))).sum(dims)
-        return (
-            gx,
-            -g_sum * scale if needs[1] else None,
-            dot * scale * rstd * rstd * -0.5 if needs[2] else None,
-            dot * rstd if needs[3] else None,
-            g_sum if needs[4] else None,
-        )
-
-    def cpu_grad(g, x, mean, var, w, eps, needs):
-        x3, g3 = _planes(wide(x)), _planes(wide(g))
-        rstd = 1 / np.sqrt(var.astype(np.float64) + eps)
-        scale = rstd if w is None else rstd * w
-        gx = gm = gv = gw = gb = None
-        if needs[0]:
-            gx = _scale_shift(g3, scale, np.zeros_like(scale)).reshape(x.shape).astype(x.dtype, copy=False)
-        if any(needs[1:]):
-            sum_g, dot = (v.sum(0) for v in _plane_dots(g3, x3, mean))
-            gm = (-sum_g * scale).astype(mean.dtype) if needs[1] else None
-            gv = (-0.5 * dot * scale * rstd * rstd).astype(var.dtype) if needs[2] else None
-            kind = x.dtype if w is None else w.dtype
-            gw = (dot * rstd).astype(kind) if needs[3] else None
-            gb = sum_g.astype(kind) if needs[4] else None
-        return gx, gm, gv, gw, gb
-
-    def samples(rng):
-        x = rng.normal(size=(3, 4, 5))
-        stats = rng.normal(size=4), rng.uniform(0.5, 2, size=4)
-        yield (x, *stats, rng.normal(size=4), rng.normal(size=4)), (1e-5,)
-        yield (rng.normal(size=(6, 4)), *stats, None, None), (1e-3,)
-
-    def cost(x, mean, var, w, b, eps):
-        return 2 * x.nbytes, 2 * x.size
-
-
-@op
-class group_norm:
-    """Layer norm over each of `groups` groups of channels, scaled and shifted per channel (arXiv 1803.08494)."""
-
-    def cpu(x: Array, w: Array | None, b: Array | None, groups: int, eps: float) -> Array:
-        x3 = _planes(x)
-        if x3.size == 0:
-            return np.empty(x.shape, x.dtype)
-        scale, shift = _group_affine(x3, w, groups, eps)
-        if b is not None:
-            shift = shift + b
-        return _scale_shift(x3, scale, shift).reshape(x.shape)
-
-    def grad(g, x, w, groups, eps, needs):
-        n, c = x.shape[:2]
-        grouped = (n, groups, -1)
-        xg = x.reshape(grouped)
-        xc = xg - xg.mean(2, True)
-        rstd = ((xc * xc).mean(2, True) + eps).rsqrt()
-        xhat = xc * rstd
-        gx = None
-        if needs[0]:
-            h = (g if w is None else g * _per_channel(w, x)).reshape(grouped)
-            gx = (rstd * (h - h.mean(2, True) - xhat * (h * xhat).mean(2, True))).reshape(x.shape)
-        dims = _channel_dims(x)
-        gw = (g * xhat.reshape(x.shape)).sum(dims) if needs[1] else None
-        return gx, gw, g.sum(dims) if needs[2] else None
-
-    def cpu_grad(g, x, w, groups, eps, needs):
-        x3, g3 = _planes(x), _planes(g)
-        n, c, length = x3.shape
-        if x3.size == 0:
-            zero = np.zeros(c, x.dtype)
-            return np.empty(x.shape, x.dtype), zero if needs[1] else None, zero.copy() if needs[2] else None
-        mean, rstd = _group_stats(x3, groups, eps)  # (N, G)
-        spread = c // groups
-        mean, rstd = np.repeat(mean, spread, 1), np.repeat(rstd, spread, 1)  # (N, C)
-        sum_g, dot = _plane_dots(g3, x3, mean)
-        gx = None
-        if needs[0]:
-            wc = np.ones(c) if w is None else w.astype(np.float64)
-            count = spread * length
-            mean_h = _group_sum(sum_g * wc, groups) / count
-            mean_hx = _group_sum(dot * wc * rstd, groups) / count
-            k = -rstd * rstd * mean_hx
-            gx = _combine(g3, x3, rstd * wc, k, -rstd * mean_h - k * mean).reshape(x.shape)
-        gw = (dot * rstd).sum(0).astype(x.dtype) if needs[1] else None
-        return gx, gw, sum_g.sum(0).astype(x.dtype) if needs[2] else None
-
-    def samples(rng):
-        x = rng.normal(size=(2, 6, 5))
-        yield (x, rng.normal(size=6), rng.normal(size=6)), (3, 1e-5)
-        yield (rng.normal(size=(3, 4, 2, 3)), None, None), (1, 1e-3)
-        yield (x, rng.normal(size=6), None), (6, 1e-5)
-
-    def cost(x, w, b, groups, eps):
-        return 3 * x.nbytes, 8 * x.size
-
-
-def _group_stats(x3: Array, groups: int, eps: float) -> tuple[Array, Array]:
-    """Mean and rstd of each group, both (N, G) in float64."""
-    n, c, length = x3.shape
-    mean, square = (v.reshape(n, groups, c // groups) for v in _plane_moments(x3))
-    mean, var = _merge(mean, square, length, 2)
-    return mean, 1 / np.sqrt(var + eps)
-
-
-def _group_affine(x3: Array, w: Array | None, groups: int, eps: float) -> tuple[Array, Array]:
-    spread = x3.shape[1] // groups
-    mean, rstd = (np.repeat(v, spread, 1) for v in _group_stats(x3, groups, eps))
-    scale = rstd if w is None else rstd * w
-    return scale, -mean * scale
-
-
-def _group_sum(v: Array, groups: int) -> Array:
-    """Sum over the channels of each group, spread over them again: (N, C) -> (N, C)."""
-    n, c = v.shape
-    return np.repeat(v.reshape(n, groups, c // groups).sum(2), c // groups, 1)

@@ -9,10 +9,42 @@ The gradient is the transposed sum, which is again a resampling (a gather with o
 from __future__ import annotations
 
 from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..device import current_device, to_device
+from ._launch import empty, kernel, launch
 from ._op import Array, op
+
+if TYPE_CHECKING:
+    import triton.language as tl
+
+
+@kernel
+def _resample(
+    x_ptr, index_ptr, weight_ptr, y_ptr, size, n_out, n_in, tail, TAPS: tl.constexpr, F64: tl.constexpr, BLOCK: tl.constexpr
+):  # fmt: skip
+    """y (lead, n_out, tail) of x (lead, n_in, tail), contiguous; index and weight (TAPS, n_out), float64 weights.
+
+    One program makes BLOCK of the `size` elements of y.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    mask = at < size
+    inner = at % tail
+    row = at // tail
+    o = row % n_out
+    base = row // n_out * n_in * tail + inner
+    acc = tl.zeros((BLOCK,), ACC)
+    for k in range(0, TAPS):
+        weight = tl.load(weight_ptr + k * n_out + o, mask=mask, other=0).to(ACC)
+        index = tl.load(index_ptr + k * n_out + o, mask=mask, other=0)
+        value = tl.load(x_ptr + base + index * tail, mask=mask & (weight != 0), other=0).to(ACC)
+        acc += weight * value
+    tl.store(y_ptr + at, acc.to(y_ptr.dtype.element_ty), mask=mask)
+
 
 
 class Taps:
@@ -23,6 +55,14 @@ class Taps:
 
     def __init__(self, index: Array, weight: Array, size: int):
         self.index, self.weight, self.size = index, weight, size
+        self._on_device: dict[int, tuple[Array, Array]] = {}
+
+    def on_device(self) -> tuple[Array, Array]:
+        """(index, weight) in the memory of the current cuda device, copied there once."""
+        place = current_device()
+        if place not in self._on_device:
+            self._on_device[place] = to_device(np.ascontiguousarray(self.index)), to_device(np.ascontiguousarray(self.weight))
+        return self._on_device[place]
 
     @cached_property
     def transposed(self) -> Taps:
@@ -84,6 +124,20 @@ class resample:
         if y is None:
             y = np.zeros(shape, x.dtype)
         return y.reshape(shape)
+
+    def gpu(x: Array, taps: Taps, dim: int) -> Array:
+        shape = (*x.shape[:dim], taps.index.shape[1], *x.shape[dim + 1 :])
+        y = empty(shape, x.dtype)
+        if y.size:
+            x = x if x.flags.c_contiguous else x.copy()
+            launch(
+                _resample, (-(-y.size // 1024),), x, *taps.on_device(), y, y.size, shape[dim], x.shape[dim], prod(shape[dim + 1 :]),
+                TAPS=len(taps.index), F64=x.dtype.itemsize == 8, BLOCK=1024,
+            )  # fmt: skip
+        return y
+
+    def gpu_grad(g, taps, dim):
+        return resample.gpu(g, taps.transposed, dim)
 
     def grad(g, taps, dim):
         return resample(g, taps.transposed, dim)

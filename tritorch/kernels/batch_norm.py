@@ -1,0 +1,544 @@
+"""Batch norm and group norm: y = (x - mean) / sqrt(var + eps) * w + b of x (N, C, ...), w and b per channel.
+
+The statistics are taken over batch and space of each channel (batch_norm_train), given (batch_norm_eval), or taken over
+each group of channels of one sample (group_norm).
+
+x is seen as planes (N, C, L). One pass gives each plane's mean and centred squares, which are merged exactly (Chan,
+Golub, LeVeque 1979); a second one scales and shifts. On the GPU the positions of a channel are split over programs, so
+that few channels keep the machine busy too.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..device import EMULATED
+from ._launch import empty, kernel, launch
+from ._op import Array, op
+from ._pointwise import pointwise
+from ._rows import over_blocks, wide
+from .reduce import reduce_gpu
+
+if TYPE_CHECKING:
+    import triton.language as tl
+
+# ------------------------------------------------------------------------------------------------------ the kernels
+
+
+@kernel
+def _channel_stats(
+    x_ptr, g_ptr, centre_ptr, a_ptr, b_ptr, channels, length, positions, part,
+    DOTS: tl.constexpr, SPREAD: tl.constexpr, F64: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_M: tl.constexpr,
+):  # fmt: skip
+    """Two numbers a (splits, channels) and b (splits, channels) for each channel of x and g (n, channels, length).
+
+    DOTS: sum of g, sum of g * (x - centre), with centre[channel // SPREAD]; else mean and centred squares (Welford).
+    Program (i, split) takes BLOCK_C channels and the positions split * part ... of the n * length.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    c = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
+    c_ok = (c < channels)[:, None]
+    split = tl.program_id(1).to(tl.int64)
+    start = split * part
+    count = tl.minimum(positions - start, part).to(tl.int32)
+    rows = tl.arange(0, BLOCK_M)
+    a = tl.zeros((BLOCK_C, BLOCK_M), ACC)
+    b = tl.zeros((BLOCK_C, BLOCK_M), ACC)
+    k = tl.zeros((BLOCK_C, BLOCK_M), ACC)
+    if DOTS:
+        centre = tl.load(centre_ptr + c // SPREAD, mask=c < channels, other=0).to(ACC)[:, None]
+    for i in range(0, count, BLOCK_M):
+        m = start + i + rows
+        mask = c_ok & (i + rows < count)[None, :]
+        at = (m // length * channels * length + m % length)[None, :] + c.to(tl.int64)[:, None] * length
+        x = tl.load(x_ptr + at, mask=mask, other=0).to(ACC)
+        if DOTS:
+            g = tl.load(g_ptr + at, mask=mask, other=0).to(ACC)
+            a += g
+            b += g * (x - centre)
+        else:
+            k += mask.to(ACC)
+            delta = tl.where(mask, x - a, 0)
+            a += delta / tl.where(k == 0, 1, k)
+            b += delta * tl.where(mask, x - a, 0)
+    if DOTS:
+        first = tl.sum(a, 1)
+        second = tl.sum(b, 1)
+    else:
+        first = tl.sum(a * k, 1) / count
+        off = a - first[:, None]
+        second = tl.sum(b + off * off * k, 1)
+    out = split * channels + c
+    tl.store(a_ptr + out, first, mask=c < channels)
+    tl.store(b_ptr + out, second, mask=c < channels)
+
+
+@kernel
+def _merge_stats(
+    mean_ptr, square_ptr, out_mean_ptr, out_var_ptr, channels, splits, positions, part,
+    F64: tl.constexpr, BLOCK_S: tl.constexpr, BLOCK_C: tl.constexpr,
+):  # fmt: skip
+    """Mean and biased variance (channels,) of the splits' means and centred squares (splits, channels).
+
+    Split s has min(part, positions - s * part) positions. One program takes BLOCK_C channels; BLOCK_S >= splits.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    c = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
+    s = tl.arange(0, BLOCK_S)
+    mask = (s < splits)[:, None] & (c < channels)[None, :]
+    at = s[:, None] * channels + c[None, :]
+    left = positions - s.to(tl.int64) * part
+    count = tl.where(s < splits, tl.minimum(left, part), 0).to(ACC)[:, None]
+    mean = tl.load(mean_ptr + at, mask=mask, other=0)
+    square = tl.load(square_ptr + at, mask=mask, other=0)
+    joint = tl.sum(mean * count, 0) / positions
+    off = mean - joint[None, :]
+    var = tl.sum(tl.where(mask, square + off * off * count, 0), 0) / positions
+    tl.store(out_mean_ptr + c, joint, mask=c < channels)
+    tl.store(out_var_ptr + c, var, mask=c < channels)
+
+
+def _dense(x: Array) -> Array:
+    return x if x.flags.c_contiguous else x.copy()
+
+
+def _wide_type(x: Array):
+    return np.dtype(np.float64 if x.dtype.itemsize == 8 else np.float32)
+
+
+def _stats_gpu(x3: Array, g3: Array | None = None, centre: Array | None = None, spread: int = 1) -> tuple[Array, Array]:
+    """(mean, biased variance) of each channel of x3 (N, C, L), or with g3 (sum g, sum g * (x - centre)); all (C,)."""
+    n, c, length = x3.shape
+    kind, positions = _wide_type(x3), n * length
+    block_c = 1 if length >= 64 else min(32, 1 << max(c - 1, 0).bit_length())
+    block_m = min((1024 if EMULATED else 2048) // block_c, 1 << max(positions - 1, 0).bit_length())
+    programs = -(-c // block_c)
+    splits = max(1, min((8 if EMULATED else 528) // programs, positions // (2 * block_m)))
+    part = -(-positions // (splits * block_m)) * block_m
+    splits = -(-positions // part)
+    a, b = empty((splits, c), kind), empty((splits, c), kind)
+    launch(
+        _channel_stats, (programs, splits), x3, g3, centre, a, b, c, length, positions, part, DOTS=g3 is not None,
+        SPREAD=spread, F64=kind.itemsize == 8, BLOCK_C=block_c, BLOCK_M=block_m, num_warps=4,
+    )  # fmt: skip
+    if g3 is not None:
+        if splits == 1:
+            return a.reshape((c,)), b.reshape((c,))
+        return reduce_gpu(a, (0,), False, "sum"), reduce_gpu(b, (0,), False, "sum")
+    mean, var = empty((c,), kind), empty((c,), kind)
+    launch(
+        _merge_stats, (-(-c // 16),), a, b, mean, var, c, splits, positions, part, F64=kind.itemsize == 8,
+        BLOCK_S=1 << max(splits - 1, 0).bit_length(), BLOCK_C=16, num_warps=4,
+    )  # fmt: skip
+    return mean, var
+
+
+def _small(name: str, expr: str, result, **arrays) -> Array:
+    """An elementwise expression; Python numbers among the operands are scalars."""
+    scalars = {k: v for k, v in arrays.items() if isinstance(v, (int, float))}
+    operands = {k: v for k, v in arrays.items() if k not in scalars}
+    return pointwise(name, (expr,), tuple(operands), tuple(operands.values()), (np.dtype(result),), scalars)[0]
+
+
+def _affine_gpu(x: Array, mean: Array, var: Array, w: Array | None, b: Array | None, eps: float) -> Array:
+    """(x - mean) / sqrt(var + eps) * w + b with operands that broadcast to x."""
+    expr = "(x - mean) * rsqrt(var + eps)" + (" * w" if w is not None else "") + (" + b" if b is not None else "")
+    more = {k: v for k, v in (("w", w), ("b", b)) if v is not None}
+    return _small("batch_norm", expr, x.dtype, x=x, mean=mean, var=var, eps=float(eps), **more)
+
+
+def _column(v: Array | None) -> Array | None:
+    return None if v is None else v.reshape((1, v.size, 1))
+
+
+# ----------------------------------------------------------------------------------------------- the CPU and the ops
+
+
+def _planes(x: Array) -> Array:
+    """x as (N, C, L)."""
+    return x.reshape(x.shape[0], x.shape[1], prod(x.shape[2:]))
+
+
+def _plane_moments(x3: Array) -> tuple[Array, Array]:
+    """Mean and sum of centred squares of each plane, both (N, C), in float64 so that merging them costs no accuracy."""
+    n, c, length = x3.shape
+    if length == 1:
+        mean = x3[:, :, 0].astype(np.float64)
+        return mean, np.zeros_like(mean)
+    rows = x3.reshape(n * c, length)
+    mean = np.empty(n * c, x3.dtype)
+    square = np.empty(n * c, x3.dtype)
+    mean_of = np.full(length, 1 / length, x3.dtype)
+
+    def block(i: int, start: int, stop: int) -> None:
+        r = rows[start:stop]
+        m = np.matmul(r, mean_of, out=mean[start:stop])
+        centred = r - m[:, None]
+        np.vecdot(centred, centred, out=square[start:stop])
+
+    over_blocks(block, n * c, length)
+    return mean.astype(np.float64).reshape(n, c), square.astype(np.float64).reshape(n, c)
+
+
+def _merge(mean: Array, square: Array, length: int, axis: int) -> tuple[Array, Array]:
+    """Mean and biased variance of equally long planes together, along one axis of the plane statistics."""
+    joint = mean.mean(axis)
+    spread = mean - np.expand_dims(joint, axis)
+    n = mean.shape[axis] * length
+    return joint, (square.sum(axis) + length * (spread * spread).sum(axis)) / n
+
+
+def _scale_shift(x3: Array, scale: Array, shift: Array) -> Array:
+    """x3 * scale + shift, with scale and shift per channel (C,) or per plane (N, C)."""
+    n, c, length = x3.shape
+    y = np.empty(x3.shape, x3.dtype)
+    scale, shift = scale.astype(x3.dtype), shift.astype(x3.dtype)
+    if scale.ndim == 1 and length < 256:  # short planes: one long row per sample keeps NumPy's inner loop long
+        rows, out = x3.reshape(n, c * length), y.reshape(n, c * length)
+        a, b = np.repeat(scale, length), np.repeat(shift, length)
+        by_plane = False
+    else:
+        rows, out = x3.reshape(n * c, length), y.reshape(n * c, length)
+        a = np.broadcast_to(scale, (n, c)).reshape(n * c, 1)
+        b = np.broadcast_to(shift, (n, c)).reshape(n * c, 1)
+        by_plane = True
+
+    def block(i: int, start: int, stop: int) -> None:
+        o = out[start:stop]
+        np.multiply(rows[start:stop], a[start:stop] if by_plane else a, out=o)
+        o += b[start:stop] if by_plane else b
+
+    over_blocks(block, *rows.shape)
+    return y
+
+
+def _plane_dots(g3: Array, x3: Array, centre: Array) -> tuple[Array, Array]:
+    """Per plane: sum of g and of g * (x - centre), both (N, C) in float64; centre is (C,) or (N, C)."""
+    n, c, length = x3.shape
+    sum_g, dot = np.empty(n * c, x3.dtype), np.empty(n * c, x3.dtype)
+    g2, x2 = g3.reshape(n * c, length), x3.reshape(n * c, length)
+    mid = np.broadcast_to(centre.astype(x3.dtype), (n, c)).reshape(n * c, 1)
+    ones = np.ones(length, x3.dtype)
+
+    def block(i: int, start: int, stop: int) -> None:
+        np.matmul(g2[start:stop], ones, out=sum_g[start:stop])
+        np.vecdot(g2[start:stop], x2[start:stop] - mid[start:stop], out=dot[start:stop])
+
+    over_blocks(block, n * c, length)
+    return sum_g.astype(np.float64).reshape(n, c), dot.astype(np.float64).reshape(n, c)
+
+
+def _combine(g3: Array, x3: Array, a: Array, k: Array, d: Array) -> Array:
+    """a * g + k * x + d, coefficients per channel (C,) or per plane (N, C)."""
+    n, c, length = x3.shape
+    out = np.empty(x3.shape, x3.dtype)
+    if a.ndim == 1 and length < 256:
+        shape, reps = (n, c * length), length
+        a, k, d = (np.repeat(v.astype(x3.dtype), reps) for v in (a, k, d))
+        by_plane = False
+    else:
+        shape = (n * c, length)
+        a, k, d = (np.broadcast_to(v.astype(x3.dtype), (n, c)).reshape(n * c, 1) for v in (a, k, d))
+        by_plane = True
+    g2, x2, out2 = g3.reshape(shape), x3.reshape(shape), out.reshape(shape)
+
+    def block(i: int, start: int, stop: int) -> None:
+        s = slice(start, stop)
+        o = out2[s]
+        np.multiply(x2[s], k[s] if by_plane else k, out=o)
+        o += d[s] if by_plane else d
+        o += g2[s] * (a[s] if by_plane else a)
+
+    over_blocks(block, *shape)
+    return out
+
+
+def _per_channel(v, x):
+    """A (C,) Tensor shaped to stand against x (N, C, ...)."""
+    return v.reshape((1, v.shape[0]) + (1,) * (len(x.shape) - 2))
+
+
+def _channel_dims(x) -> tuple[int, ...]:
+    return (0, *range(2, len(x.shape)))
+
+
+@op
+class batch_norm_train:
+    """Batch norm by the batch's own statistics; also gives mean and biased variance, (C,), for the running ones.
+
+    arXiv 1502.03167. x: (N, C, ...); w, b: (C,) or None. Statistics keep float32 for half-precision x.
+    """
+
+    differentiable = 1
+    upcast = False
+
+    def cpu(x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
+        x3 = _planes(wide(x))
+        if x3.size == 0:
+            nothing = np.zeros(x.shape[1], x3.dtype)
+            return np.empty(x.shape, x.dtype), nothing, nothing.copy()
+        mean, var = _merge(*_plane_moments(x3), x3.shape[2], 0)
+        scale = 1 / np.sqrt(var + eps)
+        if w is not None:
+            scale = scale * w
+        shift = -mean * scale
+        if b is not None:
+            shift = shift + b
+        y = _scale_shift(x3, scale, shift).reshape(x.shape).astype(x.dtype, copy=False)
+        return y, mean.astype(x3.dtype), var.astype(x3.dtype)
+
+    def gpu(x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
+        x3 = _planes(_dense(x))
+        if x3.size == 0:
+            return empty(x.shape, x.dtype), *(empty((x.shape[1],), _wide_type(x)) for _ in range(2))
+        mean, var = _stats_gpu(x3)
+        y = _affine_gpu(x3, _column(mean), _column(var), _column(w), _column(b), eps)
+        return y.reshape(x.shape), mean, var
+
+    def grad(g, x, w, eps, y1, y2, needs):
+        dims = _channel_dims(x)
+        xc = x - x.mean(dims, True)
+        rstd = ((xc * xc).mean(dims, True) + eps).rsqrt()
+        xhat = xc * rstd
+        gx = None
+        if needs[0]:
+            h = g if w is None else g * _per_channel(w, x)
+            gx = rstd * (h - h.mean(dims, True) - xhat * (h * xhat).mean(dims, True))
+        return gx, (g * xhat).sum(dims) if needs[1] else None, g.sum(dims) if needs[2] else None
+
+    def cpu_grad(g, x, w, eps, y1, y2, needs):
+        x3, g3 = _planes(wide(x)), _planes(wide(g))
+        if x3.size == 0:
+            zero = np.zeros(x.shape[1], x.dtype)
+            return np.empty(x.shape, x.dtype), zero if needs[1] else None, zero.copy() if needs[2] else None
+        count = x3.shape[0] * x3.shape[2]
+        mean = y1.astype(np.float64)
+        rstd = 1 / np.sqrt(y2.astype(np.float64) + eps)
+        sum_g, dot = (v.sum(0) for v in _plane_dots(g3, x3, mean))
+        gx = None
+        if needs[0]:
+            a = rstd if w is None else rstd * w
+            k = -a * rstd * rstd * dot / count
+            gx = _combine(g3, x3, a, k, -a * sum_g / count - k * mean).reshape(x.shape).astype(x.dtype, copy=False)
+        kind = x.dtype if w is None else w.dtype
+        return gx, (dot * rstd).astype(kind) if needs[1] else None, sum_g.astype(kind) if needs[2] else None
+
+    def gpu_grad(g, x, w, eps, y1, y2, needs):
+        x3, g3 = _planes(_dense(x)), _planes(_dense(g))
+        n, c, length = x3.shape
+        sum_g, dot = _stats_gpu(x3, g3, y1)
+        gx = None
+        if needs[0]:
+            arrays = {"g": g3, "x": x3, "mean": _column(y1), "var": _column(y2), "sg": _column(sum_g), "dot": _column(dot)}
+            scale = "rsqrt(var + eps)"
+            if w is not None:
+                arrays["w"] = _column(w)
+                scale += " * w"
+            expr = f"{scale} * (g - sg * rn - (x - mean) * dot * rn / (var + eps))"
+            gx = _small("batch_norm_grad", expr, x.dtype, **arrays, eps=float(eps), rn=1.0 / (n * length)).reshape(x.shape)
+        kind = x.dtype if w is None else w.dtype
+        gw = _small("batch_norm_grad", "dot * rsqrt(var + eps)", kind, dot=dot, var=y2, eps=float(eps)) if needs[1] else None
+        return gx, gw, sum_g.astype(kind) if needs[2] else None
+
+    def samples(rng):
+        x = rng.normal(size=(3, 4, 5))
+        yield (x, rng.normal(size=4), rng.normal(size=4)), (1e-5,)
+        yield (rng.normal(size=(6, 3)), None, None), (1e-3,)
+        yield (rng.normal(size=(2, 3, 4, 2)), rng.normal(size=3), None), (1e-5,)
+
+    def cost(x, w, b, eps):
+        return 3 * x.nbytes, 8 * x.size
+
+
+@op
+class batch_norm_eval:
+    """Batch norm by given statistics: y = (x - mean) / sqrt(var + eps) * w + b, all of (C,) against x (N, C, ...)."""
+
+    upcast = False
+
+    def cpu(x: Array, mean: Array, var: Array, w: Array | None, b: Array | None, eps: float) -> Array:
+        x3 = _planes(wide(x))
+        if x3.size == 0:
+            return np.empty(x.shape, x.dtype)
+        scale = 1 / np.sqrt(var.astype(np.float64) + eps)
+        if w is not None:
+            scale = scale * w
+        shift = -mean.astype(np.float64) * scale
+        if b is not None:
+            shift = shift + b
+        return _scale_shift(x3, scale, shift).reshape(x.shape).astype(x.dtype, copy=False)
+
+    def gpu(x: Array, mean: Array, var: Array, w: Array | None, b: Array | None, eps: float) -> Array:
+        if x.size == 0:
+            return empty(x.shape, x.dtype)
+        return _affine_gpu(_planes(_dense(x)), *(_column(v) for v in (mean, var, w, b)), eps).reshape(x.shape)
+
+    def grad(g, x, mean, var, w, eps, needs):
+        dims = _channel_dims(x)
+        rstd = (var + eps).rsqrt()
+        scale = rstd if w is None else rstd * w
+        gx = g * _per_channel(scale, x) if needs[0] else None
+        g_sum = g.sum(dims) if needs[1] or needs[4] else None
+        dot = None
+        if needs[2] or needs[3]:
+            dot = (g * (x - _per_channel(mean, x))).sum(dims)
+        return (
+            gx,
+            -g_sum * scale if needs[1] else None,
+            dot * scale * rstd * rstd * -0.5 if needs[2] else None,
+            dot * rstd if needs[3] else None,
+            g_sum if needs[4] else None,
+        )
+
+    def cpu_grad(g, x, mean, var, w, eps, needs):
+        x3, g3 = _planes(wide(x)), _planes(wide(g))
+        rstd = 1 / np.sqrt(var.astype(np.float64) + eps)
+        scale = rstd if w is None else rstd * w
+        gx = gm = gv = gw = gb = None
+        if needs[0]:
+            gx = _scale_shift(g3, scale, np.zeros_like(scale)).reshape(x.shape).astype(x.dtype, copy=False)
+        if any(needs[1:]):
+            sum_g, dot = (v.sum(0) for v in _plane_dots(g3, x3, mean))
+            gm = (-sum_g * scale).astype(mean.dtype) if needs[1] else None
+            gv = (-0.5 * dot * scale * rstd * rstd).astype(var.dtype) if needs[2] else None
+            kind = x.dtype if w is None else w.dtype
+            gw = (dot * rstd).astype(kind) if needs[3] else None
+            gb = sum_g.astype(kind) if needs[4] else None
+        return gx, gm, gv, gw, gb
+
+    def samples(rng):
+        x = rng.normal(size=(3, 4, 5))
+        stats = rng.normal(size=4), rng.uniform(0.5, 2, size=4)
+        yield (x, *stats, rng.normal(size=4), rng.normal(size=4)), (1e-5,)
+        yield (rng.normal(size=(6, 4)), *stats, None, None), (1e-3,)
+
+    def cost(x, mean, var, w, b, eps):
+        return 2 * x.nbytes, 2 * x.size
+
+
+@op
+class group_norm:
+    """Layer norm over each of `groups` groups of channels, scaled and shifted per channel (arXiv 1803.08494)."""
+
+    def cpu(x: Array, w: Array | None, b: Array | None, groups: int, eps: float) -> Array:
+        x3 = _planes(x)
+        if x3.size == 0:
+            return np.empty(x.shape, x.dtype)
+        scale, shift = _group_affine(x3, w, groups, eps)
+        if b is not None:
+            shift = shift + b
+        return _scale_shift(x3, scale, shift).reshape(x.shape)
+
+    def gpu(x: Array, w: Array | None, b: Array | None, groups: int, eps: float) -> Array:
+        if x.size == 0:
+            return empty(x.shape, x.dtype)
+        x4 = _grouped(_dense(x), groups)
+        mean, var = (v.reshape((x4.shape[0], groups, 1, 1)) for v in _group_stats_gpu(x4))
+        w, b = (None if v is None else v.reshape((1, groups, x4.shape[2], 1)) for v in (w, b))
+        return _affine_gpu(x4, mean, var, w, b, eps).reshape(x.shape)
+
+    def grad(g, x, w, groups, eps, needs):
+        n, c = x.shape[:2]
+        grouped = (n, groups, -1)
+        xg = x.reshape(grouped)
+        xc = xg - xg.mean(2, True)
+        rstd = ((xc * xc).mean(2, True) + eps).rsqrt()
+        xhat = xc * rstd
+        gx = None
+        if needs[0]:
+            h = (g if w is None else g * _per_channel(w, x)).reshape(grouped)
+            gx = (rstd * (h - h.mean(2, True) - xhat * (h * xhat).mean(2, True))).reshape(x.shape)
+        dims = _channel_dims(x)
+        gw = (g * xhat.reshape(x.shape)).sum(dims) if needs[1] else None
+        return gx, gw, g.sum(dims) if needs[2] else None
+
+    def cpu_grad(g, x, w, groups, eps, needs):
+        x3, g3 = _planes(x), _planes(g)
+        n, c, length = x3.shape
+        if x3.size == 0:
+            zero = np.zeros(c, x.dtype)
+            return np.empty(x.shape, x.dtype), zero if needs[1] else None, zero.copy() if needs[2] else None
+        mean, rstd = _group_stats(x3, groups, eps)  # (N, G)
+        spread = c // groups
+        mean, rstd = np.repeat(mean, spread, 1), np.repeat(rstd, spread, 1)  # (N, C)
+        sum_g, dot = _plane_dots(g3, x3, mean)
+        gx = None
+        if needs[0]:
+            wc = np.ones(c) if w is None else w.astype(np.float64)
+            count = spread * length
+            mean_h = _group_sum(sum_g * wc, groups) / count
+            mean_hx = _group_sum(dot * wc * rstd, groups) / count
+            k = -rstd * rstd * mean_hx
+            gx = _combine(g3, x3, rstd * wc, k, -rstd * mean_h - k * mean).reshape(x.shape)
+        gw = (dot * rstd).sum(0).astype(x.dtype) if needs[1] else None
+        return gx, gw, sum_g.sum(0).astype(x.dtype) if needs[2] else None
+
+    def gpu_grad(g, x, w, groups, eps, needs):
+        x4, g4 = _grouped(_dense(x), groups), _grouped(_dense(g), groups)
+        n, _, spread, length = x4.shape
+        mean, var = _group_stats_gpu(x4)
+        planes = (1, n * groups * spread, length)
+        sum_g, dot = (v.reshape((n, groups, spread, 1)) for v in _stats_gpu(x4.reshape(planes), g4.reshape(planes), mean, spread))
+        mean, var = mean.reshape((n, groups, 1, 1)), var.reshape((n, groups, 1, 1))
+        kind, wide_kind = x.dtype if w is None else w.dtype, _wide_type(x)
+        weight = {} if w is None else {"w": w.reshape((1, groups, spread, 1))}
+        times = " * w" if weight else ""
+        gx = gw = gb = None
+        if needs[0]:
+            mean_h, mean_hx = (
+                reduce_gpu(_small("group_norm_grad", "v" + times, wide_kind, v=v, **weight), (2,), True, "sum") for v in (sum_g, dot)
+            )
+            expr = f"rsqrt(var + eps) * (g{times} - mh * rn - (x - mean) * mhx * rn / (var + eps))"
+            arrays = {"g": g4, "x": x4, "mean": mean, "var": var, "mh": mean_h, "mhx": mean_hx, **weight}
+            gx = _small("group_norm_grad", expr, x.dtype, **arrays, eps=float(eps), rn=1.0 / (spread * length)).reshape(x.shape)
+        if needs[1]:
+            each = _small("group_norm_grad", "dot * rsqrt(var + eps)", wide_kind, dot=dot, var=var, eps=float(eps))
+            gw = reduce_gpu(each, (0,), False, "sum", kind).reshape((groups * spread,))
+        if needs[2]:
+            gb = reduce_gpu(sum_g, (0,), False, "sum", kind).reshape((groups * spread,))
+        return gx, gw, gb
+
+    def samples(rng):
+        x = rng.normal(size=(2, 6, 5))
+        yield (x, rng.normal(size=6), rng.normal(size=6)), (3, 1e-5)
+        yield (rng.normal(size=(3, 4, 2, 3)), None, None), (1, 1e-3)
+        yield (x, rng.normal(size=6), None), (6, 1e-5)
+
+    def cost(x, w, b, groups, eps):
+        return 3 * x.nbytes, 8 * x.size
+
+
+def _group_stats(x3: Array, groups: int, eps: float) -> tuple[Array, Array]:
+    """Mean and rstd of each group, both (N, G) in float64."""
+    n, c, length = x3.shape
+    mean, square = (v.reshape(n, groups, c // groups) for v in _plane_moments(x3))
+    mean, var = _merge(mean, square, length, 2)
+    return mean, 1 / np.sqrt(var + eps)
+
+
+def _group_affine(x3: Array, w: Array | None, groups: int, eps: float) -> tuple[Array, Array]:
+    spread = x3.shape[1] // groups
+    mean, rstd = (np.repeat(v, spread, 1) for v in _group_stats(x3, groups, eps))
+    scale = rstd if w is None else rstd * w
+    return scale, -mean * scale
+
+
+def _group_sum(v: Array, groups: int) -> Array:
+    """Sum over the channels of each group, spread over them again: (N, C) -> (N, C)."""
+    n, c = v.shape
+    return np.repeat(v.reshape(n, groups, c // groups).sum(2), c // groups, 1)
+
+
+def _grouped(x: Array, groups: int) -> Array:
+    """x as (N, G, C / G, L)."""
+    n, c = x.shape[:2]
+    return x.reshape((n, groups, c // groups, prod(x.shape[2:])))
+
+
+def _group_stats_gpu(x4: Array) -> tuple[Array, Array]:
+    """Mean and biased variance of each group, (N * G,)."""
+    n, groups, spread, length = x4.shape
+    return _stats_gpu(x4.reshape((1, n * groups, spread * length)))
