@@ -1,0 +1,65 @@
+"""Checks and conversions that the reductions share, and NumPy's names for their keywords."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from ..dtypes import dtype
+from ..errors import check_dim, message
+from ..tensor import TENSORS, Tensor
+
+_NUMPY = {"axis": "dim", "keepdims": "keepdim", "a": "input", "x": "input"}
+
+
+def tensor(op: str, x: Any, name: str = "input", position: int = 1) -> Tensor:
+    """`x` when it is a Tensor, else TypeError."""
+    if x.__class__ not in TENSORS:
+        raise TypeError(f"{op}(): argument '{name}' (position {position}) must be Tensor, not {type(x).__name__}")
+    return x
+
+
+def cast(x: Tensor, kind: dtype | None, op: str) -> Tensor:
+    """`x` in the dtype asked for, itself when none is."""
+    if kind is None or kind is x.dtype:
+        return x
+    if kind.__class__ is not dtype:
+        raise TypeError(f"{op}(): argument 'dtype' must be torch.dtype, not {type(kind).__name__}")
+    return x.to(kind)
+
+
+def floating(op: str, x: Tensor, kind: type[Exception] = RuntimeError) -> Tensor:
+    """`x` when its dtype is floating point or complex."""
+    if x.dtype.category < 2:
+        raise kind(message(op, "needs a floating point or complex dtype", input=x))
+    return x
+
+
+def ordered(op: str, x: Tensor) -> Tensor:
+    """`x` when its elements can be compared: any dtype but complex."""
+    if x.dtype.is_complex:
+        raise NotImplementedError(message(op, "complex numbers have no order", input=x))
+    return x
+
+
+def one_dim(op: str, x: Tensor, dim: Any, empty: bool = True) -> int:
+    """`dim` counted from the front; without `empty`, IndexError when it has size 0."""
+    d = check_dim(op, dim, x._a.ndim)
+    if not empty and x._a.ndim and x._a.shape[d] == 0:
+        raise IndexError(
+            f"{op}(): Expected reduction dim {d} to have non-zero size; got input of shape {tuple(x.shape)}"
+        )
+    return d
+
+
+def axis_names(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Also take NumPy's keywords `axis` and `keepdims` for `dim` and `keepdim`, as PyTorch does."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            kwargs = {_NUMPY.get(k, k): v for k, v in kwargs.items()}
+        return function(*args, **kwargs)
+
+    return call
