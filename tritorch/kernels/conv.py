@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from . import _implicit_gemm as on_gpu
 from ._blas import single_enter, single_exit
 from ._columns import correlate, forward_plan, input_plan, output_size, weight_gradient
 from ._op import Array, op
@@ -116,6 +117,10 @@ class conv:
             correlate(x, [w.reshape(groups, k // groups, -1)], plan, y, b, groups)
         return y
 
+    def gpu(x: Array, w: Array, b: Array | None, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
+        out = output_size(x.shape[2:], w.shape[2:], stride, padding, dilation)
+        return on_gpu.conv_forward(x, w, b, out, stride, padding, dilation, groups)
+
     def grad(g, x, w, b_shape, stride, padding, dilation, groups, needs):
         return (
             conv_input_grad(g, w, tuple(x.shape[2:]), stride, padding, dilation, groups) if needs[0] else None,
@@ -169,6 +174,9 @@ class conv_input_grad:
         correlate(g, weights, plan, gx, None, groups)
         return gx
 
+    def gpu(g: Array, w: Array, size: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
+        return on_gpu.conv_input_gradient(g, w, tuple(size), stride, padding, dilation, groups)
+
     def grad(u, g, w, size, stride, padding, dilation, groups, needs):
         return (
             _cut(conv(u, w, None, stride, padding, dilation, groups), g) if needs[0] else None,
@@ -204,6 +212,9 @@ class conv_weight_grad:
             return _pixelwise_weight_grad(g, x, groups).reshape(k, cg, *kernel)
         plan = forward_plan(x.shape[2:], tuple(kernel), stride, padding, dilation)
         return weight_gradient(g, x, kernel, plan, groups)
+
+    def gpu(g: Array, x: Array, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
+        return on_gpu.conv_weight_gradient(g, x, tuple(kernel), stride, padding, dilation, groups)
 
     def grad(u, g, x, kernel, stride, padding, dilation, groups, needs):
         return (
