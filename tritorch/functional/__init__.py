@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-AREAS = ("pointwise", "shape", "indexing", "matmul", "reduction", "ordering", "creation", "random")
+AREAS = (
+    "pointwise", "shape", "indexing", "matmul", "reduction", "extremum", "scan", "statistics", "ordering", "conversion", "creation", "grid", "random",
+)  # fmt: skip
 
 __all__: list[str] = []
 

@@ -1,9 +1,9 @@
-"""Distributions on the CPU: how PyTorch's generator turns words into numbers.
+"""Distributions: how PyTorch's CPU generator turns words into numbers.
 
-The functions fill a raw NumPy array from a `Generator` and consume exactly the words that PyTorch consumes, so the
-numbers are PyTorch's for the same seed. `w` is a word of 32 bits, `u24` = (w mod 2^24) 2^-24 in float32, `u53` = (two
-words mod 2^53) 2^-53 in float64. Found by experiment against torch 2.13 on x86 with AVX2, and equal bit for bit where
-nothing else is said:
+The functions fill a raw array from a `Generator` of its device; those of a cuda generator are in `philox.py`. On the
+CPU they consume exactly the words that PyTorch consumes, so the numbers are PyTorch's for the same seed. `w` is a word
+of 32 bits, `u24` = (w mod 2^24) 2^-24 in float32, `u53` = (two words mod 2^53) 2^-53 in float64. Found by experiment
+against torch 2.13 on x86 with AVX2, and equal bit for bit where nothing else is said:
 
     uniform         float32, float16, bfloat16: fma(u24, high - low, low) in float32; float64: the same with u53;
                     a value that rounds to `high` becomes `low`
@@ -17,7 +17,7 @@ nothing else is said:
     cauchy          median + sigma tan(pi (u53 - 1/2));     log_normal: exp of the normal pairs in float64
     geometric       ceil(log u53 / log1p(-p))
     randperm        swap r[k] with r[k + w mod (n - k)], k = 0 ... n - 2; from n = 214,748,364 on another scheme
-    multinomial     with replacement: u53 searched in the running sum; without, or one sample: the largest p / exponential
+    multinomial     with replacement: u53 searched in the running sum; without, or one draw: the largest p / exponential
 
 float64 results from log and log1p of more than 65,536 elements may be off by one unit in the last place. On Intel
 processors PyTorch draws `bernoulli_(p)`, hence dropout, and `exponential_` from MKL's own generator; here and on
@@ -34,8 +34,11 @@ from typing import Any
 
 import numpy as np
 
+from ..device import CPU
 from ..random import Generator
+from . import philox
 from .box_muller import box_muller_16
+from .rounding import fma32, fma64
 
 _LIBM_LIMIT = 1 << 16
 _BIG_RANDPERM = (2**32 - 1) // 20
@@ -70,50 +73,26 @@ def _libm(name: str, x: np.ndarray, exact: bool) -> np.ndarray:
         return getattr(np, name)(x)
 
 
-def _fma64(x: np.ndarray, scale: float, shift: float) -> np.ndarray:
-    """x * scale + shift with one rounding: Dekker's exact product and Knuth's exact sum in float64."""
-    if abs(scale) > 1e290 or abs(shift) > 1e290:
-        return x * scale + shift
-    p = x * scale
-    t = x * 134217729.0
-    x_high = t - (t - x)
-    x_low = x - x_high
-    s = scale * 134217729.0
-    s_high = s - (s - scale)
-    s_low = scale - s_high
-    error = ((x_high * s_high - p) + x_high * s_low + x_low * s_high) + x_low * s_low
-    total = p + shift
-    q = total - p
-    error += (p - (total - q)) + (shift - q)
-    return total + error
-
-
-def _fma32(x: np.ndarray, scale: float, shift: float) -> np.ndarray:
-    """x * scale + shift for float32 with one rounding."""
-    wide = x.astype(np.float64)
-    wide *= float(np.float32(scale))
-    wide += float(np.float32(shift))
-    return wide.astype(np.float32)
-
-
 # ------------------------------------------------------------------------------------------------------- continuous
 
 
 def uniform(out: np.ndarray, low: float, high: float, generator: Generator) -> None:
     """Fill with uniform numbers of [low, high)."""
+    if generator.device is not CPU:
+        return philox.fill(out, philox.UNIFORM, low, high, generator)
     if out.dtype.kind == "c":
         return uniform(out.view(out.real.dtype), low, high, generator)
     plain = low == 0.0 and high == 1.0
     if out.dtype == np.float64:
         x = generator.u53(out.size)
         if not plain:
-            x = _fma64(x, high - low, low)
+            x = fma64(x, high - low, low)
     elif plain and out.dtype == np.float32 and out.flags.c_contiguous:
         return generator.u24_into(out.reshape(-1))
     else:
         x = generator.u24(out.size)
         if not plain:
-            x = _fma32(x, float(np.float32(high) - np.float32(low)), low)
+            x = fma32(x, float(np.float32(high) - np.float32(low)), low)
     if x.dtype != out.dtype:
         x = x.astype(out.dtype)
     if not plain or x.dtype.itemsize == 2:
@@ -123,6 +102,8 @@ def uniform(out: np.ndarray, low: float, high: float, generator: Generator) -> N
 
 def normal(out: np.ndarray, mean: float, std: float, generator: Generator) -> None:
     """Fill with normal numbers; the real and the imaginary part of a complex one have the variance std^2 / 2."""
+    if generator.device is not CPU:
+        return philox.fill(out, philox.NORMAL, mean, std, generator)
     if out.dtype.kind == "c":
         return normal(out.view(out.real.dtype), mean, std / math.sqrt(2), generator)
     n = out.size
@@ -163,7 +144,7 @@ def _box_muller_64(u: np.ndarray, mean: float, std: float) -> np.ndarray:
     np.cos(t, out=x[:, 0])
     np.sin(t, out=x[:, 1])
     x *= r[:, None]
-    return (x if mean == 0.0 and std == 1.0 else _fma64(x, std, mean)).reshape(-1)
+    return (x if mean == 0.0 and std == 1.0 else fma64(x, std, mean)).reshape(-1)
 
 
 def _normal_pairs(n: int, mean: float, std: float, generator: Generator, exact: bool) -> np.ndarray:
@@ -187,17 +168,21 @@ def _normal_pairs(n: int, mean: float, std: float, generator: Generator, exact: 
         x[start:] = both.reshape(-1)[: n - start]
         if (n - start) % 2:
             generator.next_normal = float(both[-1, 1])
-    return x if mean == 0.0 and std == 1.0 else _fma64(x, std, mean)
+    return x if mean == 0.0 and std == 1.0 else fma64(x, std, mean)
 
 
 def log_normal(out: np.ndarray, mean: float, std: float, generator: Generator) -> None:
     """Fill with exp of normal numbers."""
+    if generator.device is not CPU:
+        return philox.fill(out, philox.LOG_NORMAL, mean, std, generator)
     exact = out.dtype == np.float64
     _store(out, _libm("exp", _normal_pairs(out.size, mean, std, generator, exact), exact))
 
 
 def exponential(out: np.ndarray, rate: float, generator: Generator) -> None:
     """Fill with exponential numbers of the given rate."""
+    if generator.device is not CPU:
+        return philox.fill(out, philox.EXPONENTIAL, rate, 0.0, generator)
     x = _libm("log1p", -generator.u53(out.size), out.dtype == np.float64)
     x *= -1.0 / rate
     _store(out, x)
@@ -205,11 +190,13 @@ def exponential(out: np.ndarray, rate: float, generator: Generator) -> None:
 
 def cauchy(out: np.ndarray, median: float, sigma: float, generator: Generator) -> None:
     """Fill with Cauchy numbers."""
+    if generator.device is not CPU:
+        return philox.fill(out, philox.CAUCHY, median, sigma, generator)
     x = generator.u53(out.size)
     x -= 0.5
     x *= math.pi
     x = _libm("tan", x, out.dtype == np.float64)
-    _store(out, _fma64(x, sigma, median))
+    _store(out, fma64(x, sigma, median))
 
 
 # --------------------------------------------------------------------------------------------------------- discrete
@@ -217,6 +204,8 @@ def cauchy(out: np.ndarray, median: float, sigma: float, generator: Generator) -
 
 def geometric(out: np.ndarray, p: float, generator: Generator) -> None:
     """Fill with the number of trials up to the first success of probability p."""
+    if generator.device is not CPU:
+        return philox.fill(out, philox.GEOMETRIC, p, 0.0, generator)
     x = _libm("log", generator.u53(out.size), True)
     x /= math.log1p(-p)
     _store(out, np.ceil(x, out=x))
@@ -224,11 +213,15 @@ def geometric(out: np.ndarray, p: float, generator: Generator) -> None:
 
 def bernoulli_scalar(out: np.ndarray, p: float, generator: Generator) -> None:
     """Fill with 1 by the probability p, else 0; the mask of dropout."""
+    if generator.device is not CPU:
+        return philox.fill(out, philox.BERNOULLI, p, 0.0, generator)
     _store(out, generator.u53(out.size) < p)
 
 
 def bernoulli_tensor(out: np.ndarray, p: np.ndarray, generator: Generator) -> None:
     """Fill with 1 by the probabilities p (of out's shape, float), else 0."""
+    if generator.device is not CPU:
+        return philox.bernoulli_tensor(out, p, generator)
     target = in_memory_order(out)
     if target is not out:
         p = p.transpose(sorted(range(out.ndim), key=lambda d: -abs(out.strides[d])))
@@ -249,6 +242,8 @@ def random_full(out: np.ndarray, generator: Generator) -> None:
         limit = int(np.iinfo(kind).max) + 1
     else:
         limit = (1 << _DIGITS[kind.name]) + 1
+    if generator.device is not CPU:
+        return philox.integers(out, 0, limit, generator)
     draw = generator.words64 if kind.itemsize == 8 else generator.words
     _store(out, (draw(out.size) % np.uint64(limit)).view(np.int64))
 
@@ -258,6 +253,8 @@ _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 
 def randint(out: np.ndarray, low: int, span: int, generator: Generator) -> None:
     """Fill with integers of [low, low + span); span up to 2^64, which takes the two words as they are."""
+    if generator.device is not CPU:
+        return philox.integers(out, low, span, generator)
     if span >= 1 << 28:
         x = generator.words64(out.size)
     else:
