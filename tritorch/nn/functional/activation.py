@@ -1,0 +1,388 @@
+"""Activation functions. The elementwise ones are lines of the table in `tritorch.kernels.elementwise`."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ... import functional
+from ...dtypes import FLOAT, dtype, float64
+from ...errors import check_dim, message
+from ...kernels._op import OPS
+from ...tensor import Tensor, in_place, write_out
+
+__all__ = [
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish",
+    "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid", "mish", "normalize", "prelu",
+    "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus",
+    "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
+]  # fmt: skip
+
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+
+
+def _float(op: str, input: Any) -> None:
+    if input.__class__ is not Tensor and not isinstance(input, Tensor):
+        raise TypeError(message(op, "argument 'input' must be Tensor", input=input))
+    if input.dtype.category != FLOAT:
+        raise NotImplementedError(f"{op}: not implemented for {input.dtype.name}: input must be of a floating dtype")
+
+
+def _run(input: Tensor, inplace: bool, op: str, *params: float) -> Tensor:
+    if inplace:
+        return in_place(OPS[op], op + "_")(input, *params)
+    return OPS[op](input, *params)
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0), elementwise; NaN stays NaN.
+
+    Args:
+        input: any shape, floating or integer.
+        inplace: overwrite `input`; default False.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.relu(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return _run(input, inplace, "relu")
+
+
+def relu_(input: Tensor) -> Tensor:
+    """In-place `relu`."""
+    return relu(input, True)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x, 0), 6), elementwise (arXiv 1704.04861)."""
+    return _run(input, inplace, "relu6")
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x where x > 0, else negative_slope * x.
+
+    Args:
+        input: any shape, floating.
+        negative_slope: default 0.01.
+        inplace: overwrite `input`; default False.
+    """
+    _float("leaky_relu", input)
+    return _run(input, inplace, "leaky_relu", float(negative_slope))
+
+
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """In-place `leaky_relu`."""
+    return leaky_relu(input, negative_slope, True)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x where x > 0, else weight * x, with a learned weight (arXiv 1502.01852).
+
+    Args:
+        input: (N, C, ...) or any shape when weight has one element.
+        weight: 0-dim, (1,) or (C,), of input's dtype.
+
+    Raises:
+        RuntimeError: weight does not have one element or one per channel, or its dtype differs.
+    """
+    _float("prelu", input)
+    if weight.dtype is not input.dtype:
+        raise RuntimeError(message("prelu", "weight must have the dtype of input", weight=weight, input=input))
+    if weight.ndim > 1:
+        raise RuntimeError(message("prelu", "weight must have 0 or 1 dims", weight=weight))
+    if weight.numel() != 1:
+        channels = input.shape[1] if input.ndim >= 2 else 1
+        if input.ndim == 0 or channels != weight.numel():
+            rule = f"weight must have 1 element or one for each of the {channels} channels"
+            raise RuntimeError(message("prelu", rule, weight=weight, input=input))
+        weight = weight.reshape((1, -1) + (1,) * (input.ndim - 2)) if input.ndim >= 2 else weight
+    else:
+        weight = weight.reshape(())
+    return functional.where(input > 0, input, input * weight)
+
+
+def rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """Leaky ReLU whose slope is drawn from U(lower, upper) per element in training, else their mean (arXiv 1505.00853).
+
+    Args:
+        input: any shape, floating.
+        lower, upper: bounds of the slope; default 1/8 and 1/3.
+        training: draw the slopes; default False.
+        inplace: overwrite `input`; default False.
+
+    Raises:
+        RuntimeError: lower is greater than upper.
+    """
+    _float("rrelu", input)
+    if lower > upper:
+        raise RuntimeError(message("rrelu", "Lower bound should be less than or equal to the upper bound", lower=lower, upper=upper))
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    falling = (input <= 0).detach()
+    slopes = functional.empty(int(falling.sum()), dtype=float64, device=input.device).uniform_(lower, upper)
+    noise = functional.ones_like(input.detach())
+    noise[falling] = slopes.to(input.dtype)
+    if inplace:
+        return in_place(functional.mul, "rrelu_")(input, noise)
+    return input * noise
+
+
+def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
+    """In-place `rrelu`."""
+    return rrelu(input, lower, upper, training, True)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else alpha * (exp(x) - 1) (arXiv 1511.07289)."""
+    _float("elu", input)
+    return _run(input, inplace, "elu", float(alpha), 1.0, 1.0)
+
+
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """In-place `elu`."""
+    return elu(input, alpha, True)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """scale * elu(x, alpha) with the two constants that keep mean 0 and variance 1 (arXiv 1706.02515)."""
+    _float("selu", input)
+    return _run(input, inplace, "elu", SELU_ALPHA, SELU_SCALE, 1.0)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """In-place `selu`."""
+    return selu(input, True)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)) (arXiv 1704.07483).
+
+    Raises:
+        RuntimeError: alpha is 0.
+    """
+    _float("celu", input)
+    if alpha == 0:
+        raise RuntimeError("celu: ZeroDivisionError: alpha cannot be 0")
+    return _run(input, inplace, "celu", float(alpha))
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """In-place `celu`."""
+    return celu(input, alpha, True)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x * Phi(x) with the normal distribution's Phi (arXiv 1606.08415).
+
+    Args:
+        input: any shape, floating.
+        approximate: "none" for the error function, "tanh" for 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+
+    Raises:
+        RuntimeError: another value of approximate.
+    """
+    _float("gelu", input)
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(message("gelu", "approximate argument must be either none or tanh", approximate=approximate))
+    return OPS["gelu" if approximate == "none" else "gelu_tanh"](input)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a * sigmoid(b) with a and b the halves of `input` along `dim` (arXiv 1612.08083).
+
+    Raises:
+        RuntimeError: input has no dims, or the size along dim is odd.
+    """
+    _float("glu", input)
+    if input.ndim == 0:
+        raise RuntimeError("glu: glu does not support scalars because halving size must be even")
+    axis = check_dim("glu", dim, input.ndim)
+    n = input.shape[axis]
+    if n % 2:
+        raise RuntimeError(message("glu", f"Halving dimension must be even, but dimension {axis} is size {n}", input=input))
+    a, b = input.narrow(axis, 0, n // 2), input.narrow(axis, n // 2, n // 2)
+    return a * OPS["sigmoid"](b)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x * sigmoid(x), also known as swish (arXiv 1606.08415, 1710.05941)."""
+    _float("silu", input)
+    return _run(input, inplace, "silu")
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x * tanh(softplus(x)) (arXiv 1908.08681)."""
+    _float("mish", input)
+    return _run(input, inplace, "mish")
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+    """x limited to [min_val, max_val].
+
+    Raises:
+        ValueError: min_val is greater than max_val.
+    """
+    if min_val > max_val:
+        raise ValueError(message("hardtanh", "min_val cannot be greater than max_val", min_val=min_val, max_val=max_val))
+    return _run(input, inplace, "hardtanh", min_val, max_val)
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """In-place `hardtanh`."""
+    return hardtanh(input, min_val, max_val, True)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x * relu6(x + 3) / 6 (arXiv 1905.02244)."""
+    _float("hardswish", input)
+    return _run(input, inplace, "hardswish")
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """relu6(x + 3) / 6."""
+    _float("hardsigmoid", input)
+    return _run(input, inplace, "hardsigmoid")
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x where |x| > lambd, else 0."""
+    _float("hardshrink", input)
+    return OPS["hardshrink"](input, float(lambd))
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x - lambd where x > lambd, x + lambd where x < -lambd, else 0.
+
+    Raises:
+        RuntimeError: lambd is negative.
+    """
+    _float("softshrink", input)
+    if not lambd >= 0:
+        raise RuntimeError(message("softshrink", "lambda must be greater or equal to 0", lambd=lambd))
+    return OPS["softshrink"](input, float(lambd))
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh(x)."""
+    return input - tanh(input)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|)."""
+    return input / (input.abs() + 1)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold.
+
+    Args:
+        input: any shape, floating.
+        beta: default 1.
+        threshold: default 20.
+    """
+    _float("softplus", input)
+    return OPS["softplus"](input, float(beta), float(threshold))
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x where x > threshold, else value."""
+    return _run(input, inplace, "threshold", threshold, value)
+
+
+def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
+    """In-place `threshold`."""
+    return _run(input, True, "threshold", threshold, value)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(1 / (1 + exp(-x)))."""
+    _float("logsigmoid", input)
+    return OPS["log_sigmoid"](input)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-x))."""
+    return input.sigmoid()
+
+
+def tanh(input: Tensor) -> Tensor:
+    """Hyperbolic tangent, elementwise."""
+    return input.tanh()
+
+
+def _implicit_dim(op: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
+    if dim is not None:
+        return dim
+    warnings.warn(
+        f"Implicit dimension choice for {op} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel,
+    )
+    return 0 if input.ndim in (0, 1, 3) else 1
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
+    """exp(x_i) / sum_j exp(x_j) along `dim`.
+
+    Args:
+        input: any shape, floating.
+        dim: along which the result sums to 1; None chooses 0 or 1 with a warning.
+        dtype: cast input to it first; default None.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.softmax(torch.zeros(2, 4), dim=1)[0]
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+    return input.softmax(_implicit_dim("softmax", input, dim, _stacklevel), dtype=dtype)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
+    """softmax(-x) along `dim`; arguments as `softmax`."""
+    return (-input).softmax(_implicit_dim("softmin", input, dim, _stacklevel), dtype=dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
+    """log(softmax(x)) along `dim`, computed without overflow; arguments as `softmax`."""
+    return input.log_softmax(_implicit_dim("log_softmax", input, dim, _stacklevel), dtype=dtype)
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """softmax((logits + Gumbel noise) / tau): a differentiable sample of a category (arXiv 1611.01144, 1611.00712).
+
+    Args:
+        logits: (..., K) unnormalised log-probabilities, floating.
+        tau: temperature; default 1.
+        hard: give a one-hot sample whose gradient is the soft one's; default False.
+        eps: without effect.
+        dim: the categories' dim; default -1.
+    """
+    _float("gumbel_softmax", logits)
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    noise = -functional.empty_like(logits.detach()).exponential_().log()
+    soft = ((logits + noise) / tau).softmax(dim)
+    if not hard:
+        return soft
+    index = soft.detach().argmax(dim, keepdim=True)
+    one_hot = functional.zeros_like(soft.detach()).scatter_(dim, index, 1.0)
+    return one_hot - soft.detach() + soft
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
+    """x / max(||x||_p, eps), the norm taken along `dim`.
+
+    Args:
+        input: any shape, floating.
+        p: exponent of the norm; default 2.
+        dim: int or tuple; default 1.
+        eps: the least divisor; default 1e-12.
+        out: write the result here.
+    """
+    _float("normalize", input)
+    y = input / input.norm(p, dim, keepdim=True).clamp_min(eps)
+    if out is None:
+        return y
+    write_out("normalize", y, out)
+    return out

@@ -1,0 +1,52 @@
+"""Distances between vectors."""
+
+from __future__ import annotations
+
+from ...tensor import Tensor
+
+__all__ = ["cosine_similarity", "pairwise_distance", "pdist"]
+
+
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
+    """||x1 - x2 + eps||_p over the last dim.
+
+    Args:
+        x1, x2: (N, D) or (D,), or shapes that broadcast.
+        p: exponent of the norm; default 2.
+        eps: keeps the root away from 0; default 1e-6.
+        keepdim: keep the last dim with size 1; default False.
+    """
+    return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """x1 . x2 / (max(||x1||, eps) * max(||x2||, eps)) along `dim`.
+
+    Args:
+        x1, x2: shapes that broadcast, floating.
+        dim: default 1.
+        eps: the least norm; default 1e-8.
+    """
+    from ... import functional
+
+    x1, x2 = functional.broadcast_tensors(x1, x2)
+    a = x1 / x1.norm(2, dim, keepdim=True).clamp_min(eps)
+    b = x2 / x2.norm(2, dim, keepdim=True).clamp_min(eps)
+    return (a * b).sum(dim)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """p-norm distances of all pairs i < j of the rows of input (N, D), in order: (N (N - 1) / 2,).
+
+    Raises:
+        RuntimeError: input is no matrix, or p is negative.
+    """
+    from ... import functional
+    from ...errors import message
+
+    if input.ndim != 2:
+        raise RuntimeError(message("pdist", "only supports 2D tensors", input=input))
+    if p < 0:
+        raise RuntimeError(message("pdist", "only supports non-negative p values", p=p))
+    first, second = functional.triu_indices(input.shape[0], input.shape[0], 1, device=input.device)
+    return (input.index_select(0, first) - input.index_select(0, second)).norm(p, -1)

@@ -1,0 +1,251 @@
+"""Normalisation: batch, layer, group, instance, RMS, local response."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...autograd.modes import no_grad
+from ...dtypes import FLOAT, finfo
+from ...errors import message
+from ...kernels import batch_norm as kernels
+from ...kernels.norm import layer_norm as layer_norm_op
+from ...kernels.norm import rms_norm as rms_norm_op
+from ...tensor import Tensor
+
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm"]
+
+
+def _float(op: str, input: Tensor) -> None:
+    if input.dtype.category != FLOAT:
+        raise NotImplementedError(f"{op}: not implemented for {input.dtype.name}: input must be of a floating dtype")
+
+
+def _per_channel(op: str, channels: int, **tensors: Tensor | None) -> None:
+    for name, t in tensors.items():
+        if t is not None and t.numel() != channels:
+            raise RuntimeError(message(op, f"{name} should contain {channels} elements not {t.numel()}", **{name: t}))
+
+
+def _update(running_mean: Tensor | None, running_var: Tensor | None, mean: Tensor, var: Tensor, n: int, momentum: float) -> None:
+    """Move the running statistics towards the batch's; var is biased, the running one is not."""
+    with no_grad():
+        if running_mean is not None:
+            running_mean.copy_(running_mean * (1 - momentum) + mean.to(running_mean.dtype) * momentum)
+        if running_var is not None:
+            unbiased = momentum * n / (n - 1) if n > 1 else float("nan")
+            running_var.copy_(running_var * (1 - momentum) + var.to(running_var.dtype) * unbiased)
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias per channel (arXiv 1502.03167).
+
+    Args:
+        input: (N, C, ...), floating.
+        running_mean, running_var: (C,) or None; used in evaluation, moved towards the batch's statistics in training.
+        weight, bias: (C,) or None.
+        training: use the batch's own statistics; default False.
+        momentum: share of the new statistics in the running ones; default 0.1.
+        eps: default 1e-5.
+
+    Raises:
+        ValueError: training with one value per channel.
+        RuntimeError: a size does not fit; no running statistics in evaluation.
+    """
+    op = "batch_norm"
+    _float(op, input)
+    if input.ndim < 2:
+        raise RuntimeError(message(op, "expected input of at least 2 dims (N, C, ...)", input=input))
+    channels = input.shape[1]
+    n = input.numel() // channels if channels else 0
+    if training:
+        if n == 1:
+            raise ValueError(f"{op}: Expected more than 1 value per channel when training, got input size {input.shape}")
+    elif running_mean is None or running_var is None:
+        raise RuntimeError(f"{op}: Expected running_mean and running_var to be defined when training=False")
+    _per_channel(op, channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if not training:
+        return kernels.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
+    y, mean, var = kernels.batch_norm_train(input, weight, bias, eps)
+    if (running_mean is not None or running_var is not None) and n:
+        _update(running_mean, running_var, mean, var, n, momentum)
+    return y
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """`batch_norm` of each sample on its own (arXiv 1607.08022); running statistics are means over the batch.
+
+    Args:
+        input: (N, C, ...), floating.
+        running_mean, running_var, weight, bias: (C,) or None.
+        use_input_stats: False normalises by the running statistics; default True.
+        momentum: default 0.1.
+        eps: default 1e-5.
+
+    Raises:
+        ValueError: one spatial element per channel with use_input_stats.
+        RuntimeError: a size does not fit; no running statistics without use_input_stats.
+    """
+    op = "instance_norm"
+    _float(op, input)
+    if input.ndim < 3:
+        raise RuntimeError(message(op, "expected input of at least 3 dims (N, C, ...)", input=input))
+    n, channels = input.shape[:2]
+    length = input[0, 0].numel() if n and channels else 0
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError(f"{op}: Expected running_mean and running_var to be defined when use_input_stats=False")
+        _per_channel(op, channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+        return kernels.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
+    if length == 1:
+        raise ValueError(f"{op}: Expected more than 1 spatial element when training, got input size {input.shape}")
+    _per_channel(op, channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if running_mean is None and running_var is None:
+        return kernels.group_norm(input, weight, bias, channels, eps)
+    y, mean, var = kernels.batch_norm_train(input.reshape((1, n * channels, length)), None, None, eps)
+    mean, var = mean.reshape((n, channels)).mean(0), var.reshape((n, channels)).mean(0)
+    _update(running_mean, running_var, mean, var, length, momentum)
+    y = y.reshape(input.shape)
+    shape = (1, channels) + (1,) * (input.ndim - 2)
+    if weight is not None:
+        y = y * weight.reshape(shape)
+    return y if bias is None else y + bias.reshape(shape)
+
+
+def _trailing(op: str, input: Tensor, normalized_shape: Sequence[int] | int, **tensors: Tensor | None) -> int:
+    """The number of normalised dims; RuntimeError when they are not the last ones of input."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape:
+        raise RuntimeError(f"{op}: Expected normalized_shape to be at least 1-dimensional; got {list(shape)}")
+    for name, t in tensors.items():
+        if t is not None and tuple(t.shape) != shape:
+            raise RuntimeError(message(op, f"Expected {name} to be of same shape as normalized_shape {list(shape)}", **{name: t}))
+    if tuple(input.shape[-len(shape) :]) != shape:
+        wanted = ", ".join(["*", *map(str, shape)])
+        raise RuntimeError(
+            f"{op}: Given normalized_shape={list(shape)}, expected input with shape [{wanted}], but got input of size"
+            f"{list(input.shape)}"
+        )
+    return len(shape)
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last dims (arXiv 1607.06450).
+
+    Args:
+        input: (*, *normalized_shape), floating.
+        normalized_shape: sizes of the dims that are normalised together.
+        weight, bias: of shape normalized_shape, or None.
+        eps: default 1e-5.
+
+    Raises:
+        RuntimeError: a size does not fit.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.layer_norm(torch.tensor([[1.0, 3.0]]), (2,))
+    tensor([[-1.0000,  1.0000]])
+    """
+    _float("layer_norm", input)
+    ndim = _trailing("layer_norm", input, normalized_shape, weight=weight, bias=bias)
+    return layer_norm_op(input, weight, bias, ndim, eps)
+
+
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """x / sqrt(mean(x^2) + eps) * weight over the last dims (arXiv 1910.07467).
+
+    Args:
+        input: (*, *normalized_shape), floating.
+        normalized_shape: sizes of the dims that are normalised together.
+        weight: of shape normalized_shape, or None.
+        eps: default: the machine epsilon of input's dtype.
+
+    Raises:
+        RuntimeError: a size does not fit.
+    """
+    _float("rms_norm", input)
+    ndim = _trailing("rms_norm", input, normalized_shape, weight=weight)
+    return rms_norm_op(input, weight, ndim, finfo(input.dtype).eps if eps is None else eps)
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Normalises each sample's groups of channels, then scales per channel (arXiv 1803.08494).
+
+    Args:
+        input: (N, C, ...), floating.
+        num_groups: divides C.
+        weight, bias: (C,) or None.
+        eps: default 1e-5.
+
+    Raises:
+        RuntimeError: num_groups does not divide C; a size does not fit.
+        ValueError: one value per group.
+    """
+    op = "group_norm"
+    _float(op, input)
+    if input.ndim < 2:
+        raise RuntimeError(message(op, "Expected at least 2 dimensions for input tensor", input=input))
+    n, channels = input.shape[:2]
+    if num_groups <= 0 or channels % num_groups:
+        rule = f"Expected number of channels in input to be divisible by num_groups={num_groups}"
+        raise RuntimeError(message(op, rule, input=input))
+    if input.numel() and input.numel() // num_groups == 1 and n == 1:
+        raise ValueError(f"{op}: Expected more than 1 value per channel when training, got input size {input.shape}")
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and tuple(t.shape) != (channels,):
+            raise RuntimeError(message(op, f"Expected {name} to be a vector of size equal to the number of channels in input", **{name: t}))
+    return kernels.group_norm(input, weight, bias, num_groups, eps)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta (Krizhevsky et al. 2012).
+
+    Args:
+        input: (N, C, ...) with at least 3 dims, floating.
+        size: number of channels of a neighbourhood; those beyond the ends count as 0.
+        alpha, beta, k: default 1e-4, 0.75, 1.
+
+    Raises:
+        ValueError: fewer than 3 dims.
+    """
+    _float("local_response_norm", input)
+    if input.ndim < 3:
+        raise ValueError(f"local_response_norm: Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if input.numel() == 0:
+        return input
+    from .padding import pad
+
+    padding = [0, 0] * (input.ndim - 2) + [size // 2, (size - 1) // 2]
+    square = pad(input * input, padding)
+    total = square.narrow(1, 0, input.shape[1])
+    for i in range(1, size):
+        total = total + square.narrow(1, i, input.shape[1])
+    return input / (total * (alpha / size) + k) ** beta

@@ -1,0 +1,80 @@
+"""pad: constant values, or values of the input itself, around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from ...errors import message
+from ...kernels.copy import pad_constant
+from ...kernels.resample import Taps, resample
+from ...tensor import Tensor
+
+__all__ = ["pad"]
+
+
+@lru_cache(maxsize=256)
+def _taps(mode: str, n: int, before: int, after: int) -> Taps:
+    at = np.arange(-before, n + after)
+    if mode == "reflect":
+        at = np.abs(at)
+        at = np.where(at >= n, 2 * (n - 1) - at, at)
+    elif mode == "replicate":
+        at = np.clip(at, 0, n - 1)
+    else:
+        at %= n
+    return Taps(at[None], np.ones((1, at.size)), n)
+
+
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
+    """input with more elements around it, counted from the last dim: (left, right, top, bottom, ...).
+
+    Args:
+        input: any shape; for the other modes at least as many dims as are padded, and one or two more in front.
+        pad: an even number of counts; negative ones cut off.
+        mode: "constant" (default), "reflect", "replicate" or "circular".
+        value: of the constant; default 0.
+
+    Raises:
+        RuntimeError: an odd or too large number of counts; the input is too small for the mode; a size below 0.
+        ValueError: a value for another mode than "constant".
+        NotImplementedError: unknown mode; a mode that does not pad that many dims.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.pad(torch.tensor([1, 2]), (1, 0), value=7)
+    tensor([7, 1, 2])
+    """
+    counts = [int(p) for p in pad]
+    if len(counts) % 2:
+        raise RuntimeError(f"pad: Padding length must be divisible by 2; got {len(counts)}")
+    dims = len(counts) // 2
+    if dims > input.ndim:
+        raise RuntimeError(message("pad", f"Padding length should be at most twice the number of dims {input.ndim}", pad=tuple(counts)))
+    pairs = [(0, 0)] * (input.ndim - dims) + [(counts[2 * i], counts[2 * i + 1]) for i in reversed(range(dims))]
+    for d, (n, (a, b)) in enumerate(zip(input.shape, pairs, strict=True)):
+        if n + a + b < 0 or (a < 0 and n + a < 0) or (b < 0 and n + b < 0):
+            raise RuntimeError(message("pad", f"the resulting size of dim {d} is negative", input=input, pad=tuple(counts)))
+    if mode == "constant":
+        return pad_constant(input, tuple(pairs), 0.0 if value is None else value)
+    if mode not in ("reflect", "replicate", "circular"):
+        raise NotImplementedError(f"pad: Unrecognised padding mode {mode}")
+    if value is not None and value != 0:
+        raise ValueError(f'pad: Padding mode "{mode}" doesn\'t take in value argument; got {value}')
+    if not 1 <= dims <= 3 or input.ndim not in (dims + 1, dims + 2):
+        rule = "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now"
+        raise NotImplementedError(message("pad", rule, input=input, pad=tuple(counts)))
+    for d in range(input.ndim - dims, input.ndim):
+        n, (a, b) = input.shape[d], pairs[d]
+        if mode == "reflect" and max(a, b) >= n:
+            rule = f"Padding size should be less than the corresponding input dimension {n} at dim {d}"
+            raise RuntimeError(message("pad", rule, input=input, pad=tuple(counts)))
+        if mode == "circular" and max(a, b) > n:
+            raise RuntimeError(message("pad", "Padding value causes wrapping around more than once", input=input, pad=tuple(counts)))
+        if mode == "replicate" and n == 0:
+            raise RuntimeError(message("pad", f"Expected dim {d} to have a non-zero size", input=input))
+    for d in range(input.ndim - dims, input.ndim):
+        if pairs[d] != (0, 0):
+            input = resample(input, _taps(mode, input.shape[d], *pairs[d]), d)
+    return input

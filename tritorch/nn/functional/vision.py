@@ -1,0 +1,250 @@
+"""Sampling on grids, and rearranging pixels and channels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+from ... import functional
+from ...dtypes import FLOAT
+from ...errors import message
+from ...tensor import Tensor
+
+__all__ = ["affine_grid", "channel_shuffle", "grid_sample", "native_channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
+
+_CHANGED = (
+    "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
+    "align_corners=True if the old behavior is desired. See the documentation of grid_sample for details."
+)
+
+
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
+    """The grid for `grid_sample` that an affine map makes (arXiv 1506.02025).
+
+    Args:
+        theta: (N, 2, 3) or (N, 3, 4), floating.
+        size: of the output image, (N, C, H, W) or (N, C, D, H, W).
+        align_corners: -1 and 1 are the centres of the corner pixels instead of their outer edges; default False.
+
+    Result: (N, H, W, 2) or (N, D, H, W, 3), coordinates in the order x, y, (z).
+
+    Raises:
+        ValueError: theta is not floating, or the sizes do not fit.
+    """
+    if align_corners is None:
+        warnings.warn(_CHANGED, stacklevel=2)
+        align_corners = False
+    dims = len(size) - 2
+    if theta.dtype.category != FLOAT:
+        raise ValueError(f"affine_grid: Expected theta to have floating point type, but got {theta.dtype}")
+    if dims not in (2, 3):
+        raise NotImplementedError(f"affine_grid: only supports 4D and 5D sizes, for 2D and 3D affine transforms; got {tuple(size)}")
+    if tuple(theta.shape) != (size[0], dims, dims + 1):
+        raise ValueError(message("affine_grid", f"Expected a batch of {dims}D affine matrices of shape {(size[0], dims, dims + 1)}", theta=theta))
+    if min(size) <= 0:
+        raise ValueError(f"affine_grid: Expected non-zero, positive output size; got {tuple(size)}")
+    spatial = tuple(size[2:])
+    columns = []
+    for i in reversed(range(dims)):
+        n = spatial[i]
+        line = functional.linspace(-1, 1, n, dtype=theta.dtype, device=theta.device) if n > 1 else theta.new_zeros((1,))
+        if not align_corners:
+            line = line * ((n - 1) / n)
+        columns.append(line.reshape(tuple(n if j == i else 1 for j in range(dims))).expand(spatial).reshape((-1,)))
+    columns.append(theta.new_ones((columns[0].shape[0],)))
+    base = functional.stack(columns, 1)
+    return (base @ theta.mT).reshape((size[0], *spatial, dims))
+
+
+def _unnormalised(x: Tensor, n: int, align: bool) -> Tensor:
+    return (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) / 2
+
+
+def _reflected(x: Tensor, low: float, high: float) -> Tensor:
+    span = high - low
+    if span <= 0:
+        return x * 0
+    x = (x - low).abs()
+    turns = (x.detach() / span).floor()
+    extra = x - turns * span
+    return functional.where(turns % 2 == 0, extra + low, span - extra + low)
+
+
+def _inside(x: Tensor, n: int, padding: str, align: bool) -> Tensor:
+    """Coordinates brought into the image by the padding mode."""
+    if padding == "zeros":
+        return x
+    if padding == "reflection":
+        x = _reflected(x, 0, n - 1) if align else _reflected(x, -0.5, n - 0.5)
+    return x.clamp(0, n - 1)
+
+
+def _pick(flat: Tensor, index: list[Tensor], sizes: Sequence[int], padding: str) -> Tensor:
+    """Values (N, C, P) at integer positions, one (N, P) Tensor per dim; 0 outside for the padding mode zeros."""
+    place: Any = 0
+    valid: Any = None
+    for at, n in zip(index, sizes, strict=True):
+        if padding == "zeros":
+            here = (at >= 0) & (at < n)
+            valid = here if valid is None else valid & here
+        place = place * n + at.clamp(0, n - 1).long()
+    channels = flat.shape[1]
+    values = flat.gather(2, place.unsqueeze(1).expand((place.shape[0], channels, place.shape[1])))
+    return values if valid is None else values.masked_fill(~valid.unsqueeze(1), 0.0)
+
+
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """input at the positions of a grid (arXiv 1506.02025); differentiable by both.
+
+    Args:
+        input: (N, C, H, W) or (N, C, D, H, W), floating.
+        grid: (N, Ho, Wo, 2) or (N, Do, Ho, Wo, 3), of input's dtype; x, y, (z) from -1 to 1 over the image.
+        mode: "bilinear" (default), "nearest" or "bicubic" (4 dims).
+        padding_mode: outside are "zeros" (default), the "border" or the "reflection".
+        align_corners: -1 and 1 are the centres of the corner pixels instead of their outer edges; default False.
+
+    Raises:
+        ValueError: unknown mode.
+        RuntimeError: sizes or dtypes do not fit.
+    """
+    op = "grid_sample"
+    if mode not in ("bilinear", "nearest", "bicubic"):
+        raise ValueError(message(op, "expected mode to be 'bilinear', 'nearest' or 'bicubic'", mode=mode))
+    if padding_mode not in ("zeros", "border", "reflection"):
+        raise ValueError(message(op, "expected padding_mode to be 'zeros', 'border', or 'reflection'", padding_mode=padding_mode))
+    if align_corners is None:
+        warnings.warn(_CHANGED, stacklevel=2)
+        align_corners = False
+    dims = input.ndim - 2
+    if dims not in (2, 3) or grid.ndim != input.ndim or grid.shape[0] != input.shape[0] or grid.shape[-1] != dims:
+        raise RuntimeError(message(op, "expected 4D or 5D input and grid (N, ..., dims) with the same number of dims and batch size", input=input, grid=grid))
+    if input.dtype is not grid.dtype or input.dtype.category != FLOAT:
+        raise RuntimeError(message(op, "expected input and grid to have the same floating dtype", input=input, grid=grid))
+    if mode == "bicubic" and dims != 2:
+        raise RuntimeError(message(op, "bicubic interpolation only supports 4D input", input=input))
+    if 0 in input.shape[2:]:
+        raise RuntimeError(message(op, "expected input to have non-empty spatial dimensions", input=input))
+    n, channels = input.shape[:2]
+    sizes = input.shape[2:]
+    flat = input.reshape((n, channels, -1))
+    points = grid.reshape((n, -1, dims))
+    at = [_unnormalised(points.select(2, dims - 1 - i), size, align_corners) for i, size in enumerate(sizes)]
+    if mode == "bicubic":
+        y = _bicubic(flat, at, sizes, padding_mode, align_corners)
+    else:
+        at = [_inside(x, size, padding_mode, align_corners) for x, size in zip(at, sizes, strict=True)]
+        y = _nearest(flat, at, sizes, padding_mode) if mode == "nearest" else _linear(flat, at, sizes, padding_mode)
+    return y.reshape((n, channels, *grid.shape[1:-1]))
+
+
+def _nearest(flat: Tensor, at: list[Tensor], sizes: Sequence[int], padding: str) -> Tensor:
+    return _pick(flat, [x.detach().round() for x in at], sizes, padding)
+
+
+def _linear(flat: Tensor, at: list[Tensor], sizes: Sequence[int], padding: str) -> Tensor:
+    low = [x.detach().floor() for x in at]
+    part = [x - f for x, f in zip(at, low, strict=True)]
+    y: Any = None
+    for corner in product((0, 1), repeat=len(at)):
+        weight: Any = None
+        for p, c in zip(part, corner, strict=True):
+            factor = p if c else 1 - p
+            weight = factor if weight is None else weight * factor
+        values = _pick(flat, [f + c for f, c in zip(low, corner, strict=True)], sizes, padding)
+        term = values * weight.unsqueeze(1)
+        y = term if y is None else y + term
+    return y
+
+
+def _cubic_weights(t: Tensor) -> list[Tensor]:
+    """Keys' cubic convolution with a = -0.75, for the four neighbours of a point at t in [0, 1]."""
+    a = -0.75
+
+    def near(d: Tensor) -> Tensor:
+        return ((a + 2) * d - (a + 3)) * d * d + 1
+
+    def far(d: Tensor) -> Tensor:
+        return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+
+    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
+
+
+def _bicubic(flat: Tensor, at: list[Tensor], sizes: Sequence[int], padding: str, align: bool) -> Tensor:
+    low = [x.detach().floor() for x in at]
+    weights = [_cubic_weights(x - f) for x, f in zip(at, low, strict=True)]
+    y: Any = None
+    for i in range(4):
+        row: Any = None
+        for j in range(4):
+            index = [_inside(f + (k - 1), size, padding, align) for f, k, size in zip(low, (i, j), sizes, strict=True)]
+            term = _pick(flat, index, sizes, padding) * weights[1][j].unsqueeze(1)
+            row = term if row is None else row + term
+        row = row * weights[0][i].unsqueeze(1)
+        y = row if y is None else y + row
+    return y
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """(..., C r^2, H, W) -> (..., C, H r, W r) (arXiv 1609.05158).
+
+    Raises:
+        RuntimeError: fewer than 3 dims; r is not positive or r^2 does not divide the channels.
+    """
+    r = upscale_factor
+    if input.ndim < 3:
+        raise RuntimeError(message("pixel_shuffle", "expects input to have at least 3 dimensions", input=input))
+    if r <= 0:
+        raise RuntimeError(f"pixel_shuffle: expects a positive upscale_factor, but got {r}")
+    *lead, c, h, w = input.shape
+    if c % (r * r):
+        rule = f"expects its input's 'channel' dimension to be divisible by the square of upscale_factor {r}"
+        raise RuntimeError(message("pixel_shuffle", rule, input=input))
+    k, c = len(lead), c // (r * r)
+    x = input.reshape((*lead, c, r, r, h, w)).permute((*range(k), k, k + 3, k + 1, k + 4, k + 2))
+    return x.reshape((*lead, c, h * r, w * r))
+
+
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """(..., C, H r, W r) -> (..., C r^2, H, W): the inverse of `pixel_shuffle`.
+
+    Raises:
+        RuntimeError: fewer than 3 dims; r is not positive or does not divide height and width.
+    """
+    r = downscale_factor
+    if input.ndim < 3:
+        raise RuntimeError(message("pixel_unshuffle", "expects input to have at least 3 dimensions", input=input))
+    if r <= 0:
+        raise RuntimeError(f"pixel_unshuffle: expects a positive downscale_factor, but got {r}")
+    *lead, c, h, w = input.shape
+    if h % r or w % r:
+        raise RuntimeError(message("pixel_unshuffle", f"expects height and width to be divisible by downscale_factor {r}", input=input))
+    k = len(lead)
+    x = input.reshape((*lead, c, h // r, r, w // r, r)).permute((*range(k), k, k + 2, k + 4, k + 1, k + 3))
+    return x.reshape((*lead, c * r * r, h // r, w // r))
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """(N, g C, ...) -> channels in the order of their place in the group first (arXiv 1707.01083).
+
+    Raises:
+        RuntimeError: fewer than 3 dims; groups is not positive or does not divide the channels.
+    """
+    if input.ndim < 3:
+        raise RuntimeError(message("channel_shuffle", "expects input with > 2 dims", input=input))
+    if groups <= 0:
+        raise RuntimeError(f"channel_shuffle: Number of groups to divide channels in must be positive. Value of groups:{groups}")
+    n, c, *rest = input.shape
+    if c % groups:
+        raise RuntimeError(message("channel_shuffle", f"Number of channels must be divisible by groups {groups}", input=input))
+    return input.reshape((n, groups, c // groups, *rest)).transpose(1, 2).reshape((n, c, *rest))
+
+
+native_channel_shuffle = channel_shuffle
