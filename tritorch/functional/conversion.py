@@ -199,7 +199,7 @@ def _plain_leaves(leaves: list[Any], classes: set[type]) -> tuple[list[Any], set
         if isinstance(x, Tensor):
             if x.numel() != 1:
                 raise ValueError(
-                    f"only one element tensors can be converted to Python scalars; got a tensor of shape {tuple(x.shape)}"
+                    f"only one element tensors can be converted to Python scalars; got shape {tuple(x.shape)}"
                 )
             here = x.dtype
             numbers.append(x.item())
@@ -280,14 +280,15 @@ def _checked(op: str, a: np.ndarray) -> np.ndarray:
             )
         names = ", ".join(d.name for d in dtypes.ALL)
         raise TypeError(
-            f"{op}: can't convert np.ndarray of type numpy.{a.dtype.type.__name__}. The only supported types are: {names}."
+            f"{op}: can't convert np.ndarray of type numpy.{a.dtype.type.__name__}. "
+            f"The only supported types are: {names}."
         )
     item = a.dtype.itemsize
     for s in a.strides:
         if s < 0:
             raise ValueError(
-                f"{op}: At least one stride in the given numpy array is negative (strides {a.strides}), and tensors with "
-                "negative strides are not currently supported. Make a copy of your array with array.copy()."
+                f"{op}: At least one stride in the given numpy array is negative (strides {a.strides}), and tensors "
+                "with negative strides are not currently supported. Make a copy of your array with array.copy()."
             )
         if s % item:
             raise ValueError(
@@ -300,7 +301,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A tensor over the memory of a NumPy array: each sees the other's changes.
 
     Raises:
-        TypeError: not an array, or of a dtype that tensors don't have. ValueError: negative strides, foreign byte order.
+        TypeError: not an array, or of a dtype that tensors don't have. ValueError: negative strides, foreign bytes.
 
     >>> import numpy as np, tritorch as torch
     >>> a = np.zeros(2)
@@ -321,7 +322,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
 
 def _warn_read_only(what: str) -> None:
     warnings.warn(
-        f"The given {what} is not writable; writing to the tensor raises an error. Copy it to have a tensor of your own.",
+        f"The given {what} is not writable; writing to the tensor raises an error. Copy it for a tensor of your own.",
         UserWarning,
         stacklevel=3,
     )
@@ -416,8 +417,8 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
     if count < 0:
         if (size - offset) % item:
             raise ValueError(
-                f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size "
-                f"({item})"
+                f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element "
+                f"size ({item})"
             )
         count = (size - offset) // item
     elif count * item > size - offset:

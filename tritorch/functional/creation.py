@@ -1,7 +1,7 @@
 """New tensors by shape: zeros, ones, full, empty, eye, ranges, and their `_like` and `new_` forms.
 
-All take `dtype=`, `device=`, `requires_grad=` and `out=` as in PyTorch. `layout=`, `pin_memory=` and `memory_format=` are
-accepted: there is one layout, and no memory to pin on the CPU.
+All take `dtype=`, `device=`, `requires_grad=` and `out=` as in PyTorch. `layout=`, `pin_memory=` and
+`memory_format=` are accepted: there is one layout, and no memory to pin on the CPU.
 """
 
 from __future__ import annotations
@@ -517,7 +517,7 @@ def empty_strided(
 def empty_permuted(
     size: Any, physical_layout: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **more: Any
 ) -> Tensor:
-    """Uninitialised dense memory whose dims lie, from the outermost to the innermost, as `physical_layout` lists them."""
+    """Uninitialised dense memory with the dims in the order of `physical_layout`, the outermost first."""
     shape, order = to_size("empty_permuted", (tuple(size),)), tuple(physical_layout)
     if sorted(order) != [*np.arange(len(shape))]:
         raise RuntimeError(
@@ -543,6 +543,7 @@ def _new(name: str, factory: Any) -> None:
 
 
 for _name, _factory in (
-    ("new_zeros", zeros), ("new_ones", ones), ("new_empty", empty), ("new_full", full), ("new_empty_strided", empty_strided),
+    ("new_zeros", zeros), ("new_ones", ones), ("new_empty", empty), ("new_full", full),
+    ("new_empty_strided", empty_strided),
 ):  # fmt: skip
     _new(_name, _factory)

@@ -31,8 +31,8 @@ from .creation import check_ignored, empty_array, like_array, to_size
 
 __all__ = [
     "Generator", "bernoulli", "binomial", "default_generator", "get_rng_state", "initial_seed", "manual_seed",
-    "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
-    "seed", "set_rng_state",
+    "multinomial", "normal", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "randperm", "seed", "set_rng_state",
 ]  # fmt: skip
 
 _streams._as_tensor = wrap  # from here on, a generator's state is a Tensor
@@ -57,8 +57,8 @@ def _run(fill: Fill, a: Any, g: Generator, place: devices.device) -> None:
 
 
 def _draw(
-    op: str, size: tuple[Any, ...], fill: Fill, generator: Generator | None, out: Tensor | None, dtype: Any, device: Any,
-    requires_grad: bool, more: dict[str, Any], default: dtypes.dtype | None = None,
+    op: str, size: tuple[Any, ...], fill: Fill, generator: Generator | None, out: Tensor | None, dtype: Any,
+    device: Any, requires_grad: bool, more: dict[str, Any], default: dtypes.dtype | None = None,
 ) -> Tensor:  # fmt: skip
     """A new tensor, or `out`, filled with numbers."""
     if more:
@@ -285,16 +285,16 @@ def _like(
 
 
 def rand_like(
-    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-    **more: Any,
+    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False, **more: Any,
 ) -> Tensor:  # fmt: skip
     """Uniform numbers of [0, 1) in the shape, dtype and device of `input`."""
     return _like("rand_like", input, _uniform01, generator, dtype, device, requires_grad, more)
 
 
 def randn_like(
-    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-    **more: Any,
+    input: Tensor, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False, **more: Any,
 ) -> Tensor:  # fmt: skip
     """Standard normal numbers in the shape, dtype and device of `input`."""
     return _like("randn_like", input, _standard_normal, generator, dtype, device, requires_grad, more)

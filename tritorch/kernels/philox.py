@@ -172,7 +172,7 @@ def fill(out: Array, kind: int, a: float, b: float, generator: Generator) -> Non
     if out.dtype.kind == "c":
         if kind == NORMAL:
             b /= math.sqrt(2)
-        return fill(out.view(out.real.dtype), kind, a, b, generator)
+        return fill(out[..., None].view(out.real.dtype), kind, a, b, generator)
     n = out.size
     if n == 0:
         return

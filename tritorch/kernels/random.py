@@ -61,6 +61,12 @@ def _store(out: np.ndarray, values: np.ndarray) -> None:
         np.copyto(target, values.reshape(target.shape), casting="unsafe")
 
 
+def _parts(a: np.ndarray) -> np.ndarray:
+    """Real and imaginary parts of a complex array as one more dim, sharing memory."""
+    kind = a.real.dtype
+    return a[..., None].view(kind)
+
+
 def _libm(name: str, x: np.ndarray, exact: bool) -> np.ndarray:
     """A function of one float64 array by the C library, whose last bit NumPy's vectorised code does not always hit."""
     if exact and x.size <= _LIBM_LIMIT:
@@ -81,7 +87,7 @@ def uniform(out: np.ndarray, low: float, high: float, generator: Generator) -> N
     if generator.device is not CPU:
         return philox.fill(out, philox.UNIFORM, low, high, generator)
     if out.dtype.kind == "c":
-        return uniform(out.view(out.real.dtype), low, high, generator)
+        return uniform(_parts(out), low, high, generator)
     plain = low == 0.0 and high == 1.0
     if out.dtype == np.float64:
         x = generator.u53(out.size)
@@ -105,7 +111,7 @@ def normal(out: np.ndarray, mean: float, std: float, generator: Generator) -> No
     if generator.device is not CPU:
         return philox.fill(out, philox.NORMAL, mean, std, generator)
     if out.dtype.kind == "c":
-        return normal(out.view(out.real.dtype), mean, std / math.sqrt(2), generator)
+        return normal(_parts(out), mean, std / math.sqrt(2), generator)
     n = out.size
     if n < 16 or not out.flags.c_contiguous:
         return _store(out, _normal_pairs(n, mean, std, generator, out.dtype == np.float64))
@@ -355,7 +361,7 @@ def multinomial(p: np.ndarray, n_samples: int, replacement: bool, generator: Gen
             score = score.astype(np.float32)
         if n_samples == 1:
             return score.argmax(axis=-1)[:, None]
-        return np.argsort(-score, axis=-1, kind="stable")[:, :n_samples]
+        return np.ascontiguousarray(np.argsort(-score, axis=-1, kind="stable")[:, :n_samples])
     total = np.cumsum(p, axis=-1, dtype=np.float64 if p.dtype == np.float64 else np.float32)
     total /= total[:, -1:]
     total[:, -1] = 1
