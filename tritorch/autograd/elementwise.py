@@ -34,7 +34,7 @@ _F32 = np.dtype(np.float32)
 def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., Any]:
     """The function of two operands; also Python's operator (gives NotImplemented for foreign types)."""
     f = op.numpy
-    lowest, to_bool, ufunc = op.lowest, op.kind == "bool", op.ufunc
+    taken, to_bool = op.categories, op.kind == "bool"
     recorded = op.has_rule
     a_rule, b_rule = op.rules if recorded else (None, None)
     # which operand each gradient needs: (of a: needs a, needs b), (of b: needs a, needs b)
@@ -46,19 +46,19 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         kind = w.__class__
         if kind is Tensor or kind in TENSORS:
             d = x.dtype
-            if d is not w.dtype or x.device is not CPU or w.device is not CPU or d.category < lowest or d.is_half:
+            if d is not w.dtype or x.device is not CPU or w.device is not CPU or d.category not in taken or d.is_half:
                 return general(x, w)
             wa = w._a
             wn = w._node
         elif kind is float:
             d = x.dtype
-            if d.category < 2 or x.device is not CPU or d.is_half:
+            if d.category < 2 or d.category not in taken or x.device is not CPU or d.is_half:
                 return general(x, w)
             wa = w
             wn = None
         elif kind is int:
             d = x.dtype
-            if d.category < 1 or d.category < lowest or x.device is not CPU or d.is_half:
+            if d.category < 1 or d.category not in taken or x.device is not CPU or d.is_half:
                 return general(x, w)
             wa = w
             wn = None
@@ -67,7 +67,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         xa = x._a
         try:
             y = f(xa, wa)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, TypeError):
             return general(x, w)
         if y.__class__ is not _ndarray:
             y = _asarray(y)
@@ -236,7 +236,10 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         d = x.dtype
         if x.device is not CPU or d.category < lowest or d.is_half or d.category == 3:
             return general(x, params)
-        y = f(x._a, *params)
+        try:
+            y = f(x._a, *params)
+        except TypeError:
+            return general(x, params)
         if y.__class__ is not _ndarray:
             y = _asarray(y)
         out = _new(Tensor)
@@ -408,8 +411,14 @@ def _operands(op: Elementwise, values: tuple, TENSORS: set[type]) -> tuple | Non
     common = dt.result_dtype(dims, zeros, scalars)
     if op.kind == "float" and common.category < 2:
         common = dt.get_default_dtype()
+    if common.category == dt.COMPLEX and not op.complex:
+        raise NotImplementedError(f'{op.name}: "{op.name}" is not implemented for complex tensors; got {common}')
+    if op.name == "sub" and dt.bool_ in dims + zeros + scalars:
+        raise _boolean(op)
     if common.category < op.lowest:
-        if op.lowest == dt.INT:
+        if op.name == "square":
+            common = dt.int64
+        elif op.lowest == dt.INT:
             raise _boolean(op)
         if op.kind != "float" and op.lowest == dt.FLOAT:
             raise NotImplementedError(f'{op.name}: "{op.name}" not implemented for {common}; it takes floating-point tensors')

@@ -49,7 +49,7 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's style of name, for instance MulBackward0."""
-        return grad_name(self.op.name)
+        return getattr(self.op, "grad_name", None) or grad_name(self.op.name)
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -75,7 +75,20 @@ def _first(result: Any) -> Any:
     return result[0] if isinstance(result, tuple) else result
 
 
+# where PyTorch's name of a node is not our op's name
+_NAMES = {
+    "cast": "ToCopy", "pow_scalar": "Pow", "rdiv": "Div", "slice": "Slice", "diagonal": "Diagonal", "unfold_dim": "Unfold",
+    "mm": "Mm", "bmm": "Bmm", "linear": "Addmm", "conv": "Convolution", "pad_constant": "ConstantPadNd", "cat": "Cat",
+    "attention": "ScaledDotProductAttention", "batch_norm_train": "NativeBatchNorm", "batch_norm_eval": "NativeBatchNorm",
+    "layer_norm": "NativeLayerNorm", "group_norm": "NativeGroupNorm", "gelu_tanh": "Gelu", "max_pool": "MaxPool2DWithIndices",
+    "avg_pool": "AvgPool2D", "cross_entropy": "NllLoss", "unbind": "Unbind", "vector_norm": "LinalgVectorNorm",
+    "log_sigmoid": "LogSigmoid", "sum_to_shape": "Sum", "rms_norm": "FusedRmsNorm",
+}  # fmt: skip
+
+
 def grad_name(op_name: str) -> str:
+    if op_name in _NAMES:
+        return f"{_NAMES[op_name]}Backward0"
     return "".join(part[:1].upper() + part[1:] for part in op_name.strip("_").split("_")) + "Backward0"
 
 

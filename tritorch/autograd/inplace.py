@@ -105,6 +105,7 @@ class _Scatter:
     """The node of a base after an in-place change of one of its views: (old base, new values) -> new base."""
 
     name = "copy_slices"
+    grad_name = "CopySlices"
     differentiable = 1
 
     @staticmethod

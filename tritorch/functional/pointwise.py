@@ -42,8 +42,11 @@ def _unary(name: str) -> Callable[..., Any]:
 
 def _binary(name: str) -> Callable[..., Any]:
     apply = _apply[name]
+    same_dtype = name == "heaviside"
 
     def f(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
+        if same_dtype and getattr(other, "dtype", None) is not input.dtype:
+            raise RuntimeError(f"{name}: is not yet implemented for tensors with different dtypes; got {input.dtype}, {other!r}")
         if input.__class__ not in TENSORS and other.__class__ not in TENSORS:
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         result = apply(input, other) if input.__class__ in TENSORS else apply.general(input, other)
@@ -195,8 +198,10 @@ def _exponent(input: Tensor, exponent: Any) -> Any:
     if exponent.__class__ is float or exponent.__class__ is int:
         if input.dtype.category >= 2 and not (exponent.__class__ is complex):
             return _pow_scalar(input, exponent)
-        if exponent.__class__ is int and exponent < 0 and input.dtype.category == 1:
+        if exponent.__class__ is int and exponent < 0 and input.dtype.category < 2:
             raise RuntimeError("pow: Integers to negative integer powers are not allowed.")
+    if input.dtype.category == 0 and exponent.__class__ is bool:
+        return input | (not exponent)
     return _pow_general(input, exponent)
 
 
@@ -265,8 +270,15 @@ for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Tensor, f"__{_name}__", _apply[_name])
 Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
 Tensor.__neg__, Tensor.__abs__ = _apply["neg"], _apply["abs"]  # type: ignore[attr-defined]
-Tensor.__invert__ = _apply["bitwise_not"]  # type: ignore[attr-defined]
-Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
+
+
+def _invert(self: Tensor) -> Tensor:
+    if self.dtype.category > 1:
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+    return _apply["bitwise_not"](self)
+
+
+Tensor.__invert__ = _invert  # type: ignore[attr-defined]
 
 # ---- relu and other table lines whose public form is elsewhere too
 
@@ -410,6 +422,9 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
+Tensor.__pos__ = positive  # type: ignore[attr-defined]
+
+
 @_method
 def conj(input: Tensor) -> Tensor:
     """The complex conjugate; x itself when it is real."""
@@ -515,6 +530,28 @@ def isreal(input: Tensor) -> Tensor:
     return input.imag == 0 if input.dtype.is_complex else input == input if input.dtype.category < 2 else input.isnan() | True
 
 
+def result_type(tensor1: Any, tensor2: Any) -> Any:
+    """The dtype of an arithmetic operation on two tensors or numbers."""
+    from .. import dtypes as dt
+
+    pair = (tensor1, tensor2)
+    return dt.result_dtype(
+        [v.dtype for v in pair if v.__class__ in TENSORS and v._a.ndim],
+        [v.dtype for v in pair if v.__class__ in TENSORS and not v._a.ndim],
+        [dt.scalar_dtype(v) for v in pair if v.__class__ not in TENSORS],
+    )
+
+
+def can_cast(from_: Any, to: Any) -> bool:
+    """May a result of dtype `from_` be stored as `to`: not into a lower category.
+
+    >>> import tritorch as torch
+    >>> torch.can_cast(torch.int64, torch.float16), torch.can_cast(torch.float32, torch.int64)
+    (True, False)
+    """
+    return from_.category <= to.category
+
+
 def is_tensor(obj: Any) -> bool:
     """Is `obj` a Tensor."""
     return isinstance(obj, Tensor)
@@ -530,7 +567,7 @@ def is_complex(input: Tensor) -> bool:
     return input.dtype.is_complex
 
 
-for _f in (is_tensor, is_floating_point, is_complex):
+for _f in (is_tensor, is_floating_point, is_complex, result_type, can_cast):
     _public(_f.__name__, _f)
 
 

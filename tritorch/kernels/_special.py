@@ -222,7 +222,8 @@ def rad2deg(x: Array) -> Array:
 
 
 def sinc(x: Array) -> Array:
-    return np.sinc(x).astype(np.asarray(x).dtype, copy=False)
+    z = x * np.pi
+    return np.where(z == 0, z * 0 + 1, np.sin(z) / z)
 
 
 def xlogy(a: Array, b: Array) -> Array:
@@ -250,6 +251,10 @@ def remainder(a: Array, b: Array) -> Array:
 def fmod(a: Array, b: Array) -> Array:
     _integer_zero_division("fmod", b)
     return np.fmod(a, b)
+
+
+def heaviside(a: Array, b: Array) -> Array:
+    return np.where(a == 0, b, (a > 0).astype(np.asarray(b).dtype))
 
 
 def lerp(a: Array, b: Array, c: Array) -> Array:

@@ -37,6 +37,12 @@ NUMPY: dict[str, Any] = {
 TENSOR: dict[str, Any] = {}
 
 
+# the ops that take complex numbers; the others refuse them, as PyTorch does
+COMPLEX_OK = frozenset("""add sub mul div pow pow_scalar rsub rdiv eq ne logical_and logical_or logical_xor logical_not isnan
+isinf isfinite exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sigmoid sin cos tan asin acos atan sinh cosh tanh asinh acosh
+atanh sinc neg abs square reciprocal lerp addcmul addcdiv silu""".split())
+
+
 class Elementwise(Op):
     """One line of the table.
 
@@ -47,6 +53,7 @@ class Elementwise(Op):
         uses: per operand, which names its expression needs.
         kind, lowest: how dtypes go, see the module's docstring.
         ufunc: `numpy` takes `out=`.
+        complex, categories: is complex taken; the categories of dtype that are taken as they are.
     """
 
     def __init__(
@@ -67,6 +74,8 @@ class Elementwise(Op):
         self.numpy, self.triton, self.rules = numpy, triton, rules
         self.kind, self.lowest, self.params, self.inputs = kind, lowest, params, operands
         self.ufunc = isinstance(numpy, np.ufunc)
+        self.complex = name in COMPLEX_OK
+        self.categories = frozenset(range(lowest, 4 if self.complex else 3))
         self.variadic, self.view, self.upcast = False, False, True
         self.n_outputs = self.differentiable = 1
         self.cpu, self.gpu, self.samples = numpy, None, samples
@@ -86,7 +95,7 @@ class Elementwise(Op):
         if found is None:
             names = ", ".join(("g", *self.inputs, "y", *self.params))
             space = TENSOR if tensors else NUMPY
-            found = self._compiled[i, tensors] = eval(f"lambda {names}: {self.rules[i]}", dict(space))  # noqa: S307
+            found = self._compiled[i, tensors] = eval(f"lambda {names}: {self.rules[i]}", {"__name__": __name__, **space})  # noqa: S307
         return found
 
     def cost(self, *args: Any) -> tuple[int, int]:  # type: ignore[override]
@@ -174,7 +183,7 @@ line("logaddexp2", np.logaddexp2, "maximum(a, b) + log2(1 + exp2(-abs(a - b)))",
 line("nextafter", np.nextafter, None, None, None, **_AB_FLOAT)
 line("xlogy", sp.xlogy, "where((a == 0) & ~isnan(b), 0, a * log(b))", "g * where((a == 0) & (b <= 0), 0, log(b))", "g * a / b",
      **_AB_FLOAT, domain=(0.5, 2.0))  # fmt: skip
-line("heaviside", np.heaviside, "where(a == 0, b, where(a > 0, 1, 0))", None, None, operands=AB)
+line("heaviside", sp.heaviside, "where(a == 0, b, where(a > 0, 1, 0))", None, None, operands=AB)
 line("gcd", np.gcd, None, None, None, operands=AB, lowest=INT, domain=(1, 40), integers=True)
 line("lcm", np.lcm, None, None, None, operands=AB, lowest=INT, domain=(1, 20), integers=True)
 line("ldexp", lambda a, b: a * np.exp2(b), "a * exp2(b)", "g * exp(b * 0.6931471805599453)", "g * y * 0.6931471805599453", **_AB_FLOAT)
@@ -252,9 +261,9 @@ _f("i0", sp.i0, None, None, (0.1, 3.0))
 
 # sign, rounding
 line("neg", np.negative, "-x", "-g", lowest=INT)
-line("abs", np.abs, "abs(x)", "g * sign(x)", domain=(0.2, 2.0))
+line("abs", np.abs, "abs(x)", "g * sign(x)", lowest=INT, domain=(0.2, 2.0))
 line("sign", sp.sign, "sign(x)", "g * 0")
-line("square", np.square, "x * x", "g * x * 2")
+line("square", np.square, "x * x", "g * x * 2", lowest=INT)
 line("reciprocal", np.reciprocal, "1 / x", "-g * y * y", kind="float", lowest=FLOAT, domain=(0.5, 2.0))
 line("ceil", sp.ceil, "ceil(x)", "g * 0", lowest=INT)
 line("floor", sp.floor, "floor(x)", "g * 0", lowest=INT)
@@ -276,7 +285,7 @@ line("addcdiv", lambda a, b, c, value: a + value * (b / c), "a + value * (b / c)
 
 # activations
 _a: Any = {"lowest": FLOAT}
-line("relu", sp.relu, "where(x < 0, 0, x)", "where(y > 0, g, 0)")
+line("relu", sp.relu, "where(x < 0, 0, x)", "where(y > 0, g, 0)", lowest=INT)
 line("relu6", sp.relu6, "where(x < 0, 0, where(x > 6, 6, x))", "where((x > 0) & (x < 6), g, 0)", domain=(-2.0, 8.0))
 line("leaky_relu", sp.leaky_relu, "where(x > 0, x, x * slope)", "where(x > 0, g, g * slope)", params=("slope",), values=(0.1,), **_a)
 line("threshold", sp.threshold, "where(x <= limit, value, x)", "where(x <= limit, 0, g)", params=("limit", "value"), values=(0.3, -1.0))
