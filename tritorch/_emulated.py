@@ -28,6 +28,7 @@ class EmulatedBackend:
         self.n = int(os.environ.get("TRITORCH_EMULATED_DEVICES", "1")) if devices is None else devices
         mib = int(os.environ.get("TRITORCH_EMULATED_MEMORY", "4096"))
         self.total = mib * _MIB if memory is None else memory
+        self.limit = [self.total] * self.n
         self.used = [0] * self.n
         self.peak = [0] * self.n
         self.null = EmulatedStream(null=True)
@@ -57,10 +58,10 @@ class EmulatedBackend:
         size = dtype.itemsize
         for n in shape:
             size *= n
-        if self.used[index] + size > self.total:
+        if self.used[index] + size > self.limit[index]:
             gc.collect()
-            if self.used[index] + size > self.total:
-                raise out_of_memory(index, size, self.used[index], self.total)
+            if self.used[index] + size > self.limit[index]:
+                raise out_of_memory(index, size, self.used[index], self.limit[index])
         a = np.empty(shape, dtype)
         # fresh GPU memory holds anything: a kernel that leaves elements unwritten is to be seen
         if dtype.kind in "fV" or dtype.kind == "c":
@@ -98,6 +99,10 @@ class EmulatedBackend:
 
     def reset_peak(self, index: int) -> None:
         self.peak[index] = self.used[index]
+
+    def set_limit(self, index: int, size: int) -> None:
+        """Let `index` use at most so many bytes."""
+        self.limit[index] = size
 
     def release(self) -> None:
         gc.collect()

@@ -142,8 +142,9 @@ def current_device() -> int:
     return _current.index
 
 
-def set_device(index: int) -> None:
-    """Make `index` this thread's current cuda device; RuntimeError when there is no such device."""
+def set_device(dev: device | int | str) -> None:
+    """Make `dev` this thread's current cuda device; RuntimeError when there is no such device."""
+    index = dev if dev.__class__ is int else index_of(device(dev))
     if index == _current.index and _backend is not None:
         return
     b = backend()
@@ -380,6 +381,11 @@ class CupyBackend:
     def reset_peak(self, index: int) -> None:
         with on_device(index):
             self.peak[index] = self.pool.used_bytes()
+
+    def set_limit(self, index: int, size: int) -> None:
+        """Let the pool of `index` hold at most so many bytes."""
+        with on_device(index):
+            self.pool.set_limit(size=size)
 
     def release(self) -> None:
         self.pool.free_all_blocks()

@@ -28,6 +28,8 @@ _INT_TILE = 2**31 - 2**16  # beyond so many elements offsets are int64
 _ROUTES_KEPT = 4096
 _CONST = ': "tl.constexpr"'
 
+_HEAVY = ("gamma", "erfinv")  # float64 inside, or many steps: few elements per thread keep them in registers
+
 _routes: dict[Any, _Route] = {}
 _kernels: dict[Any, Kernel] = {}
 _space: dict[str, Any] = {"__name__": __name__} | {n: k for n, k in vars(_math).items() if k.__class__ is Kernel}
@@ -154,9 +156,10 @@ def _route(
     widest = max(np.dtype(d).itemsize for d in (*out_dtypes, *[a.dtype for a in arrays]))
     scalar_types = {k: _scalar_type(v, compute) for k, v in scalars.items()}
     head = (name, exprs, names, tuple(a.dtype for a in arrays), out_dtypes, tuple(scalar_types.items()))
+    heavy = any(f in e for f in _HEAVY for e in exprs)
     flat = len(sizes) == 1 and all(s[0] in (0, 1) for s in strides) and all(s[0] == 1 for s in strides[len(arrays) :])
     if flat:
-        block, warps = _configs.flat_tile(numel, widest)
+        block, warps = _configs.flat_tile(numel, widest, heavy)
         pattern = tuple("01"[s[0]] for s in strides)
         route.kernel = _kernel((*head, pattern, 1), compute)
         route.grid = (-(-numel // block),)
@@ -167,7 +170,7 @@ def _route(
         sizes, strides = (sizes[0], 1), [(s[0], 0) for s in strides]
     cols, rows, *outer = sizes
     transposed = any(s[1] == 1 and s[0] > 1 for s in strides)
-    block_y, block_x, warps = _configs.strided_tile(rows, cols, transposed)
+    block_y, block_x, warps = _configs.strided_tile(rows, cols, transposed, heavy)
     pattern = tuple("".join("0" if s == 0 else "1" if s == 1 and d == 0 else "s" for d, s in enumerate(st)) for st in strides)
     tiles_x, tiles_y = -(-cols // block_x), -(-rows // block_y)
     programs = tiles_x * tiles_y

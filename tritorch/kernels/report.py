@@ -247,7 +247,7 @@ def read_cuda(cubin: bytes, ptx: str) -> dict[str, Any]:
     counts["instructions"] = len(ops)
     return {
         "registers": int(resources["REG"]),
-        "spill": max(0, int(resources["STACK"]) - declared),
+        "spill": max(0, int(resources["STACK"]) - (declared + 7) // 8 * 8),
         "counts": {k: n for k, n in counts.items() if n},
     }
 
