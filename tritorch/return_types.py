@@ -48,7 +48,8 @@ for _name, _names in {
     "qr": "Q R", "svd": "U S V", "lu_unpack": "P L U", "histogram": "hist bin_edges", "frexp": "mantissa exponent",
     "geqrf": "a tau", "slogdet": "sign logabsdet", "triangular_solve": "solution cloned_coefficient",
     "linalg_eig": "eigenvalues eigenvectors", "linalg_eigh": "eigenvalues eigenvectors", "linalg_qr": "Q R",
-    "linalg_svd": "U S Vh", "linalg_slogdet": "sign logabsdet", "linalg_lstsq": "solution residuals rank singular_values",
+    "linalg_svd": "U S Vh", "linalg_slogdet": "sign logabsdet",
+    "linalg_lstsq": "solution residuals rank singular_values",
     "linalg_lu": "P L U", "linalg_lu_factor": "LU pivots", "linalg_inv_ex": "inverse info",
     "linalg_cholesky_ex": "L info", "linalg_solve_ex": "result info", "linalg_ldl_factor": "LD pivots",
 }.items():  # fmt: skip

@@ -25,8 +25,8 @@ def _over_dims(name: str, op: Any, input: Tensor, dim: Dims, keepdim: bool) -> T
     if x._a.size == 0:
         if dim is None or isinstance(dim, (tuple, list)) and not dim:
             raise RuntimeError(
-                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
-                f"the 'dim' argument; got input of shape {shape}"
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+                f"with the 'dim' argument; got input of shape {shape}"
             )
         for d in dims:
             if shape[d] == 0:
@@ -96,8 +96,8 @@ def _best(name: str, op: Any, of_all: Any, input: Tensor, dim: Any, keepdim: boo
     if dim is None:
         if x._a.size == 0:
             raise RuntimeError(
-                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
-                f"the 'dim' argument; got input of shape {tuple(x.shape)}"
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+                f"with the 'dim' argument; got input of shape {tuple(x.shape)}"
             )
         return of_all(x, tuple(range(x._a.ndim)), False)
     return getattr(return_types, name)(*op(x, one_dim(name, x, dim, False), keepdim))
@@ -108,8 +108,8 @@ def _best(name: str, op: Any, of_all: Any, input: Tensor, dim: Any, keepdim: boo
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The largest element; over one dim (values, indices); of two tensors, elementwise, as `maximum`.
 
-    The index is that of the first of equal elements; NaN counts as the largest. The gradient of `max(x)` is shared evenly
-    between equal elements, that of `max(x, dim)` goes to the element chosen.
+    The index is that of the first of equal elements; a NaN comes before all. The gradient of `max(x)` is shared
+    evenly between equal elements, that of `max(x, dim)` goes to the element chosen.
 
     Arguments:
         input: any dtype but complex.
@@ -145,7 +145,7 @@ def _place(name: str, op: Any, input: Tensor, dim: int | None, keepdim: bool) ->
     if dim is None:
         if x._a.size == 0:
             raise IndexError(
-                f"{name}(): Expected reduction dim to be specified for input.numel() == 0; got input of shape {tuple(x.shape)}"
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0; got shape {tuple(x.shape)}"
             )
         y = op(x.detach().reshape((-1,)), 0, False)
         return y.reshape((1,) * x._a.ndim) if keepdim else y

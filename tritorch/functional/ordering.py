@@ -184,7 +184,7 @@ def unique(
         d = one_dim("unique", x, dim)
         if x._a.ndim and x._a.shape[d] == 0 and x._a.size == 0 and any(n == 0 for i, n in enumerate(x.shape) if i != d):
             raise RuntimeError(
-                f"unique: There are 0 sized dimensions, and they aren't selected by dim; got shape {tuple(x.shape)}, dim {d}"
+                f"unique: There are 0 sized dimensions that dim doesn't select; got shape {tuple(x.shape)}, dim {d}"
             )
         flat = x.movedim(d, 0) if x._a.ndim else x.reshape((1,))
         at = _row_order(flat) if flat._a.shape[0] else flat.new_zeros((0,), dtype=int64)

@@ -17,7 +17,7 @@ from ..kernels import reduce as _reduce
 from ..kernels import softmax as _softmax
 from ..kernels._fold import SMALL
 from ..tensor import TENSORS, Tensor, method, write_out
-from ._arguments import axis_names, cast, floating, one_dim, tensor
+from ._arguments import axis_names, cast, one_dim, tensor
 
 __all__ = [
     "all", "any", "count_nonzero", "log_softmax", "logsumexp", "mean", "nanmean", "nansum", "prod", "softmax", "sum",
@@ -301,7 +301,7 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
 
     >>> import tritorch as torch
     >>> torch.logsumexp(torch.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     x = tensor("logsumexp", input)
     if x.dtype.is_complex:

@@ -13,9 +13,9 @@ from ..errors import check_dims, message
 from ..kernels import moments as _moments
 from ..kernels import select as _select
 from ..kernels import sort as _sort
-from ..tensor import TENSORS, Tensor, method, wrap
+from ..tensor import TENSORS, Tensor, method
 from ._arguments import axis_names, cast, one_dim, ordered, tensor
-from .reduction import mean, sum
+from .reduction import mean
 
 __all__ = [
     "median", "mode", "nanmedian", "nanquantile", "norm", "quantile", "std", "std_mean", "var", "var_mean",
@@ -41,8 +41,8 @@ def _spread_arguments(name: str, x: Tensor, dim: Any, unbiased: Any, keepdim: bo
     dims = check_dims(name, dim, x._a.ndim)
     if x._a.size and prod(x._a.shape[d] for d in dims) - correction <= 0 or not x._a.size and not dims:
         warnings.warn(
-            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input "
-            "numel divided by output numel).",
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
+            "(input numel divided by output numel).",
             UserWarning,
             stacklevel=4,
         )
@@ -158,7 +158,7 @@ def vector_norm(
     ord = float(ord)
     if (ord < 0 or ord == inf) and 0 in [x._a.shape[d] for d in dims]:
         raise RuntimeError(
-            f"linalg.vector_norm cannot compute the {ord:g} norm on an empty tensor because the operation does not have an "
+            f"linalg.vector_norm cannot compute the {ord:g} norm on an empty tensor because the operation has no "
             f"identity; got shape {tuple(x.shape)}"
         )
     if x.dtype.is_complex:

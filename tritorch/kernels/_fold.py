@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ._launch import empty_like
 from ._op import Array
+from ._pointwise import copy_into
 from ._threads import parallel, single_enter, single_exit
 
 SMALL = 4096  # elements below which one plain NumPy call is the fastest way
@@ -53,6 +55,17 @@ def dense_order(x: Array) -> tuple[int, ...] | None:
     return order if x.transpose(order).flags.c_contiguous else None
 
 
+def contiguous(x: Array) -> Array:
+    """`x` itself when its elements are in C order without gaps, else a copy that is; also of device arrays."""
+    if x.flags.c_contiguous:
+        return x
+    if x.__class__ is np.ndarray:
+        return x.copy()
+    y = empty_like(x)
+    copy_into(y, x)
+    return y
+
+
 def groups(shape: tuple[int, ...], reduced: list[bool]) -> list[list[Any]]:
     """Neighbouring dims with the same fate merged: a list of [size, is reduced], outermost first.
 
@@ -76,7 +89,7 @@ def plan(x: Array, dim: tuple[int, ...]) -> tuple[Array, list[tuple[int, int, in
     """
     order = dense_order(x)
     if order is None:
-        x, order = x.copy(), tuple(range(x.ndim))
+        x, order = contiguous(x), tuple(range(x.ndim))
     y = x.transpose(order)
     merged = groups(y.shape, [i in dim for i in order])
     runs = []
@@ -90,7 +103,7 @@ def plan(x: Array, dim: tuple[int, ...]) -> tuple[Array, list[tuple[int, int, in
 def finish(y: Array, shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool, kept: list[int]) -> Array:
     """The result of the last run of `plan`, with its dims in the order and shape that the caller asked for."""
     if kept != sorted(kept):
-        y = y.reshape([shape[i] for i in kept]).transpose([kept.index(i) for i in sorted(kept)]).copy()
+        y = contiguous(y.reshape([shape[i] for i in kept]).transpose([kept.index(i) for i in sorted(kept)]))
     return y.reshape(kept_shape(shape, dim, keepdim))
 
 

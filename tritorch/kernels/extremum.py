@@ -6,13 +6,16 @@ index it has met; the tile is then reduced by its extremum and the smallest inde
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._fold import kept_shape
+from ._configs import SMALL
+from ._fold import contiguous, kept_shape
 from ._launch import empty, kernel, launch
 from ._op import Array, op
+from ._pointwise import fill
 from .reduce import kind, parts, tiles
 
 if TYPE_CHECKING:
@@ -79,9 +82,34 @@ def _arg_reduce(
     tl.store(at_ptr + out, place, mask=j_ok)
 
 
+@kernel
+def _put(g_ptr, at_ptr, gx_ptr, size, n, r, k, BLOCK: tl.constexpr):
+    """gx[m, at[m, i, k], k] = g[m, i, k] for g and at (m, n, k), gx (m, r, k), contiguous; BLOCK of g a program."""
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    ok = i < size
+    at = tl.load(at_ptr + i, mask=ok, other=0)
+    g = tl.load(g_ptr + i, mask=ok, other=0)
+    tl.store(gx_ptr + (i // (n * k) * r + at) * k + i % k, g, mask=ok)
+
+
+def put_gpu(g: Array, at: Array, shape: tuple[int, ...], dim: int) -> Array:
+    """Zeros of `shape` with `g` at the indices `at`, which differ along `dim`; device arrays."""
+    g, at = contiguous(g), contiguous(at)
+    gx = empty(shape, g.dtype)
+    r, k = (shape[dim], prod(shape[dim + 1 :])) if shape else (1, 1)
+    if gx.size:
+        n = g.size * r // gx.size
+        if n < r:
+            fill(gx, 0)
+        if g.size:
+            block = 16384 if SMALL else 1024
+            launch(_put, (-(-g.size // block),), g, at, gx, g.size, n, r, k, BLOCK=block, num_warps=4)
+    return gx
+
+
 def arg_reduce_gpu(x: Array, dim: int, keepdim: bool, largest: bool) -> tuple[Array, Array]:
     """Values and int64 indices of the extrema of a device array over `dim`."""
-    x = x if x.flags.c_contiguous else x.copy()
+    x = contiguous(x)
     shape = kept_shape(x.shape, (dim,), keepdim)
     name, wide = kind(x.dtype)
     info = np.iinfo(x.dtype) if x.dtype.kind in "iu" else None
@@ -162,6 +190,9 @@ class max_:
     def cpu_grad(g, x_shape, y1, dim, keepdim):
         return put(g, y1, x_shape, dim, keepdim)
 
+    def gpu_grad(g, x_shape, y1, dim, keepdim):
+        return put_gpu(g, y1, x_shape, dim)
+
     def samples(rng):
         yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1, False)
         yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1, True)
@@ -190,6 +221,9 @@ class min_:
 
     def cpu_grad(g, x_shape, y1, dim, keepdim):
         return put(g, y1, x_shape, dim, keepdim)
+
+    def gpu_grad(g, x_shape, y1, dim, keepdim):
+        return put_gpu(g, y1, x_shape, dim)
 
     def samples(rng):
         yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1, False)
@@ -233,3 +267,11 @@ class argmin:
 
     def cost(x, dim, keepdim):
         return x.nbytes, x.size
+
+
+AOT = [
+    ("max bf16 4096 x 4096 over the last dim", lambda array: max_.gpu(array((4096, 4096), "bf16"), 1, False)),
+    ("argmin fp32 4096 x 512 over the first dim", lambda array: argmin.gpu(array((4096, 512)), 0, False)),
+    ("argmax i64 of 2^20", lambda array: argmax.gpu(array((1 << 20,), "i64"), 0, False)),
+    ("backward of max", lambda array: put_gpu(array((4096,)), array((4096,), "i64"), (4096, 512), 1)),
+]

@@ -308,3 +308,12 @@ class vector_norm:
 
     def cost(x, p, dim, keepdim):
         return x.nbytes, 2 * x.size
+
+
+AOT = [
+    ("var bf16 4096 x 4096 over the last dim", lambda array: var.gpu(array((4096, 4096), "bf16"), (1,), 1, False)),
+    ("std fp32 4096 x 512 over the first dim", lambda array: std.gpu(array((4096, 512)), (0,), 1, False)),
+    ("var fp64 64 x 256 x 1024 over two dims", lambda array: var.gpu(array((64, 256, 1024), "fp64"), (0, 2), 0, False)),
+    ("norm fp32 of 2^24", lambda array: vector_norm.gpu(array((1 << 24,)), 2.0, (0,), False)),
+    ("norm fp16, p = 3, 4096 x 1024", lambda array: vector_norm.gpu(array((4096, 1024), "fp16"), 3.0, (1,), False)),
+]

@@ -61,12 +61,13 @@ def _combined(acc, v, OP: tl.constexpr):
 def _reduce(
     x_ptr, y_ptr, n_out, r, k, part, n,
     KIND: tl.constexpr, OP: tl.constexpr, IDENTITY: tl.constexpr, PRE: tl.constexpr, POST: tl.constexpr,
-    P: tl.constexpr, EVEN: tl.constexpr, BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
+    P: tl.constexpr, EVEN: tl.constexpr, ONE: tl.constexpr, BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
 ):  # fmt: skip
     """Reduce the middle dim of x (m, r, k), contiguous, into y (m, splits, k), contiguous.
 
     Program (i, split) makes outputs i * BLOCK_J ... of the n_out = m * k from the rows split * part ... of r. `part` is
-    a multiple of BLOCK_R; both blocks are powers of two. IDENTITY leaves OP unchanged; EVEN: BLOCK_J divides n_out.
+    a multiple of BLOCK_R; both blocks are powers of two. IDENTITY leaves OP unchanged; EVEN: BLOCK_J divides n_out;
+    ONE: n_out is 1.
     `n` is the divisor of POST "mean". Computes in KIND: f32, f64 or i64.
     """
     ACC: tl.constexpr = tl.float64 if KIND == "f64" else (tl.int64 if KIND == "i64" else tl.float32)
@@ -76,7 +77,10 @@ def _reduce(
     m = j // k
     start = split * part
     count = tl.minimum(r - start, part).to(tl.int32)
-    base = x_ptr + (m * r + start) * k + (j - m * k)
+    if ONE:  # one long row: its parts are aligned, whatever r is
+        base = x_ptr + start + tl.zeros((BLOCK_J,), tl.int64)
+    else:
+        base = x_ptr + (m * r + start) * k + (j - m * k)
     base = base[:, None]
     rows = tl.arange(0, BLOCK_R)[None, :]
     acc = tl.full((BLOCK_J, BLOCK_R), IDENTITY, ACC)
@@ -174,7 +178,7 @@ def reduce_gpu(
         launch(
             _reduce, (-(-m * k // block_j), splits), x, y, m * k, r, k, part, n,
             KIND=name, OP=operation, IDENTITY=identity, PRE=pre if first else "", POST=post if whole else "", P=p,
-            EVEN=m * k % block_j == 0, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
+            EVEN=m * k % block_j == 0, ONE=m * k == 1, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
         )  # fmt: skip
         return y if splits == 1 else step(y, False, last)
 
@@ -439,3 +443,15 @@ class all_:
 
     def cost(x, dim, keepdim):
         return x.nbytes, x.size
+
+
+AOT = [
+    ("sum bf16 4096 x 4096 over the last dim", lambda array: sum_.gpu(array((4096, 4096), "bf16"), (1,), False)),
+    ("sum fp32 4096 x 4096 over the first dim", lambda array: sum_.gpu(array((4096, 4096)), (0,), False)),
+    ("mean fp32 of 2^24 + 3", lambda array: mean.gpu(array(((1 << 24) + 3,)), (0,), False)),
+    ("sum i32 64 x 1000 x 50 over the middle", lambda array: sum_.gpu(array((64, 1000, 50), "i32"), (1,), False)),
+    ("amax fp16 8192 x 1024", lambda array: amax.gpu(array((8192, 1024), "fp16"), (1,), False)),
+    ("prod fp64 1024 x 1000", lambda array: prod.gpu(array((1024, 1000), "fp64"), 1, False)),
+    ("any fp32 1024 x 4096", lambda array: any_.gpu(array((1024, 4096)), (1,), False)),
+    ("all bool 2^20", lambda array: all_.gpu(array((1 << 20,), "i1"), (0,), False)),
+]

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._configs import SMALL, next_power_of_2
-from ._fold import over_blocks, row_blocks
+from ._fold import contiguous, over_blocks, row_blocks
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
+from ._pointwise import copy_into, fill
 from .reduce import kind, reduce_gpu
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def tiles(n_out: int, r: int, k: int) -> tuple[int, int, int]:
 
 
 def _folded(x: Array, dim: int) -> tuple[Array, int, int, int]:
-    x = x if x.flags.c_contiguous else x.copy()
+    x = contiguous(x)
     m = r = k = 1
     for i, n in enumerate(x.shape):
         m, r, k = (m * n, r, k) if i < dim else (m, n, k) if i == dim else (m, r, k * n)
@@ -194,9 +195,9 @@ def _scan_gpu(x: Array, dim: int, reverse: bool, operation: str, result: Any = N
     if splits > 1 and operation == "sum" and not reverse:
         whole = (splits - 1) * part
         totals = empty((m, splits, k), wide)
-        totals[:, 0] = 0
-        source = x.reshape(m, r, k)[:, :whole].reshape(m, splits - 1, part, k)
-        totals[:, 1:] = reduce_gpu(source, (2,), False, "sum", wide)
+        fill(totals[:, :1], 0)
+        source = contiguous(x.reshape(m, r, k)[:, :whole]).reshape(m, splits - 1, part, k)
+        copy_into(totals[:, 1:], reduce_gpu(source, (2,), False, "sum", wide))
         carry = _scan_gpu(totals, 1, False, "sum")
     else:
         splits, part = 1, r
@@ -398,15 +399,28 @@ def _extremum_array(ufunc: np.ufunc, x: Array, dim: int) -> tuple[Array, Array]:
     return y, accumulate(np.maximum, hit * places, dim)
 
 
-def _collected(g: Array, x_shape: tuple[int, ...], at: Array, dim: int) -> Array:
+def _runs_collected(g: Any, at: Any, dim: int) -> Any:
+    """Zeros with `g` added at the indices `at`, which rise along `dim`, each starting at its own place (on Tensors).
+
+    The sum over a run of equal indices is a recurrence from its end that is cut between runs; no scatter is needed.
+    """
+    if not at.shape or not at.numel():
+        return g
+    same = (_shifted(at, dim, -1, -1) == at).to(g.dtype)
+    places = at.detach() * 0 + 1
+    starts = (cumsum(places, dim, False) - 1 == at).to(g.dtype)
+    return linear_recurrence(same, g, dim, True) * starts
+
+
+def _collected(g: Array, at: Array, dim: int) -> Array:
     """Zeros with `g` added at the indices `at` along `dim`."""
-    if not x_shape or not g.size:
-        return g.reshape(x_shape)
-    k = int(np.prod(x_shape[dim + 1 :], dtype=np.int64))
-    r = x_shape[dim]
+    if not at.ndim or not g.size:
+        return g
+    k = int(np.prod(at.shape[dim + 1 :], dtype=np.int64))
+    r = at.shape[dim]
     flat = np.arange(g.size)
     target = flat + (at.reshape(-1) - flat // k % r) * k
-    return np.bincount(target, g.reshape(-1), g.size).astype(g.dtype, copy=False).reshape(x_shape)
+    return np.bincount(target, g.reshape(-1), g.size).astype(g.dtype, copy=False).reshape(at.shape)
 
 
 @op
@@ -421,11 +435,11 @@ class cummax:
     def gpu(x: Array, dim: int) -> tuple[Array, Array]:
         return _extremum_gpu(x, dim, True)
 
-    def grad(g, x_shape, y1, dim):
-        return g.new_zeros(x_shape).scatter_add(dim, y1, g) if x_shape else g
+    def grad(g, y1, dim):
+        return _runs_collected(g, y1, dim)
 
-    def cpu_grad(g, x_shape, y1, dim):
-        return _collected(g, x_shape, y1, dim)
+    def cpu_grad(g, y1, dim):
+        return _collected(g, y1, dim)
 
     def samples(rng):
         yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1,)
@@ -447,11 +461,11 @@ class cummin:
     def gpu(x: Array, dim: int) -> tuple[Array, Array]:
         return _extremum_gpu(x, dim, False)
 
-    def grad(g, x_shape, y1, dim):
-        return g.new_zeros(x_shape).scatter_add(dim, y1, g) if x_shape else g
+    def grad(g, y1, dim):
+        return _runs_collected(g, y1, dim)
 
-    def cpu_grad(g, x_shape, y1, dim):
-        return _collected(g, x_shape, y1, dim)
+    def cpu_grad(g, y1, dim):
+        return _collected(g, y1, dim)
 
     def samples(rng):
         yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1,)
@@ -532,3 +546,17 @@ class linear_recurrence:
 
     def cost(a, b, dim, reverse):
         return 3 * a.nbytes, 2 * a.size
+
+
+AOT = [
+    ("cumsum fp32 4096 x 4096 along the last dim", lambda array: cumsum.gpu(array((4096, 4096)), 1, False)),
+    ("cumsum bf16 4096 x 512 along the first dim", lambda array: cumsum.gpu(array((4096, 512), "bf16"), 0, True)),
+    ("cumsum i32 of 2^22", lambda array: cumsum.gpu(array((1 << 22,), "i32"), 0, False)),
+    ("cumprod fp32 1024 x 1000", lambda array: cumprod.gpu(array((1024, 1000)), 1)),
+    ("logcumsumexp fp32 1024 x 1000", lambda array: logcumsumexp.gpu(array((1024, 1000)), 1)),
+    ("cummax fp16 1024 x 1000", lambda array: cummax.gpu(array((1024, 1000), "fp16"), 1)),
+    (
+        "linear_recurrence fp32 64 x 4096 x 64",
+        lambda array: linear_recurrence.gpu(array((64, 4096, 64)), array((64, 4096, 64)), 1, False),
+    ),
+]

@@ -17,7 +17,7 @@ from ._configs import next_power_of_2
 from ._fold import kept_shape
 from ._launch import empty, kernel, launch
 from ._op import Array, op
-from .extremum import put, put_tensor
+from .extremum import put, put_gpu, put_tensor
 from .reduce import _shared, _shared_array
 from .sort import last_dim, order, sort_gpu, take_rows
 
@@ -54,7 +54,7 @@ def _pick(y_ptr, at_ptr, to_ptr, to_at_ptr, r, k, rank, WHAT: tl.constexpr, FLOA
                 v, w = v.to(tl.int64), w.to(tl.int64)
             starts = tl.associative_scan(tl.where((v != w) | (j == 0), j, 0), 0, _later)
             starts = tl.where(starts > start, starts, start)
-            start = tl.max(starts, 0)
+            start = tl.max(starts, 0, keep_dims=True)
             run = tl.where(j < r, j - starts + 1, 0)
             end = tl.where(run > longest, j, end)
             longest = tl.where(run > longest, run, longest)
@@ -161,6 +161,9 @@ class kthvalue:
     def cpu_grad(g, x_shape, y1, dim, keepdim):
         return put(g, y1, x_shape, dim, keepdim)
 
+    def gpu_grad(g, x_shape, y1, dim, keepdim):
+        return put_gpu(g, y1, x_shape, dim)
+
     def samples(rng):
         yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (7, 1, False)
         yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (2, 1, True)
@@ -187,6 +190,9 @@ class median:
     def cpu_grad(g, x_shape, y1, dim, keepdim):
         return put(g, y1, x_shape, dim, keepdim)
 
+    def gpu_grad(g, x_shape, y1, dim, keepdim):
+        return put_gpu(g, y1, x_shape, dim)
+
     def samples(rng):
         yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1, False)
         yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1, True)
@@ -212,6 +218,9 @@ class nanmedian:
 
     def cpu_grad(g, x_shape, y1, dim, keepdim):
         return put(g, y1, x_shape, dim, keepdim)
+
+    def gpu_grad(g, x_shape, y1, dim, keepdim):
+        return put_gpu(g, y1, x_shape, dim)
 
     def samples(rng):
         yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1, False)
@@ -263,9 +272,19 @@ class mode:
     def cpu_grad(g, x_shape, y1, dim, keepdim):
         return put(g, y1, x_shape, dim, keepdim)
 
+    def gpu_grad(g, x_shape, y1, dim, keepdim):
+        return put_gpu(g, y1, x_shape, dim)
+
     def samples(rng):
         yield (rng.integers(0, 9, (4, 33)),), (1, False)
         yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1, True)
 
     def cost(x, dim, keepdim):
         return x.nbytes, 0
+
+
+AOT = [
+    ("median fp32 1024 x 512", lambda array: median.gpu(array((1024, 512)), 1, False)),
+    ("kthvalue i32 1024 x 512", lambda array: kthvalue.gpu(array((1024, 512), "i32"), 3, 1, False)),
+    ("mode bf16 1024 x 512", lambda array: mode.gpu(array((1024, 512), "bf16"), 1, False)),
+]

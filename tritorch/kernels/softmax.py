@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._configs import SMALL, next_power_of_2
-from ._fold import BLOCK
+from ._fold import BLOCK, by_groups, column_sums, contiguous, kept_shape, over_blocks, row_dots, row_sums, ufunc_step
 from ._fold import SMALL as SMALL_CALL
-from ._fold import by_groups, column_sums, kept_shape, over_blocks, row_dots, row_sums, ufunc_step
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from .reduce import kind, parts, tiles
@@ -189,19 +188,15 @@ def _launch_rows(kern: Any, dim: int, log: bool, *arrays: Array) -> None:
     )  # fmt: skip
 
 
-def _contiguous(x: Array) -> Array:
-    return x if x.flags.c_contiguous else x.copy()
-
-
 def _softmax_gpu(x: Array, dim: int, log: bool) -> Array:
-    x = _contiguous(x)
+    x = contiguous(x)
     y = empty_like(x)
     _launch_rows(_softmax_fwd, dim, log, x, y)
     return y
 
 
 def _softmax_gpu_grad(g: Array, y: Array, dim: int, log: bool) -> Array:
-    g, y = _contiguous(g), _contiguous(y)
+    g, y = contiguous(g), contiguous(y)
     gx = empty_like(y)
     _launch_rows(_softmax_bwd, dim, log, g, y, gx)
     return gx
@@ -404,3 +399,24 @@ class logsumexp:
 
     def cost(x, dim, keepdim):
         return x.nbytes, 3 * x.size
+
+
+AOT = [
+    ("softmax bf16 8192 x 4096", lambda array: softmax.gpu(array((8192, 4096), "bf16"), 1)),
+    ("softmax fp32 8192 x 16384", lambda array: softmax.gpu(array((8192, 16384)), 1)),
+    ("softmax fp32 65536 x 64", lambda array: softmax.gpu(array((65536, 64)), 1)),
+    ("log_softmax fp32 512 x 50257", lambda array: log_softmax.gpu(array((512, 50257)), 1)),
+    (
+        "log_softmax fp16 64 x 19 x 4096 over the middle",
+        lambda array: log_softmax.gpu(array((64, 19, 4096), "fp16"), 1),
+    ),
+    (
+        "softmax backward bf16 8192 x 4096",
+        lambda array: softmax.gpu_grad(array((8192, 4096), "bf16"), array((8192, 4096), "bf16"), 1),
+    ),
+    (
+        "log_softmax backward fp32 512 x 50257",
+        lambda array: log_softmax.gpu_grad(array((512, 50257)), array((512, 50257)), 1),
+    ),
+    ("logsumexp fp32 512 x 50257", lambda array: logsumexp.gpu(array((512, 50257)), (1,), False)),
+]

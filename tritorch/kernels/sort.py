@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._configs import SMALL, next_power_of_2
-from ._fold import over_blocks
+from ._fold import contiguous, over_blocks
 from ._launch import empty, kernel, launch
 from ._op import Array, op
+from .extremum import put_gpu
 from .scan import _scan_gpu
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _ranked(
     block = next_power_of_2(min(chunk, r))
     launch(
         _rank_sort, (m * k, chunks), x, at, y, to, r, k, chunk, keep, kept,
-        FLIP=flip, HAS_FROM=at is not None, BLOCK_R=block, BLOCK_C=min(block, 512 if SMALL else 32), num_warps=4,
+        FLIP=flip, HAS_FROM=at is not None, BLOCK_R=block, BLOCK_C=min(block, 512 if SMALL else 32), num_warps=8,
     )  # fmt: skip
     return y, to
 
@@ -197,7 +198,7 @@ def _radix(x: Array, m: int, r: int, k: int, keep: int, flip: bool) -> tuple[Arr
 
 def sort_gpu(x: Array, dim: int, keep: int, descending: bool) -> tuple[Array, Array]:
     """The first `keep` of `dim` in sorted order, and their indices."""
-    x = x if x.flags.c_contiguous else x.copy()
+    x = contiguous(x)
     shape = x.shape or (1,)
     m, r, k = prod(shape[:dim]), shape[dim], prod(shape[dim + 1 :])
     result = (*shape[:dim], keep, *shape[dim + 1 :]) if x.shape else ()
@@ -335,6 +336,9 @@ class sort:
     def cpu_grad(g, x_shape, y1, dim):
         return put_many(g, y1, x_shape, dim)
 
+    def gpu_grad(g, x_shape, y1, dim):
+        return put_gpu(g, y1, x_shape, dim)
+
     def samples(rng):
         yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1, False)
         yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1, True)
@@ -362,9 +366,20 @@ class topk:
     def cpu_grad(g, x_shape, y1, dim):
         return put_many(g, y1, x_shape, dim)
 
+    def gpu_grad(g, x_shape, y1, dim):
+        return put_gpu(g, y1, x_shape, dim)
+
     def samples(rng):
         yield (rng.permuted(np.arange(240.0)).reshape(3, 80),), (5, 1, True)
         yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (2, 1, False)
 
     def cost(x, k, dim, largest):
         return x.nbytes, 0
+
+
+AOT = [
+    ("sort fp32 1024 x 512", lambda array: sort.gpu(array((1024, 512)), 1, False)),
+    ("sort bf16 16 x 100000, descending", lambda array: sort.gpu(array((16, 100000), "bf16"), 1, True)),
+    ("sort i64 of 2^20", lambda array: sort.gpu(array((1 << 20,), "i64"), 0, False)),
+    ("topk fp32 64 x 50257, k = 50", lambda array: topk.gpu(array((64, 50257)), 50, 1, True)),
+]
