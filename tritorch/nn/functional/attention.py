@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ... import functional
-from ...dtypes import BOOL, FLOAT
+from ...dtypes import BOOL, FLOAT, bool_
 from ...errors import message
 from ...functional import linear
 from ...kernels.attention import attention
@@ -127,7 +127,7 @@ def _with_dropout(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float
     s = (q * math.sqrt(scale)) @ (k * math.sqrt(scale)).mT if scale > 0 else (q @ k.mT) * scale
     never = float("-inf")
     if causal:
-        hidden = functional.ones((s.shape[2], s.shape[3]), dtype=functional.bool_, device=s.device).triu(1)
+        hidden = functional.ones((s.shape[2], s.shape[3]), dtype=bool_, device=s.device).triu(1)
         s = s.masked_fill(hidden, never)
     if mask is not None:
         s = s.masked_fill(~mask, never) if mask.dtype.category == BOOL else s + mask

@@ -153,7 +153,7 @@ def embedding_bag(
     total = kernels.embedding_grad(rows, bag, bags, -1, False)
     if mode == "sum":
         return total
-    count = functional.bincount(bag, minlength=bags).clamp_min(1).to(total.dtype)
+    count = _count(bag, bags).clamp_min(1).to(total.dtype)
     return total / count.unsqueeze(1)
 
 
@@ -174,9 +174,14 @@ def _bags(op: str, index: Tensor, offsets: Tensor | None, include_last_offset: b
     return len(ends), functional.arange(len(ends), device=index.device).repeat_interleave(lengths)
 
 
+def _count(bag: Tensor, bags: int) -> Tensor:
+    """How many entries each bag has."""
+    return functional.zeros(bags, dtype=bag.dtype, device=bag.device).scatter_add(0, bag, functional.ones_like(bag))
+
+
 def _largest(rows: Tensor, bag: Tensor, bags: int) -> Tensor:
     """Maximum over the entries of each bag: entries are laid out (B, longest), short bags filled with -inf."""
-    count = functional.bincount(bag, minlength=bags)
+    count = _count(bag, bags)
     longest = int(count.max()) if bags else 0
     if longest == 0:
         return rows.new_zeros((bags, rows.shape[1]))

@@ -38,7 +38,9 @@ def _regression(op: str, kernel: Any, input: Tensor, target: Tensor, c: float, r
     if weight.shape != size:
         raise ValueError(message(op, "Weights and input must have the same size", weight=weight, input=input))
     loss = kernel(input, target, c, "none") * weight
-    return loss.sum() / weight.sum() if reduction == "mean" else reduced(loss, reduction)
+    if reduction == "mean" and op != "huber_loss":  # which PyTorch divides by the number of elements
+        return loss.sum() / weight.sum()
+    return reduced(loss, reduction)
 
 
 def mse_loss(
@@ -109,6 +111,7 @@ def huber_loss(
 
     Args:
         delta: where the square turns into the absolute value. Default 1.
+        weight: input's shape; "mean" divides by the number of elements. Default None.
 
     Raises:
         RuntimeError: delta is not positive.

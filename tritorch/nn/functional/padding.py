@@ -23,8 +23,9 @@ def _taps(mode: str, n: int, before: int, after: int) -> Taps:
         at = np.where(at >= n, 2 * (n - 1) - at, at)
     elif mode == "replicate":
         at = np.clip(at, 0, n - 1)
-    else:
-        at %= n
+    else:  # what negative counts cut off is not wrapped around either
+        first, m = max(-before, 0), n - max(-before, 0) - max(-after, 0)
+        at = first + (at - first) % max(m, 1)
     return Taps(at[None], np.ones((1, at.size)), n)
 
 

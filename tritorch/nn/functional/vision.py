@@ -146,7 +146,10 @@ def grid_sample(
 
 
 def _nearest(flat: Tensor, at: list[Tensor], sizes: Sequence[int], padding: str) -> Tensor:
-    return _pick(flat, [x.detach().round() for x in at], sizes, padding)
+    y = _pick(flat, [x.detach().round() for x in at], sizes, padding)
+    if at[0].requires_grad:  # the grid's gradient is 0, not missing
+        y = y + (at[0].round() * 0).unsqueeze(1)
+    return y
 
 
 def _linear(flat: Tensor, at: list[Tensor], sizes: Sequence[int], padding: str) -> Tensor:
