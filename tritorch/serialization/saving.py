@@ -278,13 +278,25 @@ def _replace(target: str | bytes, fill: Callable[[Callable[[Any], Any]], None]) 
         with open(target, "wb") as out:  # a device or a pipe can't be replaced
             fill(_whole_writes(out))
         return
-    with _Temporary(target) as out:
+    try:
+        _write_beside(target, old, fill, nameless=True)
+    except _CannotBeNamed:
+        _write_beside(target, old, fill, nameless=False)
+
+
+def _write_beside(
+    target: str, old: os.stat_result | None, fill: Callable[[Callable[[Any], Any]], None], nameless: bool
+) -> None:
+    with _Temporary(target, nameless) as out:
         fill(_whole_writes(out.file))
-        out.file.flush()
         if old is not None:
             os.chmod(out.file.fileno() if os.chmod in os.supports_fd else out.path, stat.S_IMODE(old.st_mode))
         os.fsync(out.file.fileno())
         out.rename()
+
+
+class _CannotBeNamed(OSError):
+    """The file system makes files without names, but gives them none afterwards."""
 
 
 class _Temporary:
@@ -293,41 +305,44 @@ class _Temporary:
     Where the system can, the file has no name until it is whole, so that a killed process leaves nothing behind.
     """
 
-    def __init__(self, target: str):
+    def __init__(self, target: str, nameless: bool):
         self.target = target
         self.path = f"{target}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
-        self.named = True
+        self.named = not (nameless and hasattr(os, "O_TMPFILE") and os.path.exists("/proc/self/fd"))
 
     def __enter__(self) -> _Temporary:
         descriptor = -1
-        if hasattr(os, "O_TMPFILE") and os.path.exists("/proc/self/fd"):
+        if not self.named:
             try:
                 descriptor = os.open(os.path.dirname(self.target), os.O_TMPFILE | os.O_WRONLY, 0o666)
-                self.named = False
             except OSError:
-                descriptor = -1  # not every file system has files without names
-        if descriptor < 0:
+                self.named = True  # not every file system has files without names
+        if self.named:
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
         self.file = open(descriptor, "wb", buffering=0)
         return self
 
     def rename(self) -> None:
         """Give the file its name, in the place of what had it."""
-        folder = os.path.dirname(self.target)
-        if not self.named:
-            os.link(f"/proc/self/fd/{self.file.fileno()}", self.path, follow_symlinks=True)
-            self.named = True
-        self.file.close()
-        os.replace(self.path, self.target)
-        self.named = False
+        folder = -1
         if hasattr(os, "O_DIRECTORY"):
-            entry = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(entry)
-            except OSError:
-                pass  # some network file systems can't; the file itself is on the disk
-            finally:
-                os.close(entry)
+            folder = os.open(os.path.dirname(self.target), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if not self.named:
+                try:  # with a dir_fd, Python calls linkat, which follows the link in /proc
+                    source = f"/proc/self/fd/{self.file.fileno()}"
+                    os.link(source, os.path.basename(self.path), dst_dir_fd=folder, follow_symlinks=True)
+                except OSError as e:
+                    raise _CannotBeNamed(*e.args) from e
+                self.named = True
+            self.file.close()
+            os.replace(self.path, self.target)
+            self.named = False
+            if folder >= 0:
+                _sync_folder(folder)
+        finally:
+            if folder >= 0:
+                os.close(folder)
 
     def __exit__(self, *exc: Any) -> None:
         self.file.close()
@@ -336,3 +351,10 @@ class _Temporary:
                 os.unlink(self.path)
             except FileNotFoundError:
                 pass
+
+
+def _sync_folder(folder: int) -> None:
+    try:
+        os.fsync(folder)
+    except OSError:
+        pass  # some network file systems can't; the file itself is on the disk

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as devices
 from .. import dtypes
+from ..device import CPU, as_strided, empty, resolve, to_device, to_host
+from ..device import device as Device
 from .archive import DamagedFileError
 
 
@@ -65,7 +66,7 @@ def host_bytes(owner: Any) -> np.ndarray:
     """The owner's memory as one row of bytes, copied to the host from a device."""
     flat = owner.reshape(-1, order="A") if owner.ndim != 1 else owner
     if not isinstance(flat, np.ndarray):
-        flat = devices.to_host(flat)
+        flat = to_host(flat)
     return flat.view(np.uint8)
 
 
@@ -77,7 +78,7 @@ class LoadedStorage:
         device: where they are.
     """
 
-    def __init__(self, content: Any, device: devices.device = devices.CPU):
+    def __init__(self, content: Any, device: Device = CPU):
         self.content, self.device = content, device
 
     def nbytes(self) -> int:
@@ -86,11 +87,11 @@ class LoadedStorage:
 
     def to(self, device: Any) -> LoadedStorage:
         """The storage on another device, itself when it is there."""
-        target = devices.resolve(devices.device(device))
+        target = resolve(Device(device))
         if target is self.device:
             return self
-        host = self.content if self.device is devices.CPU else devices.to_host(self.content)
-        return LoadedStorage(host if target is devices.CPU else devices.to_device(host, target), target)
+        host = self.content if self.device is CPU else to_host(self.content)
+        return LoadedStorage(host if target is CPU else to_device(host, target), target)
 
     def cpu(self) -> LoadedStorage:
         """The storage in the host's memory."""
@@ -122,13 +123,13 @@ class LoadedStorage:
         flat = self.content[: self.nbytes() // size * size].view(dtype.np)
         if isinstance(flat, np.ndarray):
             return np.ndarray(shape, dtype.np, flat, offset * size, steps)
-        return devices.as_strided(flat, shape, steps, offset * size)
+        return as_strided(flat, shape, steps, offset * size)
 
 
 def _empty(storage: LoadedStorage, dtype: dtypes.dtype, shape: tuple[int, ...]) -> Any:
-    if storage.device is devices.CPU:
+    if storage.device is CPU:
         return np.empty(shape, dtype.np)
-    return devices.empty(shape, dtype.np, storage.device)
+    return empty(shape, dtype.np, storage.device)
 
 
 def restore(storage: LoadedStorage, location: str, map_location: Any) -> LoadedStorage:
@@ -145,7 +146,7 @@ def restore(storage: LoadedStorage, location: str, map_location: Any) -> LoadedS
     target: Any = map_location
     if isinstance(map_location, dict):
         target = map_location.get(location, location)
-    elif callable(map_location) and not isinstance(map_location, (str, devices.device)):
+    elif callable(map_location) and not isinstance(map_location, (str, Device)):
         answer = map_location(storage, location)
         if answer is not None:
             if not isinstance(answer, LoadedStorage):
@@ -165,4 +166,4 @@ def restore(storage: LoadedStorage, location: str, map_location: Any) -> LoadedS
         raise
 
 
-MapLocation = None | str | devices.device | dict[str, Any] | Callable[[LoadedStorage, str], Any]
+MapLocation = None | str | Device | dict[str, Any] | Callable[[LoadedStorage, str], Any]

@@ -1,0 +1,140 @@
+"""Adam and, as its options, AdamW's weight decay and AMSGrad."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..device import CPU
+from ..kernels import optimizer_step
+from ..tensor import Tensor, bump
+from .optimizer import Optimizer, ParamsT, check_fused, scalar
+from .rule import apply, check, count, decayed, like, number
+
+__all__ = ["Adam"]
+
+
+class Adam(Optimizer):
+    """Adam: steps scaled by running means of the gradient and its square.
+
+    m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g^2;
+    p = p - lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps), with amsgrad the largest v so far.
+
+    Args:
+        params: tensors, named tensors or groups.
+        lr: step size, a float or a 1-element tensor; default 1e-3.
+        betas: rates of the two running means; default (0.9, 0.999).
+        eps: keeps the division finite; default 1e-8.
+        weight_decay: L2 penalty added to the gradient; default 0.
+        amsgrad: default False.
+        foreach, fused, capturable: accepted; a step is always fused.
+        maximize: follow the gradient upwards; default False.
+        differentiable: record the step itself; default False.
+        decoupled_weight_decay: decay the parameter instead of its gradient (AdamW); default False.
+
+    Raises:
+        ValueError: a negative lr, eps or weight_decay; a beta outside of [0, 1).
+
+    Source: Kingma and Ba, arXiv 1412.6980; AMSGrad: Reddi et al., arXiv 1904.09237.
+
+    >>> import tritorch as torch
+    >>> w = torch.nn.Parameter(torch.ones(2))
+    >>> w.grad = torch.tensor([1.0, -2.0])
+    >>> torch.optim.Adam([w], lr=0.1).step(); w.data
+    tensor([0.9000, 1.1000])
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ):
+        if isinstance(lr, Tensor):
+            if foreach and not capturable:
+                raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
+            if lr.numel() != 1:
+                raise ValueError("Tensor lr must be 1-element")
+        check(lr=lr, eps=eps, betas=betas, weight_decay=weight_decay)
+        defaults = {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
+            "maximize": maximize, "foreach": foreach, "capturable": capturable, "differentiable": differentiable,
+            "fused": fused, "decoupled_weight_decay": decoupled_weight_decay,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+        for group in self.param_groups:
+            check_fused(group)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters once; see `Optimizer.step`."""
+        loss = self._loss_of(closure)
+        for group in self.param_groups:
+            amsgrad = group["amsgrad"]
+            jobs: dict[int, list[tuple[Tensor, Tensor, dict[str, Any]]]] = {}
+            for p, g in self._with_gradients(group):
+                state = self.state[p]
+                if not state:
+                    state["step"] = scalar(0)
+                    state["exp_avg"], state["exp_avg_sq"] = like(p), like(p)
+                    if amsgrad:
+                        state["max_exp_avg_sq"] = like(p)
+                jobs.setdefault(count(state), []).append((p, g, state))
+            run = self._recorded if group["differentiable"] else self._fused
+            for step, todo in jobs.items():
+                run(group, step, todo)
+        return loss
+
+    def _fused(self, group: dict[str, Any], step: int, jobs: list[tuple[Tensor, Tensor, dict[str, Any]]]) -> None:
+        beta1, beta2 = (float(beta) for beta in group["betas"])
+        lr, decay, decoupled = float(group["lr"]), group["weight_decay"], group["decoupled_weight_decay"]
+        root = (1 - beta2**step) ** 0.5
+        c = optimizer_step.Constants(
+            rate1=1 - beta1,
+            beta2=beta2,
+            rate2=1 - beta2,
+            eps=group["eps"] * root,
+            step=lr / (1 - beta1**step) * root,
+            decay=1 - lr * decay if decoupled else decay,
+        )
+        amsgrad, decays, maximize = group["amsgrad"], decay != 0, group["maximize"]
+        on_cuda = []
+        for p, g, state in jobs:
+            if p.device is CPU:
+                a = p._a
+                top = state["max_exp_avg_sq"]._a if amsgrad else None
+                m, v = state["exp_avg"]._a, state["exp_avg_sq"]._a
+                optimizer_step.adam(a, g._a, m, v, top, c.of(a.dtype), decays, decoupled, maximize)
+            else:
+                on_cuda.append((p, g, state))
+        if on_cuda:
+            from ..kernels import optimizer_gpu
+
+            optimizer_gpu.adam(on_cuda, c.values, amsgrad, decays, decoupled, maximize)
+        for p, _, _ in jobs:
+            bump(p)
+
+    def _recorded(self, group: dict[str, Any], step: int, jobs: list[tuple[Tensor, Tensor, dict[str, Any]]]) -> None:
+        beta1, beta2 = group["betas"]
+        lr = number(group["lr"], True)
+        slots = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
+
+        def rule(xp: Any, p: Any, g: Any, m: Any, v: Any, *top: Any) -> tuple[Any, ...]:
+            p, g = decayed(group, p, g, lr if group["decoupled_weight_decay"] else None)
+            m = m + (1 - beta1) * (g - m)
+            v = beta2 * v + (1 - beta2) * g * g
+            top = tuple(xp.maximum(t, v) for t in top)
+            bound = xp.sqrt(top[0] if top else v) / (1 - beta2**step) ** 0.5 + group["eps"]
+            return p - lr / (1 - beta1**step) * m / bound, m, v, *top
+
+        for p, g, state in jobs:
+            apply(rule, p, g, state, slots, True)
