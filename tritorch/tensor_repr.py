@@ -146,7 +146,7 @@ def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:
     return "".join(parts)
 
 
-def _body(a: np.ndarray, indent: int) -> str:
+def _body(a: Any, indent: int) -> str:
     """The nested brackets with all numbers."""
     summarise = a.size > _options["threshold"]
     if a.dtype.name in ("float16", "bfloat16"):
@@ -158,7 +158,7 @@ def _body(a: np.ndarray, indent: int) -> str:
         imag, imag_width = _style(shown.imag)
         width = real_width + imag_width + 1
 
-        def show(value: Any) -> str:
+        def show(value: Any, /) -> str:
             text = imag(value.imag).lstrip()
             return f"{real(value.real)}{'' if text[0] in '+-' else '+'}{text}j"
 
@@ -170,7 +170,7 @@ def _body(a: np.ndarray, indent: int) -> str:
     return _nested(a, indent, None, show, per_line)
 
 
-def _edges(a: np.ndarray, edge: int) -> np.ndarray:
+def _edges(a: Any, edge: int) -> Any:
     """The elements that a summary shows."""
     if not edge:
         return np.empty((0,) * a.ndim, a.dtype)

@@ -98,9 +98,9 @@ def test_sequences():
 @pytest.mark.parametrize(
     ("method", "args"),
     [
-        ("uniform_", ()), ("uniform_", (-0.37, 1.9)), ("uniform_", (2.0, 2.0)), ("normal_", ()), ("normal_", (0.3, 1.7)),
-        ("normal_", (5.0, 0.0)), ("log_normal_", ()), ("log_normal_", (0.5, 0.25)), ("cauchy_", ()), ("cauchy_", (1.0, 3.0)),
-        ("geometric_", (0.2,)), ("geometric_", (0.999,)),
+        ("uniform_", ()), ("uniform_", (-0.37, 1.9)), ("uniform_", (2.0, 2.0)), ("normal_", ()),
+        ("normal_", (0.3, 1.7)), ("normal_", (5.0, 0.0)), ("log_normal_", ()), ("log_normal_", (0.5, 0.25)),
+        ("cauchy_", ()), ("cauchy_", (1.0, 3.0)), ("geometric_", (0.2,)), ("geometric_", (0.999,)),
     ],
 )  # fmt: skip
 def test_methods(name, size, method, args):
@@ -303,8 +303,9 @@ def test_own_generators():
 
 
 ERRORS = [
-    lambda t: t.rand(-1), lambda t: t.rand(2, dtype=t.int32), lambda t: t.randn(2, dtype=t.int32), lambda t: t.rand(2.5),
-    lambda t: t.rand("a"), lambda t: t.rand(), lambda t: t.rand((2,), (2,)), lambda t: t.rand(3, generator=5),
+    lambda t: t.rand(-1), lambda t: t.rand(2, dtype=t.int32), lambda t: t.randn(2, dtype=t.int32),
+    lambda t: t.rand(2.5), lambda t: t.rand("a"), lambda t: t.rand(), lambda t: t.rand((2,), (2,)),
+    lambda t: t.rand(3, generator=5),
     lambda t: t.rand(3, foo=1), lambda t: t.randint(5, 5, (2,)), lambda t: t.randint(5, (2,), dtype=t.bool),
     lambda t: t.randint(0, 300, (2,), dtype=t.uint8), lambda t: t.randint(5), lambda t: t.randint(1.5, (2,)),
     lambda t: t.randint(0, 5), lambda t: t.randperm(-1), lambda t: t.randperm(300, dtype=t.uint8),

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as devices
 from .. import dtypes
-from ..device import CPU
+from ..device import CPU, backend, resolve, to_device
+from ..device import device as Device
 from ..errors import message
 from ..tensor import Tensor, method, wrap
 
@@ -25,19 +25,19 @@ _default_device = CPU
 def set_default_device(device: Any) -> None:
     """Set the device of tensors that are created without `device=`; None means the CPU."""
     global _default_device
-    _default_device = CPU if device is None else devices.resolve(devices.device(device))
+    _default_device = CPU if device is None else resolve(Device(device))
 
 
-def get_default_device() -> devices.device:
+def get_default_device() -> Device:
     """The device of tensors that are created without `device=`."""
     return _default_device
 
 
-def to_place(device: Any) -> devices.device:
+def to_place(device: Any) -> Device:
     """The device that `device=` names: a device, a string, an index, None for the default."""
     if device is None or device is CPU:
         return _default_device if device is None else CPU
-    return devices.resolve(devices.device(device))
+    return resolve(Device(device))
 
 
 _PYTHON_KINDS = {float: dtypes.float64, int: dtypes.int64, bool: dtypes.bool_, complex: dtypes.complex128}
@@ -53,10 +53,10 @@ def to_dtype(op: str, dtype: Any) -> dtypes.dtype:
     return found
 
 
-def finish(a: Any, place: devices.device, requires_grad: bool) -> Tensor:
+def finish(a: Any, place: Device, requires_grad: bool) -> Tensor:
     """A Tensor over `a`, moved to the device when it is a host array for cuda."""
     if place is not CPU and a.__class__ is np.ndarray:
-        a = devices.to_device(np.ascontiguousarray(a).reshape(a.shape), place)
+        a = to_device(np.ascontiguousarray(a).reshape(a.shape), place)
     t = wrap(a, place)
     if requires_grad:
         t.requires_grad_()
@@ -207,7 +207,7 @@ def _plain_leaves(leaves: list[Any], classes: set[type]) -> tuple[list[Any], set
             here = dtypes.from_numpy_dtype(x.dtype, "tensor")
             numbers.append(float(x) if here is dtypes.bfloat16 else x.item())
         elif isinstance(x, (bool, int, float, complex)):
-            base = next(c for c in (bool, int, float, complex) if isinstance(x, c))
+            base: Any = next(c for c in (bool, int, float, complex) if isinstance(x, c))
             plain.add(base)
             numbers.append(base(x))
             continue
@@ -448,8 +448,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         if int(kind) in (1, 3):
             t = wrap(_checked("from_dlpack", np.from_dlpack(ext_tensor)))
         elif int(kind) in (2, 13):
-            place = devices.resolve(devices.device("cuda", int(index)))
-            t = wrap(devices.backend().from_dlpack(ext_tensor, place.index), place)
+            place = resolve(Device("cuda", int(index)))
+            t = wrap(backend().from_dlpack(ext_tensor, place.index), place)
         else:
             raise RuntimeError(f"from_dlpack: device type {kind} is neither the CPU nor cuda")
     if device is not None and to_place(device) is not t.device:

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as devices
 from .. import dtypes
-from ..device import CPU
+from ..device import CPU, as_strided, on_device, to_device
+from ..device import device as Device
+from ..device import empty as device_empty
 from ..errors import message
 from ..kernels.rounding import fma64
 from ..tensor import Tensor, method, wrap, write_out
@@ -89,23 +90,23 @@ def _kind_for(op: str, dtype: Any, out: Tensor | None) -> dtypes.dtype:
 # -------------------------------------------------------------------------------------------------------- the arrays
 
 
-def empty_array(shape: tuple[int, ...], kind: dtypes.dtype, place: devices.device) -> Any:
+def empty_array(shape: tuple[int, ...], kind: dtypes.dtype, place: Device) -> Any:
     """Uninitialised memory."""
     if place is CPU:
         return np.empty(shape, kind.np)
-    return devices.empty(shape, kind.np, place)
+    return device_empty(shape, kind.np, place)
 
 
-def _filled(shape: tuple[int, ...], value: Any, kind: dtypes.dtype, place: devices.device) -> Any:
+def _filled(shape: tuple[int, ...], value: Any, kind: dtypes.dtype, place: Device) -> Any:
     if place is CPU:
         return np.zeros(shape, kind.np) if value == 0 else np.full(shape, value, kind.np)
     if kind.is_complex:
-        return devices.to_device(np.full(shape, value, kind.np), place)
-    a = devices.empty(shape, kind.np, place)
+        return to_device(np.full(shape, value, kind.np), place)
+    a = device_empty(shape, kind.np, place)
     if a.size:
         from ..kernels._pointwise import fill
 
-        with devices.on_device(place.index):
+        with on_device(place.index):
             fill(a, value)
     return a
 
@@ -213,8 +214,8 @@ def _fit(op: str, value: Any, kind: dtypes.dtype) -> Any:
     if isinstance(value, complex) and not kind.is_complex:
         if value.imag:
             raise RuntimeError(f"{op}: value cannot be converted to type {kind.name} without overflow: {value}")
-        value = value.real
-    return from_data(value, kind)[()] if kind is not dtypes.bfloat16 else float(value)
+        value = float(value.real)
+    return from_data(value, kind)[()] if kind is not dtypes.bfloat16 else float(value)  # type: ignore[arg-type]
 
 
 def eye(
@@ -276,7 +277,7 @@ def arange(
     >>> torch.arange(1, 2, 0.5)
     tensor([1.0000, 1.5000])
     """
-    given = dict(zip(("end",) if len(bounds) == 1 else ("start", "end", "step"), bounds))
+    given: dict[str, Any] = dict(zip(("end",) if len(bounds) == 1 else ("start", "end", "step"), bounds))
     for name in ("start", "end", "step"):
         if name in more:
             given[name] = more.pop(name)
@@ -436,7 +437,7 @@ def logspace(
 # ------------------------------------------------------------------------------------------------ like another tensor
 
 
-def like_array(op: str, input: Any, dtype: Any, device: Any) -> tuple[Any, dtypes.dtype, devices.device]:
+def like_array(op: str, input: Any, dtype: Any, device: Any) -> tuple[Any, dtypes.dtype, Device]:
     """(uninitialised array of input's shape and, where it is dense, strides; dtype; device)."""
     if not isinstance(input, Tensor):
         raise TypeError(f"{op}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
@@ -509,7 +510,7 @@ def empty_strided(
     place = to_place(device)
     count = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, steps))
     memory = empty_array((count,), kind, place)
-    a = devices.as_strided(memory, shape, tuple(s * kind.itemsize for s in steps)) if count else memory.reshape(shape)
+    a = as_strided(memory, shape, tuple(s * kind.itemsize for s in steps)) if count else memory.reshape(shape)
     t = wrap(a, place)
     return t.requires_grad_() if requires_grad else t
 

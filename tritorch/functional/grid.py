@@ -41,11 +41,11 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, devi
     return _triangle("triu_indices", row, col, dtype, device, more, lambda i, j: j - i >= offset)
 
 
-def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
+def meshgrid(*given: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """Coordinate tensors of a grid: views of the inputs, expanded to the joint shape.
 
     Arguments:
-        tensors: 0- or 1-dim tensors of one dtype and device, or one sequence of them.
+        given: 0- or 1-dim tensors of one dtype and device, or one sequence of them.
         indexing: "ij": dim k is the k-th input's; "xy": the first two dims are exchanged. Default "ij".
 
     >>> import tritorch as torch
@@ -54,8 +54,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     tensor([[0, 1, 2],
             [0, 1, 2]])
     """
-    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
-        tensors = tuple(tensors[0])
+    tensors: list[Tensor] = list(given[0] if len(given) == 1 and isinstance(given[0], (list, tuple)) else given)
     if indexing is None:
         warnings.warn(
             "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
@@ -78,7 +77,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
             raise RuntimeError(message("meshgrid", "expects all tensors to have the same device", tensor=t))
     swap = indexing == "xy" and len(tensors) > 1
     if swap:
-        tensors = (tensors[1], tensors[0], *tensors[2:])
+        tensors[0], tensors[1] = tensors[1], tensors[0]
     shape = tuple(t.numel() for t in tensors)
     grids = [t.reshape(*[-1 if d == k else 1 for d in range(len(shape))]).expand(shape) for k, t in enumerate(tensors)]
     if swap:
@@ -87,7 +86,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     return tuple(grids)
 
 
-def _vector(op: str, x: Any) -> Tensor:
+def _vector(op: str, x: Any) -> Any:
     if not isinstance(x, Tensor):
         raise TypeError(f"{op}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     if x.ndim != 1:
@@ -117,7 +116,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     return x[finish(index, x.device, False)].reshape(count, r)
 
 
-def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tensor:
     """The Vandermonde matrix: columns x^(N-1), ..., x, 1, or in increasing order.
 
     Arguments:

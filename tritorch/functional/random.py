@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as devices
 from .. import dtypes
 from .. import random as _streams
 from ..autograd import inplace as _inplace
 from ..autograd.modes import STATE, no_grad
-from ..device import CPU
+from ..device import CPU, on_device
+from ..device import device as Device
 from ..errors import message
 from ..kernels import random as fills
 from ..kernels import rejection
@@ -48,11 +48,11 @@ def _needs_float(op: str, kind: dtypes.dtype, and_complex: bool = True) -> None:
         raise NotImplementedError(f'"{op}" not implemented for {kind}: the dtype must be a floating-point one')
 
 
-def _run(fill: Fill, a: Any, g: Generator, place: devices.device) -> None:
+def _run(fill: Fill, a: Any, g: Generator, place: Device) -> None:
     if place is CPU:
         fill(a, g)
     else:
-        with devices.on_device(place.index):
+        with on_device(place.index):
             fill(a, g)
 
 
@@ -155,12 +155,18 @@ def randint(
         raise TypeError(
             f"randint(): argument 'size' (position {len(args)}) must be tuple of ints, not {type(size).__name__}"
         )
-    kind = dtypes.int64 if dtype is None and out is None else out.dtype if dtype is None else to_dtype("randint", dtype)  # type: ignore[union-attr]
+    kind = _integer_kind("randint", dtype, out)
     low, span = _integer_range(low, high, kind)
     return _draw(
         "randint", (tuple(size),), lambda a, g: fills.randint(a, low, span, g), generator, out, dtype, device,
         requires_grad, more, dtypes.int64,
     )  # fmt: skip
+
+
+def _integer_kind(op: str, dtype: Any, out: Tensor | None) -> dtypes.dtype:
+    if dtype is not None:
+        return to_dtype(op, dtype)
+    return dtypes.int64 if out is None else out.dtype
 
 
 def _randint_arguments(op: str, args: tuple[Any, ...], more: dict[str, Any]) -> tuple[int, int, Any]:
@@ -252,9 +258,7 @@ def randperm(
     """
     check_ignored("randperm", more)
     (n,) = to_size("randperm", (n,))
-    kind = (
-        dtypes.int64 if dtype is None and out is None else out.dtype if dtype is None else to_dtype("randperm", dtype)
-    )  # type: ignore[union-attr]
+    kind = _integer_kind("randperm", dtype, out)
     if kind.category in (dtypes.BOOL, dtypes.COMPLEX):
         raise NotImplementedError(f'"randperm" not implemented for {kind}')
     most = _MOST_WHOLE[kind.name] if kind.category == dtypes.FLOAT else int(np.iinfo(kind.np).max)
@@ -539,7 +543,7 @@ def _fill_tensor(name: str, t: Tensor, fill: Fill, generator: Generator | None) 
             raise overlap(t)
         fill(a, g)
     else:
-        with devices.on_device(t.device.index):
+        with on_device(t.device.index):
             fill(a, g)
     bump(t)
     if STATE.grad:
