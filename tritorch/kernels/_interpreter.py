@@ -157,6 +157,23 @@ def _f32_to_bf16(x: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(x), np.uint32(0x7FC0), rounded).astype(np.uint16)
 
 
+def _fma64(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """x * y + z of float64 with the product's rounding error put back (Dekker 1971)."""
+
+    def halves(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        c = v * 134217729.0
+        high = c - (c - v)
+        return high, v - high
+
+    p = x * y
+    (xh, xl), (yh, yl) = halves(x), halves(y)
+    lost = ((xh * yh - p) + xh * yl + xl * yh) + xl * yl
+    s = p + z
+    t = s - p
+    lost = lost + ((p - (s - t)) + (z - t))
+    return np.where(np.isfinite(lost), s + lost, s)
+
+
 def _is_bf16(h: Any) -> bool:
     return h.dtype.scalar == tl.bfloat16
 
@@ -207,7 +224,7 @@ def _repair_types(builder: Any) -> None:
         # one rounding, as the instruction does; float64 products of float32 numbers are exact
         _no_bf16(x, y, z)
         if z.data.dtype == np.float64:
-            return TensorHandle(x.data * y.data + z.data, z.dtype.scalar)
+            return TensorHandle(_fma64(x.data, y.data, z.data), z.dtype.scalar)
         return TensorHandle((x.data.astype(np.float64) * y.data + z.data).astype(z.data.dtype), z.dtype.scalar)
 
     interp._convert_float = convert_float

@@ -120,14 +120,14 @@ def _round(x):
 
 @kernel
 def _fmod(x, y):
-    """The remainder of the truncated quotient, with x's sign; integers too. Exact for quotients below 2^72 (2^159)."""
+    """The remainder of the truncated quotient, with x's sign; integers too. Exact for quotients below 2^120 (2^265)."""
     if x.dtype.is_floating():
         b = tl.abs(y)
         r = tl.abs(x)
-        for _ in range(3):  # each step takes as many bits off the quotient as the type has
-            q = tl.floor(_div(r, b))
-            r = tl.where(r >= b, tl.fma(q * -1.0, b, r), r)
-            r = tl.where(r < 0, r + b, r)  # the quotient may have been rounded up
+        for _ in range(5):  # each step takes as many bits off the quotient as the type has
+            q = _trunc(_div(r, b))
+            r = tl.where(tl.abs(r) >= b, tl.fma(q * -1.0, b, r), r)
+        r = tl.where(r < 0, r + b, r)  # a quotient may have been rounded up
         r = tl.where((b == 0) | (x != x) | (y != y) | (tl.abs(x) == float("inf")), float("nan"), r)
         return _signed(tl.where(b == float("inf"), tl.where(tl.abs(x) < float("inf"), tl.abs(x), r), r), x)
     else:
@@ -415,7 +415,7 @@ def _tanh(x):
         p = p * z + 0.133333128668618
         p = p * z - 0.33333333231207923
         far = 1 - 2 * _inverse(_exp(2 * v) + 1)
-        return tl.where(a < 0.6, x * z * p + x, _signed(tl.where(x != x, x, far), x))
+        return _signed(tl.where(a < 0.6, a * z * p + a, tl.where(x != x, x, far)), x)
     else:
         t = _expm1(2 * v)
         return _signed(tl.where(x != x, x, t / (t + 2)), x)
