@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import device as _device
 from ._configs import SMALL, next_power_of_2
 from ._launch import empty, kernel, launch
 from ._op import Array
@@ -56,8 +57,8 @@ def _gemm(
     Matrix z of a starts at a_ptr + z // inner * stride_a0 + z % inner * stride_a1, its element (i, j) lies at
     i * stride_am + j * stride_ak; b likewise. Program (t, s) computes one tile BLOCK_M x BLOCK_N over the k of split s,
     s * part ... (s + 1) * part; t counts tiles within a matrix, then matrices. All blocks are powers of two, at least
-    16. EVEN_K: every split is a multiple of BLOCK_K. KIND: "dot16", "f32", "f64", or "int" (no tensor cores: products
-    of whole tiles, summed).
+    16. EVEN_K: every split is a multiple of BLOCK_K. KIND: "dot16", "f32", "f64", or
+    "int" and "f64 sum" (AMD, where Triton's float64 dot does not compile): products of whole tiles, summed.
     """
     tiles_m = (m + BLOCK_M - 1) // BLOCK_M
     tiles_n = (n + BLOCK_N - 1) // BLOCK_N
@@ -86,7 +87,7 @@ def _gemm(
     b_ptrs = b_base + rk.to(tl.int64)[:, None] * stride_bk + rn.to(tl.int64)[None, :] * stride_bn
     step = tl.full((), BLOCK_K, tl.int64)
 
-    if KIND == "f64":
+    if KIND == "f64" or KIND == "f64 sum":
         acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float64)
     elif KIND == "int":
         acc = tl.zeros((BLOCK_M, BLOCK_N), tl.int64)
@@ -101,6 +102,8 @@ def _gemm(
             b = tl.load(b_ptrs, mask=in_n[None, :] & (rk < count - i)[:, None], other=0)
         if KIND == "int":
             acc += tl.sum(a.to(tl.int64)[:, :, None] * b.to(tl.int64)[None, :, :], 1)
+        elif KIND == "f64 sum":
+            acc += tl.sum(a[:, :, None] * b[None, :, :], 1)
         elif KIND == "f64":
             acc = tl.dot(a, b, acc, out_dtype=tl.float64)
         else:
@@ -130,13 +133,35 @@ def _add_splits(w_ptr, bias_ptr, c_ptr, total, n, splits, HAS_BIAS: tl.constexpr
 # ------------------------------------------------------------------------------------------------- the tile sizes
 
 
+_SHARED = {(8, 0): 163, (8, 7): 163, (8, 6): 99, (8, 9): 99, (12, 0): 99, (12, 1): 99}
+
+
+def shared_memory() -> int:
+    """Bytes of shared memory that one program may take on the current device."""
+    capability = tuple(_device.backend().capability(_device.current_device()))
+    return (64 if is_amd() else _SHARED.get(capability, 227 if capability >= (9, 0) else 64)) << 10
+
+
+def is_amd() -> bool:
+    """Is the current device AMD's (gfx942 calls itself (9, 4))."""
+    backend = _device.backend()
+    return backend.hip or tuple(backend.capability(_device.current_device())) == (9, 4)
+
+
+def fitting_stages(stages: int, block_m: int, block_n: int, block_k: int, itemsize: int) -> int:
+    """At most `stages`, as many as have room for their tiles of both operands."""
+    return max(1, min(stages, shared_memory() // ((block_m + block_n) * block_k * itemsize)))
+
+
 def gemm_kind(dtype: np.dtype) -> str:
     """The KIND of `_gemm` for operands of `dtype`."""
     if dtype.kind in "iu":
         return "int"
     if dtype.kind == "c" or dtype.kind == "b":
         raise NotImplementedError(f"matmul: has no Triton kernel for {dtype}; move its inputs to cpu")
-    return {2: "dot16", 4: "f32", 8: "f64"}[dtype.itemsize]
+    if dtype.itemsize == 8:
+        return "f64 sum" if is_amd() else "f64"
+    return "dot16" if dtype.itemsize == 2 else "f32"
 
 
 def gemm_tile(kind: str, m: int, n: int, k: int, batch: int, precision: str) -> tuple[int, int, int, int, int]:
@@ -145,7 +170,7 @@ def gemm_tile(kind: str, m: int, n: int, k: int, batch: int, precision: str) -> 
     Large tiles reuse what they load, but must leave work for all 132 multiprocessors of an H100; exact float32 and
     float64 run without tensor cores and take small tiles. The sizes are those of kernels that compile without spills.
     """
-    if kind == "int":
+    if kind in ("int", "f64 sum"):
         return (16, 16, 16, 4, 2)
     if SMALL:
         return tuple(min(max(next_power_of_2(s), 16), 64) for s in (m, n, k)) + (4, 2)  # type: ignore[return-value]
@@ -153,9 +178,11 @@ def gemm_tile(kind: str, m: int, n: int, k: int, batch: int, precision: str) -> 
         return (32, 32, 16, 4, 2)
     tensor_cores = kind == "dot16" or precision == "tf32"
     if not tensor_cores:
-        sizes = ((64, 64, 32, 4, 3), (32, 32, 32, 4, 3))
+        sizes = ((64, 64, 16, 4, 3), (32, 32, 32, 4, 3))
     elif kind == "dot16":
-        sizes = ((128, 256, 64, 8, 3), (128, 128, 64, 8, 3), (64, 64, 64, 4, 4))
+        sizes = ((128, 128, 64, 8, 3), (64, 64, 64, 4, 4))
+        if shared_memory() >= 227 << 10:  # Hopper's instructions keep the operands out of the registers
+            sizes = ((128, 256, 64, 8, 3), *sizes)
     else:
         sizes = ((128, 128, 32, 8, 3), (64, 64, 32, 4, 3))
     filling = [
@@ -165,7 +192,13 @@ def gemm_tile(kind: str, m: int, n: int, k: int, batch: int, precision: str) -> 
     block_m, block_n, block_k, warps, stages = filling[0] if filling else sizes[-1]
     # a few rows or columns: the operands' bandwidth counts, and empty rows of a tile are wasted
     block_m, block_n = max(16, min(block_m, next_power_of_2(m))), max(16, min(block_n, next_power_of_2(n)))
-    return block_m, block_n, block_k, warps, stages
+    return (
+        block_m,
+        block_n,
+        block_k,
+        warps,
+        fitting_stages(stages, block_m, block_n, block_k, 2 if kind == "dot16" else 4),
+    )
 
 
 def gemm_splits(tiles: int, k: int, block_k: int) -> int:
@@ -243,6 +276,8 @@ def gemm(a: Array, b: Array, bias: Array | None = None, tile: tuple[int, ...] | 
         sb[0], sb[1], b.strides[-2] // item, b.strides[-1] // item,
     )  # fmt: skip
     block_m, block_n, block_k, warps, stages = gemm_tile(kind, m, n, k, batch, _precision)
+    if k % 16:  # element by element loads, which take registers
+        block_k = min(block_k, 32)
     if tile is not None:
         block_m, block_n, block_k = tile
     tiles = -(-m // block_m) * -(-n // block_n) * batch
@@ -250,7 +285,7 @@ def gemm(a: Array, b: Array, bias: Array | None = None, tile: tuple[int, ...] | 
     part = -(-k // (splits * block_k)) * block_k if splits > 1 else max(k, 1)
     splits = -(-k // part) if splits > 1 else 1
     if splits > 1:
-        work = {"f64": a.dtype, "int": np.dtype(np.int64)}.get(kind, np.dtype(np.float32))
+        work = a.dtype if kind.startswith("f64") else np.dtype(np.int64 if kind == "int" else np.float32)
         target = empty((splits, batch * m * n), work)
     else:
         target = c
@@ -284,3 +319,35 @@ def _broadcast(x: Array, lead: tuple[int, ...]) -> Array:
     item = x.dtype.itemsize
     strides = [s * item for s in _batch_strides(x, lead)]
     return as_strided(x, (*lead, *x.shape[-2:]), (*strides, *x.strides[-2:]))
+
+
+def AOT() -> list:  # noqa: N802 - the name that the report looks for
+    """The shipped tiles, in all layouts, for `tritorch.kernels.report`."""
+
+    def case(dtype, m, n, k, layout="nn", bias=False, precision="ieee", split=False):
+        def run(array):
+            a = array((m, k), dtype) if layout[0] == "n" else array((k, m), dtype).T
+            b = array((k, n), dtype) if layout[1] == "n" else array((n, k), dtype).T
+            before = _precision
+            set_float32_precision(precision)
+            try:
+                gemm(a, b, array((n,), dtype) if bias else None)
+            finally:
+                set_float32_precision(before)
+
+        flags = ("matrix",) if (dtype in ("bf16", "fp16") or precision != "ieee") and not split else ()
+        return (f"{dtype} {precision} {m}x{n}x{k} {layout}{' + bias' if bias else ''}", run, *flags)
+
+    layouts = ("nn", "nt", "tn")
+    return [
+        *(case("bf16", 4096, 4096, 4096, layout) for layout in layouts),
+        *(case("bf16", 1024, 2048, 1024, layout) for layout in layouts),
+        case("fp16", 512, 512, 4096, bias=True, split=True),
+        case("bf16", 16, 4096, 4096, "nt", split=True),
+        case("bf16", 1000, 1000, 999),
+        *(case("fp32", 2048, 2048, 2048, layout) for layout in layouts),
+        case("fp32", 64, 256, 784, "nt", bias=True),
+        *(case("fp32", 4096, 4096, 4096, layout, precision="tf32") for layout in layouts),
+        case("fp64", 1024, 1024, 1024),
+        case("i64", 256, 256, 256),
+    ]

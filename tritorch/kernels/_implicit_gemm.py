@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ._configs import SMALL, next_power_of_2
-from ._gemm import _add_splits, _copied, gemm_kind, get_float32_precision
+from ._gemm import _add_splits, _copied, fitting_stages, gemm_kind, get_float32_precision, set_float32_precision
 from ._launch import empty, kernel, launch
 from ._op import Array
 
@@ -68,7 +68,7 @@ def _conv(
     w0 = q * step_w + shift_w
     x_rows = x_ptr + group * c * stride_xc + n * stride_xn
     w_cols = w_ptr + (group * k + rn) * stride_wk
-    if KIND == "f64":
+    if KIND == "f64" or KIND == "f64 sum":
         acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float64)
     else:
         acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
@@ -91,7 +91,9 @@ def _conv(
             a = tl.load(x_rows[:, None] + at + (ch * stride_xc)[None, :], mask=inside, other=0)
             at_w = ch * stride_wc + rd * stride_wd + rh * stride_wh + rw * stride_ww
             b = tl.load(w_cols[None, :] + at_w[:, None], mask=in_n[None, :] & (kk < total)[:, None], other=0)
-            if KIND == "f64":
+            if KIND == "f64 sum":
+                acc += tl.sum(a[:, :, None] * b[None, :, :], 1)
+            elif KIND == "f64":
                 acc = tl.dot(a, b, acc, out_dtype=tl.float64)
             else:
                 acc = tl.dot(a, b, acc, input_precision=PRECISION)
@@ -114,7 +116,9 @@ def _conv(
             at_w = rd * stride_wd + rh * stride_wh + rw * stride_ww
             b_ptrs = (w_cols + at_w)[None, :] + (ch * stride_wc)[:, None]
             b = tl.load(b_ptrs, mask=in_n[None, :] & (ch < c)[:, None], other=0)
-            if KIND == "f64":
+            if KIND == "f64 sum":
+                acc += tl.sum(a[:, :, None] * b[None, :, :], 1)
+            elif KIND == "f64":
                 acc = tl.dot(a, b, acc, out_dtype=tl.float64)
             else:
                 acc = tl.dot(a, b, acc, input_precision=PRECISION)
@@ -163,7 +167,7 @@ def _conv_weight(
     rest_t = tap // tw
     rh = rest_t % th
     rd = rest_t // th
-    if KIND == "f64":
+    if KIND == "f64" or KIND == "f64 sum":
         acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float64)
     else:
         acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
@@ -202,7 +206,9 @@ def _conv_weight(
             at = n * stride_xn + ds.to(tl.int64) * stride_xd + hs.to(tl.int64) * stride_xh + ws.to(tl.int64) * stride_xw
             b_ptrs = x_ptr + at[:, None] + ((group * c + ch) * stride_xc)[None, :]
             b = tl.load(b_ptrs, mask=inside[:, None] & in_n[None, :], other=0)
-        if KIND == "f64":
+        if KIND == "f64 sum":
+            acc += tl.sum(a[:, :, None] * b[None, :, :], 1)
+        elif KIND == "f64":
             acc = tl.dot(a, b, acc, out_dtype=tl.float64)
         else:
             acc = tl.dot(a, b, acc, input_precision=PRECISION)
@@ -257,19 +263,31 @@ def _channels_last(x: Array) -> Array:
     return _copied(x.transpose(0, 2, 3, 4, 1)).transpose(0, 4, 1, 2, 3)
 
 
-def conv_tile(kind: str, pixels: int, k: int, c: int, precision: str) -> tuple[int, int, int, int, int]:
-    """(BLOCK_M, BLOCK_N, BLOCK_K, num_warps, num_stages) for `pixels` rows, k columns, c channels per tap."""
+def conv_tile(
+    kind: str, rows: int, columns: int, flat: bool, precision: str, weight: bool = False
+) -> tuple[int, int, int, int, int]:
+    """(BLOCK_M, BLOCK_N, BLOCK_K, num_warps, num_stages) for `rows` x `columns` outputs.
+
+    With FLAT each element of the tile has an address of its own, which takes registers: small tiles. So does exact
+    float32, which runs without tensor cores. The sizes are those that compile without spills.
+    """
     if SMALL:
-        return min(max(next_power_of_2(pixels), 16), 256), min(max(next_power_of_2(k), 16), 64), 32, 4, 2
-    block_n = max(16, min(128, next_power_of_2(k)))
+        return min(max(next_power_of_2(rows), 16), 256), min(max(next_power_of_2(columns), 16), 64), 32, 4, 2
+    narrow = max(16, min(64, next_power_of_2(columns)))
+    if kind == "f64 sum":
+        return 16, 16, 16, 4, 2
     if kind == "f64":
-        return 32, min(block_n, 32), 16, 4, 2
+        return 32, min(narrow, 32), 16, 4, 2
     if kind == "f32" and precision != "tf32":
-        return 64, min(block_n, 64), 32, 4, 2
-    block_k = 32 if c < 64 or kind == "f32" else 64
-    if -(-pixels // 128) * -(-k // block_n) < 132:
-        return 64, min(block_n, 64), block_k, 4, 3
-    return 128, block_n, block_k, 8, 3
+        return (32, min(narrow, 32), 16, 4, 2) if flat else (64, narrow, 16, 4, 2)
+    if flat:
+        return (64, narrow, 16, 4, 2) if kind == "f32" else (64, narrow, 32, 8, 2)
+    block_n = max(16, min(128, next_power_of_2(columns)))
+    block_k = 32
+    block_m, warps = 128, 8
+    if -(-rows // 128) * -(-columns // block_n) < 132 and not weight:
+        block_m, block_n, warps = 64, narrow, 4
+    return block_m, block_n, block_k, warps, fitting_stages(3, block_m, block_n, block_k, 4 if kind == "f32" else 2)
 
 
 def _kind(op: str, dtype: np.dtype) -> str:
@@ -288,7 +306,7 @@ def _run(x: Array, w: Array, b: Array | None, y: Array, reach: list[Reach], grou
     taps = [slice(r.first, r.first + (r.taps - 1) * r.every + 1, r.every) if r.taps else slice(0, 0) for r in reach]
     w = w[(slice(None), slice(None), *taps)]
     flat = c < 16
-    block_m, block_n, block_k, warps, stages = conv_tile(kind, pixels, k, c, precision)
+    block_m, block_n, block_k, warps, stages = conv_tile(kind, pixels, k, flat, precision)
     launch(
         _conv, (-(-pixels // block_m) * -(-k // block_n), groups), x, w, b, y, pixels, k, c,
         *(r.outputs for r in reach), *(r.source for r in reach), *(r.taps for r in reach), *(r.step for r in reach),
@@ -357,7 +375,7 @@ def conv_weight_gradient(
         g, x = _channels_last(g), _channels_last(x)
     taps = math.prod(kernel_size)
     pixels = g.shape[0] * math.prod(out)
-    block_m, block_n, block_k, warps, stages = conv_tile(kind, k, taps * c if flat else c, pixels, precision)
+    block_m, block_n, block_k, warps, stages = conv_tile(kind, k, taps * c if flat else c, flat, precision, True)
     columns = -(-taps * c // block_n) if flat else taps * -(-c // block_n)
     tiles = -(-k // block_m) * columns * groups
     if not splits:
@@ -366,7 +384,7 @@ def conv_weight_gradient(
         splits = max(1, min(wanted, room, pixels // (4 * block_k), 65535))
     part = -(-pixels // (splits * block_k)) * block_k
     splits = -(-pixels // part)
-    work = np.dtype(np.float64 if kind == "f64" else np.float32)
+    work = np.dtype(np.float64 if kind.startswith("f64") else np.float32)
     sums = empty((splits, groups, k, taps, c), work)
     launch(
         _conv_weight, (-(-k // block_m) * columns, groups, splits), g, x, sums, pixels, k, c, groups, part,
@@ -380,3 +398,36 @@ def conv_weight_gradient(
     block = 16384 if SMALL else 1024
     launch(_add_splits, (-(-total // block),), sums, None, flat_w, total, 1, splits, HAS_BIAS=False, BLOCK=block)
     return _copied(flat_w.swapaxes(1, 2)).reshape((groups * k, c, *kernel_size))
+
+
+def AOT() -> list:  # noqa: N802 - the name that the report looks for
+    """All three directions with many and with few channels, for `tritorch.kernels.report`."""
+
+    def case(dtype: str, channels: int, features: int, size: int, stride: int = 1, precision: str = "ieee"):
+        def run(array):
+            x, w = array((32, channels, size, size), dtype), array((features, channels, 3, 3), dtype)
+            out = (size - 1) // stride + 1
+            g = array((32, features, out, out), dtype)
+            geometry = ((stride, stride), (1, 1), (1, 1), 1)
+            before = get_float32_precision()
+            set_float32_precision(precision)
+            try:
+                conv_forward(x, w, array((features,), dtype), (out, out), *geometry)
+                conv_input_gradient(g, w, (size, size), *geometry)
+                conv_weight_gradient(g, x, (3, 3), *geometry)
+            finally:
+                set_float32_precision(before)
+
+        return f"{dtype} {precision} 32x{channels}x{size}x{size} to {features}, stride {stride}", run
+
+    return [
+        case("bf16", 64, 64, 32),
+        case("bf16", 64, 128, 56, 2),
+        case("bf16", 3, 64, 32),
+        case("bf16", 256, 512, 14),
+        case("fp32", 64, 64, 32),
+        case("fp32", 3, 64, 32),
+        case("fp32", 64, 128, 56, 2, "tf32"),
+        case("fp32", 3, 64, 32, 1, "tf32"),
+        case("fp64", 16, 16, 16),
+    ]
