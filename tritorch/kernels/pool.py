@@ -95,7 +95,7 @@ def _separable(
             part = images[i : min(i + step, last)]
             for axis, m in enumerate(out):  # the last dim, of short and strided rows, comes when there is least left
                 part = _combine(part, axis + 1, m, taps[axis], ufunc, start)
-            y[i : i + step] = part
+            y[i : min(i + step, last)] = part
 
     parallel(block, len(images), step)
     return y.reshape(*x.shape[:2], *out)
