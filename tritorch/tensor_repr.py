@@ -71,7 +71,8 @@ def printoptions(**options: Any) -> Iterator[None]:
     """Print with other options within the block.
 
     >>> import tritorch as torch
-    >>> with torch.printoptions(precision=1):
+    >>> from tritorch.tensor_repr import printoptions
+    >>> with printoptions(precision=1):
     ...     print(torch.tensor([0.25]))
     tensor([0.2])
     """

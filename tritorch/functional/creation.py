@@ -203,7 +203,7 @@ def full(
 def _number(op: str, value: Any) -> tuple[Any, dtypes.dtype]:
     """(Python number, its dtype) of a number or a 0-dim tensor."""
     if isinstance(value, Tensor) and value.ndim == 0:
-        return value.item(), value.dtype
+        value = value.item()
     if isinstance(value, (bool, int, float, complex, np.generic)):
         return value, dtypes.scalar_dtype(value)
     raise TypeError(f"{op}(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}")
@@ -277,7 +277,8 @@ def arange(
     >>> torch.arange(1, 2, 0.5)
     tensor([1.0000, 1.5000])
     """
-    given: dict[str, Any] = dict(zip(("end",) if len(bounds) == 1 else ("start", "end", "step"), bounds))
+    alone = len(bounds) == 1 and "end" not in more
+    given: dict[str, Any] = dict(zip(("end",) if alone else ("start", "end", "step"), bounds))
     for name in ("start", "end", "step"):
         if name in more:
             given[name] = more.pop(name)
@@ -321,21 +322,22 @@ def _arange(start: Any, end: Any, step: Any, kind: dtypes.dtype) -> np.ndarray:
     return _float_range(float(start), float(step), n, kind)
 
 
-_LANES = {4: 8, 8: 4}  # numbers that PyTorch computes at once, by the dtype's size
+_LANES = {2: 16, 4: 8, 8: 4}  # numbers that PyTorch computes at once, by the dtype's size
 
 
 def _float_range(start: float, step: float, n: int, kind: dtypes.dtype) -> np.ndarray:
     """start + i step, rounded as PyTorch's vector code does: within a vector the steps count from its first number."""
     i = np.arange(n, dtype=np.float64)
-    plain = fma64(i, step, start)
-    lanes = _LANES.get(kind.itemsize)
-    if lanes is None or n < 2 * lanes:
-        return plain.astype(np.float32).astype(kind.np) if kind.is_half else plain.astype(kind.np)
+    if kind.is_half:
+        start, step = float(np.float32(start)), float(np.float32(step))
+    single = np.float32 if kind.is_half else kind.np  # half precision is rounded through float32
+    a = fma64(i, step, start).astype(single).astype(kind.np)
+    lanes = _LANES[kind.itemsize]
     whole = n // (2 * lanes) * (2 * lanes)
-    a = plain.astype(kind.np)
-    base = a[:whole:lanes].astype(np.float64)
-    lane = np.arange(lanes, dtype=np.float64)
-    a[:whole] = fma64(np.tile(lane, base.size), step, base.repeat(lanes))
+    if whole:
+        base = a[:whole:lanes].astype(np.float64)
+        lane = np.arange(lanes, dtype=np.float64)
+        a[:whole] = fma64(np.tile(lane, base.size), step, base.repeat(lanes)).astype(single)
     return a
 
 
@@ -444,7 +446,9 @@ def like_array(op: str, input: Any, dtype: Any, device: Any) -> tuple[Any, dtype
     kind = input.dtype if dtype is None else to_dtype(op, dtype)
     place = input.device if device is None else to_place(device)
     if place is CPU and input.device is CPU:
-        return np.empty_like(input._a, kind.np, order="K", subok=False), kind, place
+        a = input._a
+        expanded = any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape))
+        return np.empty_like(a, kind.np, order="C" if expanded else "K", subok=False), kind, place
     return empty_array(tuple(input._a.shape), kind, place), kind, place
 
 

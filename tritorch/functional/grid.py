@@ -81,7 +81,6 @@ def meshgrid(*given: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     shape = tuple(t.numel() for t in tensors)
     grids = [t.reshape(*[-1 if d == k else 1 for d in range(len(shape))]).expand(shape) for k, t in enumerate(tensors)]
     if swap:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

@@ -254,7 +254,7 @@ def randperm(
     >>> import tritorch as torch
     >>> _ = torch.manual_seed(0)
     >>> torch.randperm(5)
-    tensor([4, 1, 2, 0, 3])
+    tensor([4, 0, 1, 3, 2])
     """
     check_ignored("randperm", more)
     (n,) = to_size("randperm", (n,))
