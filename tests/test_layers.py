@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "tritorch"
 
 # From the bottom to the top; the longest matching prefix decides. A module may import at its own level or below.
 LAYERS = [
-    ["errors", "dtypes"],
+    ["errors", "dtypes", "return_types"],
     ["device", "_emulated", "random"],
     ["kernels"],
     ["autograd"],
@@ -21,7 +21,7 @@ LAYERS = [
     ["nn"],
     ["optim"],
     ["utils", "serialization", "datasets"],
-    ["amp", "cuda", "library", "debug", "profiler", "distributed"],
+    ["amp", "backends", "cuda", "library", "debug", "profiler", "distributed"],
     ["", "demo"],  # the public namespace, and a script that uses it
 ]
 LEVEL = {f"tritorch.{name}" if name else "tritorch": level for level, names in enumerate(LAYERS) for name in names}

@@ -14,12 +14,12 @@ from weakref import ref
 import numpy as np
 
 from . import device as devices
+from .autograd import bridge as _bridge
 from .autograd import inplace as _inplace
 from .autograd.apply import bind
 from .autograd.backward import backward as _backward
 from .autograd.elementwise import bind as bind_elementwise
-from .autograd.engine import Wrap
-from .autograd.graph import VIEW_CLASS, Leaf, RemovableHandle, Version, add_hook
+from .autograd.graph import Leaf, RemovableHandle, Version, add_hook
 from .autograd.modes import STATE
 from .device import CPU, device
 from .dtypes import FROM_NP, dtype, from_numpy_dtype
@@ -600,7 +600,6 @@ class Tensor:
 
 
 TENSORS.add(Tensor)
-VIEW_CLASS.append(Tensor)
 
 
 class Parameter(Tensor):
@@ -652,9 +651,6 @@ def wrap(a: Any, place: device = CPU) -> Tensor:
     return t
 
 
-Wrap.tensor = wrap
-
-
 def host(t: Tensor) -> np.ndarray:
     """The elements as a NumPy array, copied only when they are on a GPU."""
     return t._a if t._a.__class__ is np.ndarray else devices.to_host(t._a)
@@ -666,6 +662,7 @@ def address(a: Any) -> int:
 
 
 bump = _inplace.bump
+_bridge.Tensor, _bridge.wrap, _bridge.host = Tensor, wrap, host
 
 
 def method(function: F | None = None, *, inplace: bool = False, out: bool = False, name: str | None = None) -> Any:

@@ -137,7 +137,7 @@ def _function(op: Op, Tensor: type) -> Callable[..., Any]:
         record = edges is not None and has_rule and STATE.grad
         if not many:
             out = wrap(y, device)
-            if record:
+            if record and out.dtype.category >= 2:  # an integer or bool result carries no gradient
                 edges = tuple([None if t is None else t._node for t in tensors])
                 out._node = make_node(op, edges, None, device)
                 out._node.saved = keep(tensors, params, (out,))

@@ -10,7 +10,8 @@ import numpy as np
 from ..device import CPU
 from ..errors import message
 from ..kernels._op import OPS
-from .engine import Wrap, run
+from . import bridge
+from .engine import run
 from .graph import Leaf
 
 
@@ -24,7 +25,7 @@ def _root(t: Any, g: Any, create_graph: bool, op: str) -> tuple[Any, Any]:
             raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {t.dtype}")
         if t.device is CPU:
             g = np.ones(t._a.shape, t._a.dtype)
-            return t._node, Wrap.tensor(g) if create_graph else g
+            return t._node, bridge.wrap(g) if create_graph else g
         g = t.new_ones(t._a.shape)
     if g._a.shape != t._a.shape:
         raise RuntimeError(
@@ -79,7 +80,7 @@ def backward(
         g = capture[t._node.seq]
         if g is None:
             continue
-        made = g if create_graph else Wrap.tensor(g.copy(), t.device)
+        made = g if create_graph else bridge.wrap(g.copy(), t.device)
         old = t.grad
         t.grad = made if old is None else old + made
         leaf = t._node
@@ -149,7 +150,7 @@ def grad(
         elif create_graph:
             result.append(g)
         else:
-            result.append(Wrap.tensor(g, t.device))
+            result.append(bridge.wrap(g, t.device))
     return tuple(result)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..random import default_generator
-from ..tensor import Tensor
+from . import bridge
 from .backward import backward as run_backward
 from .function import Function
 from .modes import STATE, enable_grad
@@ -21,8 +21,8 @@ class _Checkpoint(Function):
     def forward(ctx: Any, function: Any, kwargs: dict, preserve: bool, *args: Any) -> Any:
         ctx.function, ctx.kwargs = function, kwargs
         ctx.state = default_generator.get_state() if preserve else None
-        ctx.args = [None if isinstance(a, Tensor) else a for a in args]
-        ctx.places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
+        ctx.args = [None if isinstance(a, bridge.Tensor) else a for a in args]
+        ctx.places = [i for i, a in enumerate(args) if isinstance(a, bridge.Tensor)]
         ctx.save_for_backward(*[args[i] for i in ctx.places])
         return function(*args, **kwargs)
 
@@ -40,11 +40,11 @@ class _Checkpoint(Function):
         finally:
             default_generator.set_state(after)
         outs = outs if isinstance(outs, tuple) else (outs,)
-        live = [(o, g) for o, g in zip(outs, gs, strict=True) if isinstance(o, Tensor) and o.requires_grad]
+        live = [(o, g) for o, g in zip(outs, gs, strict=True) if isinstance(o, bridge.Tensor) and o.requires_grad]
         if not live:
             raise RuntimeError("none of output has requires_grad=True, this checkpoint() is not necessary")
         run_backward([o for o, _ in live], [g for _, g in live])
-        return (None, None, None, *[a.grad if isinstance(a, Tensor) else None for a in args])
+        return (None, None, None, *[a.grad if isinstance(a, bridge.Tensor) else None for a in args])
 
 
 def checkpoint(
@@ -71,11 +71,9 @@ def checkpoint(
     """
     if not STATE.grad:
         return function(*args, **kwargs)
-    if not any(isinstance(a, Tensor) and a.requires_grad for a in args):
+    if not any(isinstance(a, bridge.Tensor) and a.requires_grad for a in args):
         # parameters inside the function still need their gradients: a dummy input makes the node
-        from ..tensor import wrap
-
-        anchor = wrap(np.zeros((), np.float32)).requires_grad_()
+        anchor = bridge.wrap(np.zeros((), np.float32)).requires_grad_()
         return _Checkpoint.apply(lambda _, *rest, **more: function(*rest, **more), kwargs, preserve_rng_state, anchor, *args)
     return _Checkpoint.apply(function, kwargs, preserve_rng_state, *args)
 

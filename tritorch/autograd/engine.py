@@ -9,16 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from . import bridge
 from .graph import Leaf, Node, NodeHook, Port
 from .modes import STATE
 
 getrefcount = sys.getrefcount
-
-
-class Wrap:
-    """The two ways between raw arrays and Tensors, set when `tritorch.tensor` is imported (it is above this layer)."""
-
-    tensor: Any = None  # (array, device) -> Tensor
 
 
 def run(
@@ -148,11 +143,11 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
                 g = g.copy()
         else:
             g = g.copy()
-        leaf.grad = Wrap.tensor(g, leaf.device)
+        leaf.grad = bridge.wrap(g, leaf.device)
     elif old._node is None:
         _add_into(old, g)
     else:
-        leaf.grad = Wrap.tensor(old._a + g, leaf.device)
+        leaf.grad = bridge.wrap(old._a + g, leaf.device)
     if leaf.post_hooks and leaf.owner is not None:
         owner = leaf.owner()
         if owner is not None:
@@ -166,7 +161,7 @@ def _add_into(grad: Any, g: Any) -> None:
         if grad._vc is not None:
             grad._vc.n += 1
     else:
-        grad.add_(Wrap.tensor(g, grad.device))
+        grad.add_(bridge.wrap(g, grad.device))
 
 
 def _probe() -> int:
@@ -197,7 +192,7 @@ def _call_hooks(node: Node, g: Any, create_graph: bool) -> Any:
     for hook in list(node.hooks.values()):
         if hook.__class__ is NodeHook:
             continue
-        seen = g if create_graph else Wrap.tensor(g, node.device)
+        seen = g if create_graph else bridge.wrap(g, node.device)
         result = hook(seen)
         if result is not None:
             if result.shape != seen.shape:
@@ -215,8 +210,8 @@ def _call_node_hooks(node: Node, grads: Any, g: Any, create_graph: bool) -> Any:
             if create_graph:
                 ins, outs = tuple(grads), (g,)
             else:
-                ins = tuple(None if x is None else Wrap.tensor(x, node.device) for x in grads)
-                outs = (Wrap.tensor(g, node.device),) if not isinstance(g, list) else tuple(g)
+                ins = tuple(None if x is None else bridge.wrap(x, node.device) for x in grads)
+                outs = (bridge.wrap(g, node.device),) if not isinstance(g, list) else tuple(g)
             result = hook.function(ins, outs)
             if result is not None:
                 result = result if isinstance(result, tuple) else (result,)

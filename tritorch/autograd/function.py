@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from ..tensor import Tensor, wrap
+from . import bridge
 from .engine import changed, freed
 from .graph import Leaf, Node, Version, make_node, make_port
 from .modes import STATE, no_grad
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 
 class FunctionCtx:
@@ -57,7 +60,7 @@ class FunctionCtx:
             if version is not None and version.n != n:
                 raise changed(node, value.shape, value.dtype, version.n, n)
             if kind == "output":
-                t = wrap(value, node.device)
+                t = bridge.wrap(value, node.device)
                 t._vc = version
                 t._node = self._edges[self._output_index[id(value)]]()
                 result.append(t)
@@ -74,7 +77,7 @@ class FunctionCtx:
             if t is None:
                 kept.append(("none", None, None, 0))
                 continue
-            if not isinstance(t, Tensor):
+            if not isinstance(t, bridge.Tensor):
                 raise TypeError(f"save_for_backward can only save tensors, but argument is of type {type(t).__name__}")
             if t._vc is None:
                 t._vc = Version()
@@ -118,7 +121,7 @@ class _Caller:
         for slot, (place, shape) in enumerate(zip(self.places, self.shapes, strict=True)):
             g = result[place]
             if g is not None and node.next[slot] is not None:
-                if not isinstance(g, Tensor):
+                if not isinstance(g, bridge.Tensor):
                     raise TypeError(f"{self.name}.backward: expected Tensor or None for input {place}; got {type(g).__name__}")
                 if tuple(g.shape) != shape:
                     try:
@@ -132,7 +135,7 @@ class _Caller:
         return picked
 
     def pull(self, node: Node, g: Any) -> Any:
-        gs = [None if v is None else wrap(v, node.device) for v in (g if isinstance(g, list) else [g])]
+        gs = [None if v is None else bridge.wrap(v, node.device) for v in (g if isinstance(g, list) else [g])]
         with no_grad():
             result = self._gradients(node, gs)
         return [None if r is None else r._a for r in result]
@@ -147,7 +150,7 @@ class _Caller:
 def _zeros(shape: tuple[int, ...], kind: Any, device: Any) -> Tensor:
     from .apply import zeros
 
-    return wrap(zeros(shape, kind.np, device), device)
+    return bridge.wrap(zeros(shape, kind.np, device), device)
 
 
 class Function(FunctionCtx):
@@ -179,9 +182,9 @@ class Function(FunctionCtx):
     def apply(cls, *args: Any) -> Any:
         """Run forward without recording, then record backward as one node."""
         ctx = cls()
-        tensors = [(i, a) for i, a in enumerate(args) if isinstance(a, Tensor)]
+        tensors = [(i, a) for i, a in enumerate(args) if isinstance(a, bridge.Tensor)]
         edges = tuple(t._node for _, t in tensors)
-        ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a._node is not None for a in args)
+        ctx.needs_input_grad = tuple(isinstance(a, bridge.Tensor) and a._node is not None for a in args)
         record = STATE.grad and any(e is not None for e in edges)
         with no_grad():
             if cls.setup_context is not Function.setup_context:
@@ -197,13 +200,13 @@ class Function(FunctionCtx):
         given = {id(t) for _, t in tensors}
         dirty = {id(t) for t in ctx._dirty}
         for o in outs:
-            if isinstance(o, Tensor) and id(o) in given and id(o) not in dirty:
+            if isinstance(o, bridge.Tensor) and id(o) in given and id(o) not in dirty:
                 o = o.view_as(o)  # type: ignore[attr-defined]
                 o._view = None
             made.append(o)
         constant = {id(t) for t in ctx._constant}
-        carrying = [o for o in made if isinstance(o, Tensor) and id(o) not in constant and o.dtype.category >= 2]
-        if any(t._node.__class__ is Leaf for t in ctx._dirty if isinstance(t, Tensor)):
+        carrying = [o for o in made if isinstance(o, bridge.Tensor) and id(o) not in constant and o.dtype.category >= 2]
+        if any(t._node.__class__ is Leaf for t in ctx._dirty if isinstance(t, bridge.Tensor)):
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         caller = _Caller(cls, ctx, [(o._a.shape, o.dtype) for o in carrying], [i for i, _ in tensors])
         caller.count, caller.shapes = len(args), [t._a.shape for _, t in tensors]
@@ -247,10 +250,10 @@ def once_differentiable(backward: Any) -> Any:
     def call(ctx: Any, *gs: Any) -> Any:
         with no_grad():
             result = backward(ctx, *gs)
-        if not STATE.grad or not any(isinstance(g, Tensor) and g._node is not None for g in gs):
+        if not STATE.grad or not any(isinstance(g, bridge.Tensor) and g._node is not None for g in gs):
             return result
         outs = result if isinstance(result, tuple) else (result,)
-        marked = tuple(_Once.apply(o) if isinstance(o, Tensor) else o for o in outs)
+        marked = tuple(_Once.apply(o) if isinstance(o, bridge.Tensor) else o for o in outs)
         return marked if isinstance(result, tuple) else marked[0]
 
     return call

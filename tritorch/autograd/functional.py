@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..kernels._op import OPS
-from ..tensor import Tensor
+from . import bridge
 from .backward import grad
 from .modes import enable_grad
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
@@ -16,7 +19,7 @@ __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 def _tuple(x: Any, what: str, op: str) -> tuple:
     xs = tuple(x) if isinstance(x, (tuple, list)) else (x,)
     for i, t in enumerate(xs):
-        if not isinstance(t, Tensor):
+        if not isinstance(t, bridge.Tensor):
             raise TypeError(f"{op}: The {what} must be a Tensor or a tuple of Tensors; got {type(t).__name__} at {i}")
     return xs
 
@@ -140,7 +143,7 @@ def hessian(
 
     def gradient(*xs: Any) -> Any:
         out = func(*xs)
-        if not isinstance(out, Tensor) or out.numel() != 1:
+        if not isinstance(out, bridge.Tensor) or out.numel() != 1:
             raise RuntimeError("hessian: The Tensor returned by the function given to hessian should contain a single element")
         gs = grad(out, xs, create_graph=True, allow_unused=True) if out.requires_grad else (None,) * len(xs)
         found = tuple(_zeros(g, x, strict, "hessian") for g, x in zip(gs, xs, strict=True))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..tensor import Tensor, host, wrap
+from . import bridge
 from .backward import grad
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 
 class GradcheckError(RuntimeError):
@@ -20,13 +23,13 @@ def _tuple(x: Any) -> tuple:
 
 
 def _outputs(func: Callable[..., Any], inputs: tuple) -> tuple:
-    return tuple(o for o in _tuple(func(*inputs)) if isinstance(o, Tensor))
+    return tuple(o for o in _tuple(func(*inputs)) if isinstance(o, bridge.Tensor))
 
 
 def _numerical(func: Callable[..., Any], inputs: tuple, i: int, eps: float) -> list[np.ndarray]:
     """Per output the Jacobian (input elements, output elements) by central differences; inputs change in place and back."""
     x = inputs[i]
-    flat = host(x).reshape(-1) if x._a.flags.c_contiguous else None
+    flat = bridge.host(x).reshape(-1) if x._a.flags.c_contiguous else None
     if flat is None:
         raise ValueError(f"gradcheck: input {i} must be contiguous, since it is varied in place")
     columns: list[list[np.ndarray]] = []
@@ -36,9 +39,9 @@ def _numerical(func: Callable[..., Any], inputs: tuple, i: int, eps: float) -> l
         parts = []
         for step in steps:
             flat[k] = start + step
-            plus = [np.array(host(o.detach())) for o in _outputs(func, inputs)]
+            plus = [np.array(bridge.host(o.detach())) for o in _outputs(func, inputs)]
             flat[k] = start - step
-            minus = [np.array(host(o.detach())) for o in _outputs(func, inputs)]
+            minus = [np.array(bridge.host(o.detach())) for o in _outputs(func, inputs)]
             flat[k] = start
             parts.append([(p - m).reshape(-1) / (2 * eps) for p, m in zip(plus, minus, strict=True)])
         columns.append(parts[0] if len(parts) == 1 else [(a - 1j * b) / 2 for a, b in zip(*parts, strict=True)])
@@ -53,8 +56,8 @@ def _analytical(output: Tensor, x: Tensor) -> np.ndarray:
     for k in range(output.numel()):
         seed = np.zeros(output._a.shape, output._a.dtype)
         seed.reshape(-1)[k] = 1
-        (g,) = grad(output, x, wrap(seed).to(output.device), retain_graph=True, allow_unused=True)  # type: ignore[attr-defined]
-        rows.append(np.zeros(x.numel(), x._a.dtype) if g is None else np.array(host(g)).reshape(-1))
+        (g,) = grad(output, x, bridge.wrap(seed).to(output.device), retain_graph=True, allow_unused=True)  # type: ignore[attr-defined]
+        rows.append(np.zeros(x.numel(), x._a.dtype) if g is None else np.array(bridge.host(g)).reshape(-1))
     return np.stack(rows, 1) if rows else np.zeros((x.numel(), 0))
 
 
@@ -88,7 +91,7 @@ def gradcheck(
     True
     """
     ins = _tuple(inputs)
-    checked = [i for i, x in enumerate(ins) if isinstance(x, Tensor) and x.requires_grad]
+    checked = [i for i, x in enumerate(ins) if isinstance(x, bridge.Tensor) and x.requires_grad]
     if not checked:
         raise ValueError(
             "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
@@ -151,7 +154,7 @@ def gradgradcheck(
     outs = [o for o in _outputs(func, ins) if o.requires_grad]
     rng = np.random.default_rng(0)
     if grad_outputs is None:
-        seeds = tuple(wrap(rng.normal(size=tuple(o.shape)).astype(o._a.dtype)).to(o.device).requires_grad_() for o in outs)  # type: ignore[attr-defined]
+        seeds = tuple(bridge.wrap(rng.normal(size=tuple(o.shape)).astype(o._a.dtype)).to(o.device).requires_grad_() for o in outs)  # type: ignore[attr-defined]
     else:
         seeds = _tuple(grad_outputs)
     count = len(ins)
@@ -159,7 +162,7 @@ def gradgradcheck(
     def first(*args: Any) -> tuple:
         xs, gs = args[:count], args[count:]
         results = [o for o in _outputs(func, xs) if o.requires_grad]
-        wanted = [x for x in xs if isinstance(x, Tensor) and x.requires_grad]
+        wanted = [x for x in xs if isinstance(x, bridge.Tensor) and x.requires_grad]
         found = grad(results, wanted, list(gs), create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None and g.requires_grad)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from ..device import CPU
+from . import bridge
 from .modes import STATE
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def make_view(op: Any, x: Any, a: Any, params: tuple, saved: tuple) -> Any:
 
     The one way views come into being, and hot: everything is inline.
     """
-    out = _new(VIEW_CLASS[0])
+    out = _new(bridge.Tensor)
     out._a = a
     out.dtype = x.dtype
     device = out.device = x.device
@@ -182,10 +183,6 @@ def make_view(op: Any, x: Any, a: Any, params: tuple, saved: tuple) -> Any:
     if STATE.anomaly:
         n.trace = traceback.format_stack()[:-2]
     return out
-
-
-VIEW_CLASS: list[type] = []
-"""The Tensor class, set by `tritorch.tensor`, which is above this layer."""
 
 
 class RemovableHandle:
