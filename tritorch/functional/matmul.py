@@ -427,8 +427,8 @@ def _scaled(op: str, input: Tensor, y: Tensor, beta: Any, alpha: Any) -> Tensor:
         raise RuntimeError(message(op, "for integral tensors alpha and beta must be integers", alpha=alpha, beta=beta))
     if alpha != 1:
         y = y * alpha
-    if beta == 0:
-        return y
+    if beta == 0:  # input gets a gradient of zeros, as in PyTorch
+        return y if input._node is None or not STATE.grad else y + (input * 0).nan_to_num(0.0)
     return input + y if beta == 1 else input * beta + y
 
 
