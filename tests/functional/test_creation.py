@@ -31,7 +31,7 @@ import tritorch as torch
         (lambda: torch.arange(1, 5, 0), RuntimeError, "step must be nonzero"),
         (lambda: torch.linspace(0, 1, -1), RuntimeError, "must be non-negative; got -1"),
         (lambda: torch.eye(-1), RuntimeError, "n must be greater or equal to 0, got -1"),
-        (lambda: torch.empty_strided((2, 3), (1,)), RuntimeError, r"sizes .2. must match dimensionality of strides .1."),
+        (lambda: torch.empty_strided((2, 3), (1,)), RuntimeError, r"sizes .2. must match .* strides .1."),
         (lambda: torch.frombuffer(bytearray(6), dtype=torch.int32), ValueError, "multiple of element size .4."),
         (lambda: torch.meshgrid(torch.ones(2, 2), indexing="ij"), RuntimeError, r"0D or 1D .*\(2, 2\)"),
         (lambda: torch.combinations(torch.ones(2, 2)), RuntimeError, r"1D vector, but got shape \[2, 2\]"),

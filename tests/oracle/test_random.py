@@ -244,7 +244,7 @@ def test_gamma_and_binomial(name):
     rng = np.random.default_rng(2)
     alpha, count, p = rng.gamma(1, 3, 300) + 0.01, rng.integers(0, 80, 300), rng.random(300)
     tensor = lambda t, a: t.tensor(a.tolist(), dtype=dtype(t, name))
-    gamma = {tt: tt.functional.random._standard_gamma, torch: torch._standard_gamma}
+    gamma = {tt: tt.functional.distributions._standard_gamma, torch: torch._standard_gamma}
     same(lambda t: gamma[t](tensor(t, alpha)))
     same(lambda t: t.binomial(tensor(t, count), tensor(t, p)))
 

@@ -6,7 +6,8 @@ from importlib import import_module
 from types import ModuleType
 
 AREAS = (
-    "pointwise", "shape", "indexing", "matmul", "reduction", "extremum", "scan", "statistics", "ordering", "conversion", "creation", "grid", "random",
+    "pointwise", "shape", "indexing", "matmul", "reduction", "extremum", "scan", "statistics", "ordering",
+    "conversion", "creation", "ranges", "grid", "random", "distributions", "random_methods",
 )  # fmt: skip
 
 __all__: list[str] = []

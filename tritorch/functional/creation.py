@@ -1,4 +1,4 @@
-"""New tensors by shape: zeros, ones, full, empty, eye, ranges, and their `_like` and `new_` forms.
+"""New tensors by shape: zeros, ones, full, empty, eye, and their `_like` and `new_` forms.
 
 All take `dtype=`, `device=`, `requires_grad=` and `out=` as in PyTorch. `layout=`, `pin_memory=` and
 `memory_format=` are accepted: there is one layout, and no memory to pin on the CPU.
@@ -6,7 +6,6 @@ All take `dtype=`, `device=`, `requires_grad=` and `out=` as in PyTorch. `layout
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,12 @@ from ..device import CPU, as_strided, on_device, to_device
 from ..device import device as Device
 from ..device import empty as device_empty
 from ..errors import message
-from ..kernels.rounding import fma64
 from ..tensor import Tensor, method, wrap, write_out
 from .conversion import finish, from_data, to_dtype, to_place
 
 __all__ = [
-    "arange", "empty", "empty_like", "empty_permuted", "empty_strided", "eye", "full", "full_like", "linspace",
-    "logspace", "ones", "ones_like", "range", "zeros", "zeros_like",
+    "empty", "empty_like", "empty_permuted", "empty_strided", "eye", "full", "full_like", "ones", "ones_like", "zeros",
+    "zeros_like",
 ]  # fmt: skip
 
 
@@ -78,7 +76,7 @@ def check_ignored(op: str, more: dict[str, Any]) -> None:
             raise TypeError(f"{op}() got an unexpected keyword argument '{name}'")
 
 
-def _kind_for(op: str, dtype: Any, out: Tensor | None) -> dtypes.dtype:
+def kind_for(op: str, dtype: Any, out: Tensor | None) -> dtypes.dtype:
     if dtype is None:
         return dtypes.get_default_dtype() if out is None else out.dtype
     kind = to_dtype(op, dtype)
@@ -114,7 +112,7 @@ def _filled(shape: tuple[int, ...], value: Any, kind: dtypes.dtype, place: Devic
 def _make(
     op: str, shape: tuple[int, ...], value: Any, dtype: Any, device: Any, requires_grad: bool, out: Tensor | None
 ) -> Tensor:
-    kind = _kind_for(op, dtype, out)
+    kind = kind_for(op, dtype, out)
     place = to_place(device) if out is None else out.device
     t = wrap(_filled(shape, value, kind, place), place)
     if out is not None:
@@ -169,7 +167,7 @@ def empty(
 ) -> Tensor:
     """A tensor with whatever is in its memory; arguments as in `zeros`."""
     shape = _size_of("empty", size, more)
-    kind = _kind_for("empty", dtype, out)
+    kind = kind_for("empty", dtype, out)
     place = to_place(device) if out is None else out.device
     t = wrap(empty_array(shape, kind, place), place)
     if out is not None:
@@ -229,211 +227,16 @@ def eye(
     for name, value in (("n", n), ("m", m)):
         if value < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
-    a = np.eye(n, m, dtype=_kind_for("eye", dtype, out).np)
-    return _deliver("eye", a, device, requires_grad, out)
+    a = np.eye(n, m, dtype=kind_for("eye", dtype, out).np)
+    return deliver("eye", a, device, requires_grad, out)
 
 
-def _deliver(op: str, a: np.ndarray, device: Any, requires_grad: bool, out: Tensor | None) -> Tensor:
+def deliver(op: str, a: np.ndarray, device: Any, requires_grad: bool, out: Tensor | None) -> Tensor:
     """A host array as a tensor on the device, or written into `out`."""
     if out is None:
         return finish(a, to_place(device), requires_grad)
     write_out(op, finish(a, out.device, False), out)
     return out
-
-
-# ------------------------------------------------------------------------------------------------------------ ranges
-
-
-def _bound(op: str, name: str, value: Any) -> Any:
-    if isinstance(value, Tensor):
-        if value.ndim and op != "arange":
-            raise RuntimeError(f"{op} only supports 0-dimensional {name} tensors; got shape {tuple(value.shape)}")
-        return value.item()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (bool, int, float, complex)):
-        return value
-    raise TypeError(f"{op}(): argument '{name}' must be Number, not {type(value).__name__}")
-
-
-def arange(
-    *bounds: Any,
-    out: Tensor | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    **more: Any,
-) -> Tensor:
-    """`start + i * step` for all i up to `end`, which is left out.
-
-    Arguments:
-        start, end, step: `arange(end)`, `arange(start, end)` or `arange(start, end, step)`; start 0, step 1 by default.
-        dtype: default: int64 when all are ints, else the default float.
-
-    Raises:
-        RuntimeError: step 0, step of the wrong sign, infinite or NaN bounds.
-
-    >>> import tritorch as torch
-    >>> torch.arange(1, 2, 0.5)
-    tensor([1.0000, 1.5000])
-    """
-    alone = len(bounds) == 1 and "end" not in more
-    given: dict[str, Any] = dict(zip(("end",) if alone else ("start", "end", "step"), bounds))
-    for name in ("start", "end", "step"):
-        if name in more:
-            given[name] = more.pop(name)
-    if more:
-        check_ignored("arange", more)
-    if "end" not in given or len(bounds) > 3:
-        raise TypeError(
-            f"arange() received an invalid combination of arguments - got {bounds}; expected end, or start, end, step"
-        )
-    start, end, step = (_bound("arange", n, given.get(n, d)) for n, d in (("start", 0), ("end", 0), ("step", 1)))
-    if dtype is not None or out is not None:
-        kind = _kind_for("arange", dtype, out)
-    else:
-        whole = all(isinstance(v, int) for v in (start, end, step))
-        kind = dtypes.int64 if whole else dtypes.get_default_dtype()
-    return _deliver("arange", _arange(start, end, step, kind), device, requires_grad, out)
-
-
-def _arange(start: Any, end: Any, step: Any, kind: dtypes.dtype) -> np.ndarray:
-    for v in (start, end, step):
-        if isinstance(v, complex):
-            raise RuntimeError(f"arange: value cannot be converted to type double without overflow: {v}")
-    if kind.category in (dtypes.BOOL, dtypes.COMPLEX):
-        raise NotImplementedError(f'"arange_cpu" not implemented for {kind}')
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise RuntimeError(f"unsupported range: {start} -> {end}")
-    if kind is dtypes.int64 and step and not int(step):
-        raise ValueError(f"arange: step must be nonzero; {step} as int64 is 0")
-    if not step:
-        raise RuntimeError("arange: step must be nonzero")
-    if (end - start) * (1 if step > 0 else -1) < 0:
-        raise RuntimeError(
-            f"arange: upper bound and lower bound inconsistent with step sign: start {start}, end {end}, step {step}"
-        )
-    if kind is dtypes.int64:
-        start, end, step = int(start), int(end), int(step)
-        return np.arange(start, end, step, dtype=np.int64)
-    n = math.ceil((end - start) / step)
-    if kind.category == dtypes.INT:
-        return (int(start) + int(step) * np.arange(n)).astype(kind.np)
-    return _float_range(float(start), float(step), n, kind)
-
-
-_LANES = {2: 16, 4: 8, 8: 4}  # numbers that PyTorch computes at once, by the dtype's size
-
-
-def _float_range(start: float, step: float, n: int, kind: dtypes.dtype) -> np.ndarray:
-    """start + i step, rounded as PyTorch's vector code does: within a vector the steps count from its first number."""
-    i = np.arange(n, dtype=np.float64)
-    if kind.is_half:
-        start, step = float(np.float32(start)), float(np.float32(step))
-    single = np.float32 if kind.is_half else kind.np  # half precision is rounded through float32
-    a = fma64(i, step, start).astype(single).astype(kind.np)
-    lanes = _LANES[kind.itemsize]
-    whole = n // (2 * lanes) * (2 * lanes)
-    if whole:
-        base = a[:whole:lanes].astype(np.float64)
-        lane = np.arange(lanes, dtype=np.float64)
-        a[:whole] = fma64(np.tile(lane, base.size), step, base.repeat(lanes)).astype(single)
-    return a
-
-
-def range(
-    start: Any = 0, end: Any = None, step: Any = 1, *, out: Tensor | None = None, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False, **more: Any,
-) -> Tensor:  # fmt: skip
-    """`arange` with `end` included, of the default float; PyTorch calls it deprecated."""
-    check_ignored("range", more)
-    if end is None:
-        start, end = 0, start
-    kind = _kind_for("range", dtype, out)
-    start, end, step = (_bound("range", n, v) for n, v in (("start", start), ("end", end), ("step", step)))
-    if not step:
-        raise RuntimeError("range: step must be nonzero")
-    if (end - start) * step < 0:
-        raise RuntimeError(f"range: upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}")
-    n = int((end - start) / step) + 1
-    a = _float_range(float(start), float(step), n, kind) if kind.category == dtypes.FLOAT else None
-    if a is None:
-        a = (int(start) + int(step) * np.arange(n)).astype(kind.np)
-    return _deliver("range", a, device, requires_grad, out)
-
-
-def linspace(
-    start: Any, end: Any, steps: int, *, out: Tensor | None = None, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False, **more: Any,
-) -> Tensor:  # fmt: skip
-    """`steps` numbers from `start` to `end`, both included, evenly spaced.
-
-    Arguments:
-        start, end: numbers or 0-dim tensors. steps: at least 0.
-        dtype: default: the default float, or complex when one of them is.
-
-    >>> import tritorch as torch
-    >>> torch.linspace(0, 1, 5)
-    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
-    """
-    check_ignored("linspace", more)
-    start, end = _bound("linspace", "start", start), _bound("linspace", "end", end)
-    kind = _spaced_kind("linspace", start, end, steps, dtype, out)
-    return _deliver("linspace", _linspace(start, end, steps, kind), device, requires_grad, out)
-
-
-def _spaced_kind(op: str, start: Any, end: Any, steps: Any, dtype: Any, out: Tensor | None) -> dtypes.dtype:
-    if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool):
-        raise TypeError(f"{op}(): argument 'steps' (position 3) must be int, not {type(steps).__name__}")
-    if steps < 0:
-        raise RuntimeError(f"{op}: number of steps must be non-negative; got {steps}")
-    kind = _kind_for(op, dtype, out)
-    if isinstance(start, complex) or isinstance(end, complex):
-        if dtype is None and out is None:
-            kind = kind.to_complex()
-        elif not kind.is_complex:
-            raise RuntimeError(f"{op}: inferred dtype {kind.to_complex()} can't be safely cast to passed dtype {kind}")
-    if kind is dtypes.bool_:
-        raise NotImplementedError(f'"{op}_cpu" not implemented for {kind}')
-    return kind
-
-
-def _linspace(start: Any, end: Any, steps: int, kind: dtypes.dtype) -> np.ndarray:
-    """The first half counts from the start, the second from the end."""
-    if steps == 0:
-        return np.empty(0, kind.np)
-    if kind.category == dtypes.INT:
-        start, end = int(start), int(end)
-    if steps == 1:
-        return np.array([start]).astype(kind.np)
-    i = np.arange(steps, dtype=np.float64)
-    half = steps // 2
-    if kind.is_complex:
-        step = (end - start) / (steps - 1)
-        return np.where(i < half, start + step * i, end - step * (steps - 1 - i)).astype(kind.np)
-    single = np.float64 if kind.itemsize == 8 else np.float32
-    first, last = single(start), single(end)
-    step = float((last - first) / single(steps - 1))
-    a = np.empty(steps)
-    a[:half] = fma64(i[:half], step, float(first))
-    a[half:] = fma64(steps - 1 - i[half:], -step, float(last))
-    a = a.astype(single)
-    return (np.trunc(a) if kind.category == dtypes.INT else a).astype(kind.np)
-
-
-def logspace(
-    start: Any, end: Any, steps: int, base: float = 10.0, *, out: Tensor | None = None, dtype: Any = None,
-    device: Any = None, requires_grad: bool = False, **more: Any,
-) -> Tensor:  # fmt: skip
-    """`base` to the power of each number of `linspace(start, end, steps)`."""
-    check_ignored("logspace", more)
-    start, end = _bound("logspace", "start", start), _bound("logspace", "end", end)
-    kind = _spaced_kind("logspace", start, end, steps, dtype, out)
-    wide = dtypes.complex128 if kind.is_complex else dtypes.float64
-    with np.errstate(all="ignore"):
-        exponents = _linspace(start, end, steps, wide if kind.category != dtypes.INT else dtypes.float64)
-        a = np.power(wide.np.type(base), exponents).astype(kind.np)
-    return _deliver("logspace", a, device, requires_grad, out)
 
 
 # ------------------------------------------------------------------------------------------------ like another tensor
@@ -510,7 +313,7 @@ def empty_strided(
         raise RuntimeError(
             f"empty_strided: strides must not be negative: sizes={list(shape)} and strides={list(steps)}"
         )
-    kind = _kind_for("empty_strided", dtype, None)
+    kind = kind_for("empty_strided", dtype, None)
     place = to_place(device)
     count = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, steps))
     memory = empty_array((count,), kind, place)

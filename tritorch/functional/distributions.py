@@ -1,0 +1,230 @@
+"""Distributions whose parameters are tensors: normal, bernoulli, multinomial, poisson, binomial, gamma."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.modes import STATE, no_grad
+from ..device import CPU
+from ..errors import message
+from ..kernels import random as fills
+from ..kernels import rejection
+from ..random import Generator, pick
+from ..tensor import Tensor, method, wrap, write_out
+from .creation import empty_array
+from .random import Fill, draw, draw_out, needs_float, rand, run
+
+__all__ = ["bernoulli", "binomial", "multinomial", "normal", "poisson"]
+
+
+def normal(
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, out: Tensor | None = None,
+    dtype: Any = None, device: Any = None, requires_grad: bool = False, **more: Any,
+) -> Tensor:  # fmt: skip
+    """Normal numbers of the given means and standard deviations.
+
+    Arguments:
+        mean, std: tensors that broadcast together, or numbers; with two numbers `size` says the shape.
+        size: a sequence of ints.
+
+    Raises:
+        RuntimeError: a negative `std`.
+
+    >>> import tritorch as torch
+    >>> _ = torch.manual_seed(0)
+    >>> torch.normal(torch.tensor([0.0, 100.0]), torch.tensor([1.0, 2.0]))
+    tensor([ 1.5410, 99.4131])
+    """
+    tensors = [t for t in (mean, std) if isinstance(t, Tensor)]
+    if not tensors:
+        if size is None:
+            raise TypeError(
+                "normal() received an invalid combination of arguments: two numbers need size, a tuple of ints; "
+                f"got mean {mean!r}, std {std!r}"
+            )
+        check_std("normal", std)
+        fill = lambda a, g: fills.normal(a, float(mean), float(std), g)
+        return draw("normal", (tuple(size),), fill, generator, out, dtype, device, requires_grad, more)
+    first = tensors[0]
+    if isinstance(std, Tensor):
+        if std.is_complex():
+            raise RuntimeError("normal expects standard deviation to be non-complex")
+        if std.device is CPU and std.numel() and not (std._a >= 0).all():
+            raise RuntimeError("normal expects all elements of std >= 0.0")
+    else:
+        check_std("normal", std)
+    needs_float("normal", first.dtype)
+    try:
+        shape = np.broadcast_shapes(*(tuple(t.shape) for t in tensors))
+    except ValueError:
+        raise RuntimeError(message("normal", "mean and std must broadcast", mean=mean, std=std)) from None
+    scale = 1.0 if isinstance(std, Tensor) else float(std)
+    t = draw(
+        "normal", (shape,), lambda a, g: fills.normal(a, 0.0, scale, g), generator, out, None,
+        first.device, False, {}, first.dtype if out is None else None,
+    )  # fmt: skip
+    with no_grad():
+        if isinstance(std, Tensor):
+            t.mul_(std)
+        t.add_(mean)
+    return t
+
+
+def check_std(op: str, std: Any) -> None:
+    if not std >= 0:
+        raise RuntimeError(f"{op} expects std >= 0.0, but found std {std}")
+
+
+def _check_p(op: str, p: Any) -> None:
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"{op} expects p to be in [0, 1], but got p={p}")
+
+
+def _check_probabilities(op: str, p: Tensor) -> None:
+    if p.dtype.category != dtypes.FLOAT:
+        raise NotImplementedError(f'"{op}" not implemented for probabilities of {p.dtype}; expected floating point')
+    if p.device is CPU and not ((p._a >= 0) & (p._a <= 1)).all():
+        raise RuntimeError(f"{op}: Expected p_in >= 0 && p_in <= 1 to be true for all elements of p")
+
+
+def bernoulli_fill(op: str, p: Any) -> Fill:
+    if isinstance(p, Tensor):
+        _check_probabilities(op, p)
+        source = p.detach().contiguous() if p.device is not CPU else p
+        return lambda a, g: fills.bernoulli_tensor(a, _expand_to(op, source, a), g)
+    _check_p(op, p)
+    return lambda a, g: fills.bernoulli_scalar(a, float(p), g)
+
+
+def _expand_to(op: str, p: Tensor, a: Any) -> Any:
+    if tuple(p.shape) == tuple(a.shape):
+        return p._a
+    try:
+        wide = p.expand(tuple(a.shape))
+    except RuntimeError:
+        raise RuntimeError(message(op, "p must broadcast to the tensor's shape", p=p, input=a)) from None
+    return wide._a if p.device is CPU else wide.contiguous()._a
+
+
+@method
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Tensor | None = None
+) -> Tensor:
+    """1 with the probability that the element of `input` says (or `p`, for all), else 0.
+
+    Arguments:
+        input: floating point, elements in [0, 1]. p: used instead of the elements; then `input` gives only the shape.
+    """
+    fill = bernoulli_fill("bernoulli", input if p is None else p)
+    if out is None:
+        kind = input.dtype
+        if kind.is_complex:
+            raise NotImplementedError(f'"bernoulli" not implemented for {kind}')
+        a = empty_array(tuple(input.shape), kind, input.device)
+        run(fill, a, pick(generator, input.device, "bernoulli"), input.device)
+        return wrap(a, input.device)
+    return draw_out("bernoulli", tuple(input.shape), fill, generator, out, None)
+
+
+@method
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None,
+    out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """Indices drawn with the weights in each row of `input`.
+
+    Arguments:
+        input: (categories,) or (rows, categories), floating point, finite, not negative; rows need not sum to 1.
+        num_samples: draws per row. replacement: may an index come twice.
+
+    Returns:
+        int64 of shape (num_samples,) or (rows, num_samples).
+
+    >>> import tritorch as torch
+    >>> torch.multinomial(torch.tensor([0.0, 3.0, 0.0]), 2, replacement=True)
+    tensor([1, 1])
+    """
+    if input.dtype.category != dtypes.FLOAT:
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype}")
+    if num_samples <= 0:
+        raise RuntimeError(f"multinomial: cannot sample n_sample <= 0 samples; got {num_samples}")
+    if input.ndim not in (1, 2):
+        raise RuntimeError(message("multinomial", "prob_dist must be 1 or 2 dim", input=input))
+    categories = input.shape[-1]
+    if not replacement and num_samples > categories:
+        raise RuntimeError(
+            "multinomial: cannot sample n_sample > prob_dist.size(-1) samples without replacement; "
+            f"got {num_samples} > {categories}"
+        )
+    if categories > 1 << 24:
+        raise RuntimeError(f"multinomial: number of categories cannot exceed 2^24; got {categories}")
+    g = pick(generator, input.device, "multinomial")
+    p = input.detach().reshape(-1, categories)
+    if p.device is CPU:
+        _check_weights(p._a)
+        t = wrap(fills.multinomial(p._a, num_samples, replacement, g))
+    else:
+        t = _multinomial_cuda(p, num_samples, replacement, g)
+    t = t.reshape(*input.shape[:-1], num_samples)
+    if out is not None:
+        write_out("multinomial", t, out)
+        return out
+    return t
+
+
+def _check_weights(p: np.ndarray) -> None:
+    if p.size and not (np.isfinite(p) & (p >= 0)).all():
+        raise RuntimeError("multinomial: probability tensor contains either `inf`, `nan` or element < 0")
+    if (p.astype(np.float64).sum(axis=-1) <= 0).any():
+        raise RuntimeError("multinomial: invalid multinomial distribution (sum of probabilities <= 0)")
+
+
+def _multinomial_cuda(p: Tensor, n: int, replacement: bool, g: Generator) -> Tensor:
+    """The largest n of p / exponential numbers; with replacement the place of uniform numbers in the running sum."""
+    if not replacement or n == 1:
+        score = p / p.new_empty(tuple(p.shape)).exponential_(1.0, generator=g)
+        return score.argmax(-1, keepdim=True) if n == 1 else score.topk(n, -1)[1]
+    total = p.to(dtypes.float32).cumsum(-1)
+    u = rand(p.shape[0], n, generator=g, device=p.device) * total[:, -1:]
+    return (total[:, None, :-1] <= u[:, :, None]).sum(-1)
+
+
+@no_grad()
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Poisson numbers with the rates in `input`, of its dtype; only on the CPU."""
+    _on_cpu("poisson", input)
+    if input.device is CPU and not (input._a >= 0).all():
+        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+    a = np.empty(tuple(input.shape), input.dtype.np)
+    rejection.poisson(a, input._a, pick(generator, CPU, "poisson"))
+    return wrap(a)
+
+
+@no_grad()
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """Successes in `count` trials of probability `prob`; both floating point, broadcast; only on the CPU."""
+    for t in (count, prob):
+        _on_cpu("binomial", t)
+    n, p = np.broadcast_arrays(count._a, prob._a)
+    a = np.empty(n.shape, count.dtype.np)
+    rejection.binomial(a, n, p, pick(generator, CPU, "binomial"))
+    return wrap(a)
+
+
+def _standard_gamma(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Gamma numbers of the shapes in `input` and scale 1; no gradient; only on the CPU."""
+    _on_cpu("_standard_gamma", input)
+    if STATE.grad and input.requires_grad:
+        raise NotImplementedError("_standard_gamma: the derivative by the shape is not there; detach the input")
+    a = np.empty(tuple(input.shape), input.dtype.np)
+    rejection.standard_gamma(a, input._a, pick(generator, CPU, "_standard_gamma"))
+    return wrap(a)
+
+
+def _on_cpu(op: str, t: Tensor) -> None:
+    if t.device is not CPU:
+        raise NotImplementedError(f"{op}: no kernel for {t.device}; draw on the CPU and move the result")
+    needs_float(op, t.dtype, False)
