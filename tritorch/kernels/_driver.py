@@ -249,7 +249,7 @@ def _cuda_driver(backend: Any) -> Any:
     from triton.backends.nvidia import driver as nvidia
 
     def __init__(self: Any) -> None:  # the parent's would take torch's device and stream
-        self.launcher_cls = nvidia.CudaLauncher
+        self.launcher_cls = lambda *of: _built(nvidia.CudaLauncher, *of)
         _attach(self, backend)
 
     def utils(self: Any) -> Any:
@@ -264,7 +264,7 @@ def _hip_driver(backend: Any) -> Any:
     from triton.backends.amd import driver as amd
 
     def __init__(self: Any) -> None:
-        self.launcher_cls = amd.HIPLauncher
+        self.launcher_cls = lambda *of: _built(amd.HIPLauncher, *of)
         _attach(self, backend)
 
     def utils(self: Any) -> Any:
@@ -282,10 +282,10 @@ def _lazy(function: Any) -> Any:
     return made
 
 
-def _built(make: Any) -> Any:
-    """Triton's launch helper, which a C compiler builds at the first launch on a machine."""
+def _built(make: Any, *of: Any) -> Any:
+    """Triton's launch helper (up to 3.6 one per signature), which a C compiler builds at its first use on a machine."""
     try:
-        return make()
+        return make(*of)
     except Exception as error:
         raise RuntimeError(
             "Triton could not build its launch helper: it needs a C compiler, the Python headers and the driver's "

@@ -1,0 +1,175 @@
+"""The part of CuPy that `tritorch.device` uses, on NumPy memory, for tests without a driver (goes with libcuda.c)."""
+
+from __future__ import annotations
+
+import threading
+import types
+import weakref
+
+import numpy as np
+
+FAIL_SYNCHRONIZE = [False]
+LIMIT = [1 << 30]
+_used = [0, 0]
+_state = threading.local()
+
+
+def _index():
+    return getattr(_state, "index", 0)
+
+
+class OutOfMemoryError(MemoryError):
+    pass
+
+
+class MemoryPointer:
+    def __init__(self, block, offset):
+        self.block, self.offset = block, offset
+
+    @property
+    def ptr(self):
+        return self.block.ctypes.data + self.offset
+
+    def __add__(self, n):
+        return MemoryPointer(self.block, self.offset + n)
+
+    def copy_from_device_async(self, source, size, stream):
+        self.block[self.offset : self.offset + size] = source.block[source.offset : source.offset + size]
+
+    def memset_async(self, value, size, stream=None):
+        self.block[self.offset : self.offset + size] = value
+
+
+def _free(index, size):
+    _used[index] -= size
+
+
+class ndarray:
+    """shape, dtype, strides over a block of bytes; deliberately not a NumPy array."""
+
+    def __init__(self, shape, dtype, memptr=None, strides=None):
+        self.dtype = np.dtype(dtype)
+        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        self.size = int(np.prod(self.shape, dtype=np.int64))
+        self.ndim, self.nbytes = len(self.shape), self.size * self.dtype.itemsize
+        dense = np.empty(self.shape, np.uint8).strides if self.size else (0,) * self.ndim
+        self.strides = tuple(s * self.dtype.itemsize for s in dense) if strides is None else tuple(strides)
+        self.device = Device(_index())
+        if memptr is None:
+            index = _index()
+            if _used[index] + self.nbytes > LIMIT[0]:
+                raise OutOfMemoryError("stub")
+            raw = np.zeros(self.nbytes + 512, np.uint8)
+            _used[index] += self.nbytes
+            weakref.finalize(raw, _free, index, self.nbytes).atexit = False
+            memptr = MemoryPointer(raw, -raw.ctypes.data % 512)
+        self.data = memptr
+
+    @property
+    def flags(self):
+        dense = np.empty(self.shape, np.uint8).strides
+        return types.SimpleNamespace(c_contiguous=self.strides == tuple(s * self.dtype.itemsize for s in dense))
+
+    def host(self):
+        return np.ndarray(self.shape, self.dtype, self.data.block, self.data.offset, self.strides)
+
+    def get(self):
+        return self.host().copy()
+
+    def set(self, a, stream=None):
+        assert a.flags.c_contiguous and a.dtype == self.dtype
+        self.host()[...] = a
+
+    def __getitem__(self, key):
+        view = self.host()[key]
+        offset = view.__array_interface__["data"][0] - self.data.block.ctypes.data
+        return ndarray(view.shape, self.dtype, MemoryPointer(self.data.block, offset), view.strides)
+
+    def view(self, dtype):
+        return ndarray(self.shape, dtype, self.data, self.strides)
+
+    @property
+    def T(self):
+        return ndarray(self.shape[::-1], self.dtype, self.data, self.strides[::-1])
+
+
+class Device:
+    def __init__(self, index):
+        self.id = index
+
+    def use(self):
+        _state.index = self.id
+
+    def synchronize(self):
+        if FAIL_SYNCHRONIZE[0]:
+            raise RuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")
+
+
+class Stream:
+    _made = 0x100
+
+    def __init__(self, non_blocking=False, priority=0):
+        Stream._made += 16
+        self.ptr, self.done = Stream._made, True
+
+    def use(self):
+        streams = _state.__dict__.setdefault("streams", {})
+        streams[_index()] = self
+
+    def synchronize(self):
+        pass
+
+    def wait_event(self, event):
+        pass
+
+
+Stream.null = Stream()
+Stream.null.ptr = 0
+
+
+def get_current_stream(index=None):
+    return getattr(_state, "streams", {}).get(_index() if index is None else index, Stream.null)
+
+
+class Event:
+    def __init__(self, disable_timing=False):
+        self.done = True
+
+    def record(self, stream=None):
+        pass
+
+    def synchronize(self):
+        pass
+
+
+class Pool:
+    def used_bytes(self):
+        return _used[_index()]
+
+    total_bytes = used_bytes
+
+    def free_all_blocks(self):
+        pass
+
+    def set_limit(self, size):
+        LIMIT[0] = size
+
+
+runtime = types.SimpleNamespace(
+    is_hip=False,
+    getDeviceCount=lambda: 2,
+    memGetInfo=lambda: ((1 << 30) - _used[_index()], 1 << 30),
+    getDeviceProperties=lambda i: {
+        "name": b"stub", "major": 9, "minor": 0, "multiProcessorCount": 132, "totalGlobalMem": 1 << 30,
+    },
+    deviceCanAccessPeer=lambda a, b: 1,
+)  # fmt: skip
+cuda = types.SimpleNamespace(
+    runtime=runtime, Device=Device, Stream=Stream, Event=Event, get_current_stream=get_current_stream,
+    get_elapsed_time=lambda a, b: 0.5, memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+)  # fmt: skip
+_pool = Pool()
+
+
+def get_default_memory_pool():
+    return _pool

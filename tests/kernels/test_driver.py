@@ -1,0 +1,301 @@
+"""The real launch path without a GPU: Triton compiles and launches against a driver library that does nothing.
+
+Each test runs its code in a child process, which sees the stub of libcuda.so.1 (built here by the C compiler) and a
+small stand-in for CuPy. What reaches the driver - grid, stream, packed arguments - is read back from the stub.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent / "stub"
+COMPILER = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
+pytest.importorskip("triton", reason="launching needs Triton; install tritorch[triton]")
+pytestmark = pytest.mark.skipif(not COMPILER, reason="a C compiler builds the stub driver; none was found")
+
+START = """
+import sys, threading
+import numpy as np
+from kernels_to_launch import *
+from kernels_to_launch import _scale, _precise, _optional, _counted
+from tritorch.kernels._launch import empty, empty_like, launch
+from tritorch.device import on_device, set_device, to_device, to_host
+import tritorch.device
+D = sys.modules["tritorch.device"]
+driver = Driver()
+"""
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("driver")
+    subprocess.run([COMPILER, "-shared", "-fPIC", "-O1", "-w", "-o", str(folder / "libcuda.so.1"), str(HERE / "libcuda.c")], check=True)
+    return folder
+
+
+def child(stub: Path, code: str, **env: str) -> str:
+    """What `code` prints in a process with the stub driver; the process must end well."""
+    done = subprocess.run(
+        [sys.executable, "-c", START + textwrap.dedent(code)], capture_output=True, text=True, check=False,
+        env={
+            "PATH": os.environ.get("PATH", ""), "HOME": str(stub), "TRITON_INTERPRET": "0", "CC": COMPILER,
+            "TRITON_CACHE_DIR": str(stub / "cache"), "TRITON_LIBCUDA_PATH": str(stub), "LD_LIBRARY_PATH": str(stub),
+            "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]), **env,
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_arguments_arrive_packed_and_later_launches_take_the_plan(stub):
+    child(stub, """
+        x, y = empty((1000,), "f4"), empty((1000,), "f4")
+        driver.expect(4)
+        launch(_scale, (4,), x, y, 1000, 1.5, BLOCK=256, num_warps=2)
+        first = driver.last()
+        assert (list(first.grid), list(first.block), first.stream) == ([4, 1, 1], [64, 1, 1], 0)
+        assert (first.args[0], first.args[1]) == (x.data.ptr, y.data.ptr)
+        assert as_int(first.args[2]) == 1000 and as_float(first.args[3]) == 1.5
+        compiled = _module().plans
+        assert len(compiled) == 1
+        z = empty_like(x)
+        launch(_scale, (3, 2), z, x, 1001, -0.0, BLOCK=256, num_warps=2)      # other numbers, the same plan
+        second = driver.last()
+        assert driver.count() == 2 and len(compiled) == 1 and second.function == first.function
+        assert list(second.grid) == [3, 2, 1] and (second.args[0], second.args[1]) == (z.data.ptr, x.data.ptr)
+        assert as_int(second.args[2]) == 1001 and str(as_float(second.args[3])) == "-0.0"
+        launch(_scale, (1,), x, y, 1008, 1.5, BLOCK=256, num_warps=2)         # a multiple of 16
+        launch(_scale, (1,), x, y, 1001, 1.5, BLOCK=256, NEGATE=True, num_warps=2)
+        launch(_scale, (1,), x, y, 1001, 1.5, BLOCK=128, num_warps=2)
+        assert len(compiled) == 4 and len({driver.lib.stub_launches()[i].function for i in range(5)}) == 4
+        assert "torch" not in sys.modules
+    """.replace("_module()", "sys.modules['kernels_to_launch']._scale"))
+
+
+def test_a_one_and_none_are_constants_and_do_not_reach_the_driver(stub):
+    child(stub, """
+        x, y = empty((64,), "f4"), empty((64,), "f4")
+        driver.expect(3)
+        launch(_scale, (1,), x, y, 1, 2.5, BLOCK=64)
+        assert as_float(driver.last().args[2]) == 2.5
+        launch(_scale, (1,), x, y, 1, 3.5, BLOCK=64)
+        assert as_float(driver.last().args[2]) == 3.5
+        launch(_optional, (1,), x, None, y, 64, BLOCK=64)
+        assert driver.last().args[1] == y.data.ptr and as_int(driver.last().args[2]) == 64
+        launch(_optional, (1,), x, None, y, 48, BLOCK=64)
+        assert driver.last().args[1] == y.data.ptr and as_int(driver.last().args[2]) == 48
+        driver.expect(4)
+        launch(_optional, (1,), x, x, y, 64, BLOCK=64)
+        assert driver.last().args[2] == y.data.ptr
+    """)
+
+
+def test_integers_by_width_and_without_variants(stub):
+    child(stub, """
+        y = empty((16,), "i8")
+        driver.expect(2)
+        for n in (1, 16, 17):
+            launch(_counted, (1,), y, n, BLOCK=16)
+            assert as_int(driver.last().args[1]) == n
+        small = driver.last().function
+        launch(_counted, (1,), y, 2**40, BLOCK=16)
+        assert driver.last().args[1] == 2**40 and driver.last().function != small
+        functions = {driver.lib.stub_launches()[i].function for i in range(3)}
+        assert len(functions) == 1
+    """)
+
+
+def test_float64_numbers_keep_their_digits(stub):
+    child(stub, """
+        y = empty((16,), "f8")
+        driver.expect(3)
+        for value in (0.1, 1e300):
+            launch(_precise, (1,), y, value, 16, BLOCK=16)
+            assert as_double(driver.last().args[1]) == value
+    """)
+
+
+def test_an_unaligned_view_gets_its_own_kernel(stub):
+    child(stub, """
+        x, y = empty((1000,), "f4"), empty((1000,), "f4")
+        driver.expect(4)
+        launch(_scale, (4,), x, y, 900, 1.5, BLOCK=256)
+        aligned = driver.last().function
+        for _ in range(2):
+            launch(_scale, (4,), x[3:], y, 900, 1.5, BLOCK=256)
+            assert driver.last().function != aligned and driver.last().args[0] == x.data.ptr + 12
+        launch(_scale, (4,), x[4:], y, 900, 1.5, BLOCK=256)
+        assert driver.last().function == aligned
+    """)
+
+
+def test_dtypes_are_told_apart(stub):
+    child(stub, """
+        import ml_dtypes
+        y = empty((64,), "f4")
+        driver.expect(4)
+        functions = set()
+        for d in (np.float32, np.float16, ml_dtypes.bfloat16, np.float64, np.int8, np.bool_):
+            for _ in range(2):
+                launch(_scale, (1,), empty((64,), d), y, 64, 1.5, BLOCK=64)
+                functions.add(driver.last().function)
+        assert len(functions) == 6
+        try:
+            launch(_scale, (1,), empty((64,), np.complex64), y, 64, 1.5, BLOCK=64)
+        except TypeError as error:
+            assert "complex64" in str(error)
+        else:
+            raise AssertionError
+    """)
+
+
+def test_streams_devices_and_threads(stub):
+    child(stub, """
+        import tritorch.cuda as cuda
+        driver.expect(4)
+        x, y = empty((64,), "f4"), empty((64,), "f4")
+        def go():
+            launch(_scale, (1,), x, y, 64, 1.5, BLOCK=64)
+            return driver.last()
+        assert go().stream == 0
+        s = cuda.Stream()
+        with cuda.stream(s):
+            assert go().stream == s.cuda_stream != 0
+        assert go().stream == 0
+        first = go().function
+        with on_device(1):
+            assert go().function != first                    # a module of its own on each device
+            assert go().function != first
+        assert go().function == first
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(go().function))
+        thread.start(); thread.join()
+        assert seen == [first]
+        event = s.record_event(cuda.Event(enable_timing=True))
+        event.synchronize()
+        assert event.elapsed_time(s.record_event(cuda.Event(enable_timing=True))) == 0.5 and s.query()
+        s.synchronize(); cuda.current_stream().wait_stream(s)
+        assert cuda.get_device_name() == "stub" and cuda.get_device_properties(1).multi_processor_count == 132
+    """)
+
+
+def test_an_empty_grid_launches_nothing_and_wrong_arguments_are_refused(stub):
+    child(stub, """
+        x, y = empty((64,), "f4"), empty((64,), "f4")
+        driver.expect(4)
+        launch(_scale, (0,), x, y, 0, 1.5, BLOCK=64)
+        launch(_scale, (3, 0), x, y, 0, 1.5, BLOCK=64)
+        assert driver.count() == 0
+        for bad, words in ((np.int32(3), "int32"), (True, "constexpr"), ("a", "str")):
+            try:
+                launch(_scale, (1,), x, y, bad, 1.5, BLOCK=64)
+            except TypeError as error:
+                assert "kernel _scale" in str(error) and words in str(error), error
+            else:
+                raise AssertionError(bad)
+        try:
+            launch(_scale, (1, 70000), x, y, 64, 1.5, BLOCK=64)
+        except ValueError as error:
+            assert "65535" in str(error)
+        assert driver.count() == 0
+    """)
+
+
+def test_elementwise_kernels_go_the_same_way(stub):
+    child(stub, """
+        from tritorch.kernels._pointwise import copy_into, fill, pointwise
+        a, b = empty((300, 400), "f4"), empty((300, 400), "f4")
+        driver.expect(4)
+        for _ in range(2):
+            (y,) = pointwise("add", ("a + b",), ("a", "b"), (a, b), (np.dtype("f4"),))
+            last = driver.last()
+            assert (last.args[0], last.args[1], last.args[2]) == (a.data.ptr, b.data.ptr, y.data.ptr)
+            assert as_int(last.args[3]) == 120000 and last.grid[0] * 512 >= 120000
+        (y,) = pointwise("scale", ("a * s",), ("a",), (a.T,), (np.dtype("f4"),), {"s": 2})
+        assert y.shape == (400, 300) and as_float(driver.last().args[2]) == 2.0
+        fill(b[:, :3], 0.5)
+        assert as_float(driver.last().args[1]) == 0.5
+        copy_into(b, to_device(np.zeros((400, 300), 'f4')).T)
+        n = driver.count()
+        pointwise("add", ("a + b",), ("a", "b"), (a[:0], b[:0]), (np.dtype("f4"),))
+        assert driver.count() == n
+    """)
+
+
+def test_memory_moves_between_host_and_devices(stub):
+    child(stub, """
+        import ml_dtypes
+        import tritorch.cuda as cuda
+        x = np.arange(24, dtype=np.float32).reshape(4, 6)
+        for d in (np.float32, ml_dtypes.bfloat16, np.bool_):
+            there = to_device(x.astype(d).T)
+            assert there.shape == (6, 4) and np.array_equal(to_host(there), x.astype(d).T)
+            assert np.array_equal(to_host(there[1:5:2, ::-1]), x.astype(d).T[1:5:2, ::-1])
+        there = to_device(x)
+        other = D.copy(there[::2, ::-1], 1)
+        assert np.array_equal(to_host(other), x[::2, ::-1]) and cuda.memory_allocated(1) > 0
+        assert to_host(to_device(np.zeros((0, 3)))).shape == (0, 3)
+        assert cuda.max_memory_allocated() >= cuda.memory_allocated() > 0
+        cuda.set_per_process_memory_fraction(0.001)
+        try:
+            empty((1 << 20,), "f4")
+        except cuda.OutOfMemoryError as error:
+            assert "tried to allocate 4.00 MiB on cuda:0" in str(error) and "of 1024.00 MiB" in str(error)
+        else:
+            raise AssertionError
+    """)
+
+
+def test_a_fault_names_the_kernel(stub):
+    out = child(stub, """
+        import cupy
+        x, y = empty((64,), "f4"), empty((64,), "f4")
+        launch(_scale, (1,), x, y, 64, 1.5, BLOCK=64)
+        cupy.FAIL_SYNCHRONIZE[0] = True
+        try:
+            launch(_scale, (1,), x, y, 64, 1.5, BLOCK=64)
+        except RuntimeError as error:
+            print(error)
+    """, TRITORCH_SYNC="1")
+    assert "kernel _scale faulted: grid (1,)" in out and "illegal memory access" in out
+
+
+def test_without_plans_every_launch_goes_through_triton(stub):
+    child(stub, """
+        from triton import knobs
+        hooked = []
+        knobs.runtime.launch_enter_hook.add(lambda *a: hooked.append(1))
+        x, y = empty((64,), "f4"), empty((64,), "f4")
+        for _ in range(3):
+            launch(_scale, (1,), x, y, 64, 1.5, BLOCK=64)
+        assert len(hooked) == 3
+    """, TRITORCH_PLANS="0")
+
+
+def test_without_a_compiler_the_error_says_what_to_install(stub, tmp_path):
+    out = child(stub, """
+        try:
+            launch(_scale, (1,), empty((64,), "f4"), empty((64,), "f4"), 64, 1.5, BLOCK=64)
+        except RuntimeError as error:
+            print(error)
+    """, CC=str(tmp_path / "no-compiler"), TRITON_CACHE_DIR=str(tmp_path / "cache"))
+    assert "Triton could not build its launch helper" in out and "gcc python3-dev" in out
+
+
+def test_a_triton_too_old_is_named(stub):
+    out = child(stub, """
+        import triton
+        triton.__version__ = "3.2.0"
+        try:
+            launch(_scale, (1,), empty((64,), "f4"), empty((64,), "f4"), 64, 1.5, BLOCK=64)
+        except RuntimeError as error:
+            print(error)
+    """)
+    assert "tritorch needs Triton 3.6 or later; found 3.2.0" in out
