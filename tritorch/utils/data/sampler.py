@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 from tritorch.dtypes import float64, int64
 from tritorch.functional.conversion import as_tensor
 from tritorch.functional.creation import empty
-from tritorch.functional.random import multinomial, randint, randperm
+from tritorch.functional.distributions import multinomial
+from tritorch.functional.random import randint, randperm
 from tritorch.random import Generator
 
 T_co = TypeVar("T_co", covariant=True)
