@@ -179,7 +179,8 @@ class Allowed:
 
     def find(self, module: str, name: str) -> Any:
         """The object that the pickle names `module` `name`."""
-        module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
+        if module == "__builtin__":  # what protocols before 3 call builtins
+            module, name = "builtins", {"xrange": "range", "unicode": "str", "long": "int"}.get(name, name)
         path = f"{module}.{name}"
         if path in self._mine:
             if module in _NEVER:

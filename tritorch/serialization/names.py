@@ -50,16 +50,21 @@ class Unsupported(Exception):
     """A name of PyTorch's for which there is nothing here; its text says what it was."""
 
 
-# classes of ours that live in another file than PyTorch's: name -> module there
-_ELSEWHERE = {
-    "ParameterList": "torch.nn.modules.container",
-    "ParameterDict": "torch.nn.modules.container",
+# where our files are cut otherwise than PyTorch's: our module -> the one there
+_MODULES = {
+    "tritorch.nn.modules.adaptive_pooling": "torch.nn.modules.pooling",
+    "tritorch.nn.modules.attention": "torch.nn.modules.activation",
+    "tritorch.nn.modules.conv_lazy": "torch.nn.modules.conv",
+    "tritorch.nn.modules.conv_transpose": "torch.nn.modules.conv",
+    "tritorch.nn.modules.parameter_container": "torch.nn.modules.container",
+    "tritorch.nn.modules.rnn_cell": "torch.nn.modules.rnn",
 }
 _TORCH_OF_OURS: dict[tuple[str, str], tuple[str, str]] = {
     ("tritorch.tensor", "Tensor"): ("torch", "Tensor"),
     ("tritorch.tensor", "Parameter"): ("torch.nn.parameter", "Parameter"),
     ("tritorch.tensor", "Size"): ("torch", "Size"),
     ("tritorch.device", "device"): ("torch", "device"),
+    ("tritorch.nn.modules.pixelshuffle", "ChannelShuffle"): ("torch.nn.modules.channelshuffle", "ChannelShuffle"),
 }
 
 
@@ -73,8 +78,10 @@ def torch_name(module: str, name: str) -> tuple[str, str]:
     if known is not None:
         return known
     if module == "tritorch" or module.startswith("tritorch."):
-        if name in _ELSEWHERE and module.startswith("tritorch.nn."):
-            return _ELSEWHERE[name], name
+        if module in _MODULES:
+            return _MODULES[module], name
+        if module.startswith("tritorch.optim.lr_scheduler."):
+            return "torch.optim.lr_scheduler", name
         if module.startswith("tritorch.functional") or module.startswith("tritorch.kernels"):
             functions = sys.modules.get("tritorch.nn.functional")
             return ("torch.nn.functional" if hasattr(functions, name) else "torch"), name

@@ -41,6 +41,7 @@ def save(
 
     Raises:
         RuntimeError: the folder is missing, or tensors of different dtypes share memory.
+        ValueError: pickle_protocol 0, or PyTorch's old format is asked for.
         TypeError: `f` is neither path nor file.
 
     >>> import io, tritorch as torch
@@ -51,6 +52,8 @@ def save(
     """
     if not _use_new_zipfile_serialization:
         raise ValueError("save: only the zip format is written; the format before PyTorch 1.6 is read by load")
+    if pickle_protocol == 0:
+        raise ValueError("save: pickle_protocol must be 1 to 5 (0 has no persistent ids for the tensors); got 0")
     if isinstance(f, (str, os.PathLike)):
         target = os.fspath(f)
         content, memory = _pickle(obj, pickle_module, pickle_protocol)

@@ -47,6 +47,8 @@ def load(
     machine = _Machine(stream, policy, persistent_load, limit, encoding)
     try:
         return machine.run()
+    except _NotThePickle as e:
+        raise e.error from e.error.__cause__
     except (pickle.UnpicklingError, DamagedFileError):
         raise
     except RecursionError:
@@ -55,6 +57,13 @@ def load(
         LookupError, TypeError, ValueError, AttributeError, OverflowError, struct.error, EOFError, AssertionError
     ) as e:  # fmt: skip
         raise DamagedFileError(f"load: the pickle is damaged: {type(e).__name__}: {e}") from e
+
+
+class _NotThePickle(Exception):
+    """Carries an error of a storage's restoring (a missing device, a user's map_location) past the checks."""
+
+    def __init__(self, error: Exception):
+        self.error = error
 
 
 class _Machine:
@@ -220,7 +229,10 @@ class _Machine:
         self.stack[-1] = self._policy.build(self.stack[-1], state)
 
     def persistent(self) -> None:
-        self.stack[-1] = self._persistent_load(self.stack[-1])
+        try:
+            self.stack[-1] = self._persistent_load(self.stack[-1])
+        except Exception as e:
+            raise _NotThePickle(e) from e
 
     def put(self, key: int) -> None:
         self.memo[key] = self.stack[-1]
