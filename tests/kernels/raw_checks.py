@@ -62,8 +62,12 @@ def check_gpu(op, seed: int = 0, kinds=("float64", "float32")) -> None:
             a = [None if v is None else devices.to_device(np.ascontiguousarray(v).reshape(v.shape)) for v in a]
             found = _several(op.gpu(*a, *params))
             for want, got in zip(expected[: op.differentiable], found):
-                assert got.shape == want.shape and (got.dtype == kind or want.dtype.kind != "f"), f"{op.name}: {got.dtype}"
-                np.testing.assert_allclose(got.astype(np.float64), want, rtol=tol, atol=tol, err_msg=f"{op.name} {kind} {params}")
+                assert got.shape == want.shape and (got.dtype == kind or want.dtype.kind != "f"), (
+                    f"{op.name}: {got.dtype}"
+                )
+                np.testing.assert_allclose(
+                    got.astype(np.float64), want, rtol=tol, atol=tol, err_msg=f"{op.name} {kind} {params}"
+                )
             if op.gpu_grad is None:
                 continue
             g = rng.normal(size=expected[0].shape) if g is None else g
@@ -83,7 +87,11 @@ def check_gpu(op, seed: int = 0, kinds=("float64", "float32")) -> None:
                     continue
                 assert v.shape == w.shape and v.dtype == a[i].dtype, f"{op.name}: gradient {i} is {v.shape} {v.dtype}"
                 np.testing.assert_allclose(
-                    v.astype(np.float64), w, rtol=5 * tol, atol=5 * tol, err_msg=f"{op.name} {kind} {params} gradient {i}"
+                    v.astype(np.float64),
+                    w,
+                    rtol=5 * tol,
+                    atol=5 * tol,
+                    err_msg=f"{op.name} {kind} {params} gradient {i}",
                 )
 
 

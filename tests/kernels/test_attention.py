@@ -44,7 +44,7 @@ def test_a_row_without_keys_is_zero_and_sends_no_gradient():
     mask[0, 0, 1] = False
     y, lse = attention.cpu(q, k, v, mask, 1.0, False)
     assert not y[0, 0, 1].any() and y[0, 0, 0].any()
-    gq, gk, gv, _ = attention.cpu_grad(np.ones_like(y), q, k, v, mask, lse, 1.0, False, (True, True, True, False))
+    gq, gk, gv, _ = attention.cpu_grad(np.ones_like(y), q, k, v, mask, y, lse, 1.0, False, (True, True, True, False))
     assert not gq[0, 0, 1].any() and np.isfinite(gk).all() and np.isfinite(gv).all()
     none = attention.cpu(q, k[:, :, :0], v[:, :, :0], None, 1.0, False)[0]
     assert none.shape == y.shape and not none.any()

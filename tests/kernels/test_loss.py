@@ -26,7 +26,9 @@ def test_blocks_change_nothing(name):
     rng = np.random.default_rng(0)
     x, t = (rng.uniform(0.1, 0.9, 70_001).astype(np.float32) for _ in range(2))
     whole = OPS[name].cpu(x, t, 0.3, "none")
-    parts = np.concatenate([OPS[name].cpu(a, b, 0.3, "none") for a, b in zip(np.array_split(x, 9), np.array_split(t, 9))])
+    parts = np.concatenate(
+        [OPS[name].cpu(a, b, 0.3, "none") for a, b in zip(np.array_split(x, 9), np.array_split(t, 9))]
+    )
     assert np.array_equal(whole, parts)
     assert np.allclose(OPS[name].cpu(x, t, 0.3, "mean"), whole.astype(np.float64).mean(), rtol=1e-6)
     g = np.float32(1)

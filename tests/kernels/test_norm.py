@@ -70,6 +70,7 @@ def test_column_sums_do_not_depend_on_the_threads():
 def test_empty_arrays(name):
     x = np.zeros((0, 4, 3), np.float32)
     args = {"batch_norm_eval": (np.zeros(4), np.ones(4), None, None, 1e-5), "rms_norm": (None, 1, 1e-5),
-            "batch_norm_train": (None, None, 1e-5), "layer_norm": (None, None, 1, 1e-5), "group_norm": (None, None, 2, 1e-5)}[name]  # fmt: skip
+            "batch_norm_train": (None, None, 1e-5), "layer_norm": (None, None, 1, 1e-5),
+            "group_norm": (None, None, 2, 1e-5)}[name]  # fmt: skip
     y = OPS[name].cpu(x, *args)
     assert (y[0] if isinstance(y, tuple) else y).shape == x.shape

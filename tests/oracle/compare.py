@@ -15,7 +15,8 @@ TOL = {"float64": 1e-9, "float32": 3e-5, "float16": 4e-3, "bfloat16": 3e-2}
 
 
 def both(call, *arrays, kind="float64", seed=0, tol=None, grads=True):
-    """`call(torch_like, *tensors)` on both sides; floats become `kind`. Compares results, and gradients of all floats."""
+    """`call(torch_like, *tensors)` on both sides; floats become `kind`. Compares results, and gradients of all
+    floats."""
     found = [_run(side, call, arrays, kind, seed, grads) for side in (tritorch, torch)]
     tol = tol or TOL[kind]
     (ours, our_grads), (theirs, their_grads) = found
@@ -32,7 +33,9 @@ def _run(side, call, arrays, kind, seed, grads):
     tensors = []
     for a in arrays:
         if isinstance(a, np.ndarray):
-            t = side.tensor(a.tolist(), dtype=getattr(side, kind if a.dtype.kind == "f" else str(a.dtype))).reshape(a.shape)
+            t = side.tensor(a.tolist(), dtype=getattr(side, kind if a.dtype.kind == "f" else str(a.dtype))).reshape(
+                a.shape
+            )
             if grads and a.dtype.kind == "f":
                 t.requires_grad_()
             a = t

@@ -79,7 +79,7 @@ def mha(call):
     """`call(t)` gives the options; runs the multi-head form on query, key, value of (L, N, E)."""
 
     def run(t, q, k, v, w, b, wo, bo):
-        options = dict(add_zero_attn=False, dropout_p=0.0, bias_k=None, bias_v=None, training=False)
+        options = {"add_zero_attn": False, "dropout_p": 0.0, "bias_k": None, "bias_v": None, "training": False}
         options.update(call(t))
         zero, p, bk, bv = (options.pop(n) for n in ("add_zero_attn", "dropout_p", "bias_k", "bias_v"))
         f = t.nn.functional.multi_head_attention_forward
@@ -101,7 +101,8 @@ OPTIONS = {
     "causal": lambda t: {"attn_mask": t.ones(5, 7).triu(1).bool(), "is_causal": True, "need_weights": False},
     "zero": lambda t: {"add_zero_attn": True, "attn_mask": t.ones(5, 7).triu(1).bool()},
     "bias": lambda t: {"bias_k": t.ones(1, 1, 8, dtype=t.float64), "bias_v": t.ones(1, 1, 8, dtype=t.float64) * 2},
-    "static": lambda t: {"static_k": t.ones(6, 7, 4, dtype=t.float64) * 0.1, "static_v": t.ones(6, 7, 4, dtype=t.float64)},
+    "static": lambda t: {"static_k": t.ones(6, 7, 4, dtype=t.float64) * 0.1,
+                         "static_v": t.ones(6, 7, 4, dtype=t.float64)},
 }  # fmt: skip
 
 
@@ -121,7 +122,9 @@ def test_multi_head_with_own_projections():
         return f(q, k, v, 8, 2, None, b, None, None, False, 0.0, wo, bo, use_separate_proj_weight=True,
                  q_proj_weight=wq, k_proj_weight=wk, v_proj_weight=wv)  # fmt: skip
 
-    both(call, normal(5, 3, 8), normal(7, 3, 4), normal(7, 3, 6), normal(8, 8), normal(8, 4), normal(8, 6), *WEIGHTS[1:])
+    both(
+        call, normal(5, 3, 8), normal(7, 3, 4), normal(7, 3, 6), normal(8, 8), normal(8, 4), normal(8, 6), *WEIGHTS[1:]
+    )
 
 
 def test_multi_head_dropout_draws_the_same_mask():

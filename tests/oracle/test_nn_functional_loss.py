@@ -42,7 +42,11 @@ ELEMENTWISE = {
 def test_loss(name, reduction):
     call, args = ELEMENTWISE[name]
     if name == "soft_margin_loss":  # torch has no gradient for its target
-        both(lambda t, x, y: t.nn.functional.soft_margin_loss(x, y * 2 - 1, reduction=reduction), X * 3, (Y > 0).astype(np.int64))
+        both(
+            lambda t, x, y: t.nn.functional.soft_margin_loss(x, y * 2 - 1, reduction=reduction),
+            X * 3,
+            (Y > 0).astype(np.int64),
+        )
     elif name == "kl_div zeros":
         both(lambda t, a, b: call(t, a, b, reduction=reduction), *args)
     else:
@@ -52,7 +56,8 @@ def test_loss(name, reduction):
 def _options(name):
     return {
         "smooth_l1_loss": {"beta": 0.7}, "smooth_l1_loss beta 0": {"beta": 0.0}, "huber_loss": {"delta": 0.6},
-        "hinge_embedding_loss": {"margin": 0.8}, "cosine_embedding_loss": {"margin": 0.2}, "margin_ranking_loss": {"margin": 0.3},
+        "hinge_embedding_loss": {"margin": 0.8}, "cosine_embedding_loss": {"margin": 0.2},
+        "margin_ranking_loss": {"margin": 0.3},
         "triplet_margin_loss swap": {"swap": True, "p": 1.5},
     }.get(name, {})  # fmt: skip
 
@@ -78,7 +83,9 @@ def test_cross_entropy(reduction, smoothing, weighted, shape, kind):
 
     def call(side, x, target):
         v = None if w is None else side.tensor(w.tolist(), dtype=x.dtype)
-        return side.nn.functional.cross_entropy(x, target, v, reduction=reduction, label_smoothing=smoothing, ignore_index=4)
+        return side.nn.functional.cross_entropy(
+            x, target, v, reduction=reduction, label_smoothing=smoothing, ignore_index=4
+        )
 
     if not n and int(t) == 4:
         t = np.asarray(1)
@@ -120,9 +127,15 @@ def test_multi_margin_losses(reduction):
     both(lambda t, x, y: t.nn.functional.multilabel_margin_loss(x, y, reduction=reduction), X[0], labels[0])
     classes = integers(4, 5)
     for p in (1, 2):
-        both(lambda t, x, y, p=p: t.nn.functional.multi_margin_loss(x, y, p=p, margin=0.7, reduction=reduction), X, classes)
+        both(
+            lambda t, x, y, p=p: t.nn.functional.multi_margin_loss(x, y, p=p, margin=0.7, reduction=reduction),
+            X,
+            classes,
+        )
     w = uniform(4, seed=9).tolist()
-    call = lambda t, x, y: t.nn.functional.multi_margin_loss(x, y, weight=t.tensor(w, dtype=x.dtype), reduction=reduction)
+    call = lambda t, x, y: t.nn.functional.multi_margin_loss(
+        x, y, weight=t.tensor(w, dtype=x.dtype), reduction=reduction
+    )
     both(call, X, classes)
     both(lambda t, x, y: t.nn.functional.multi_margin_loss(x, y, reduction=reduction), X[0], np.asarray(2))
 
@@ -218,9 +231,13 @@ ERRORS = {
     "multilabel size": lambda t: t.nn.functional.multilabel_margin_loss(t.zeros(3, 4), t.tensor([1, 2, 3])),
     "gaussian var": lambda t: t.nn.functional.gaussian_nll_loss(t.zeros(3), t.zeros(3), t.tensor([-1.0, 1, 1])),
     "gaussian size": lambda t: t.nn.functional.gaussian_nll_loss(t.zeros(3, 4), t.zeros(3, 4), t.ones(2)),
-    "triplet margin": lambda t: t.nn.functional.triplet_margin_loss(t.zeros(3, 4), t.zeros(3, 4), t.zeros(3, 4), margin=-1.0),
+    "triplet margin": lambda t: t.nn.functional.triplet_margin_loss(
+        t.zeros(3, 4), t.zeros(3, 4), t.zeros(3, 4), margin=-1.0
+    ),
     "triplet dims": lambda t: t.nn.functional.triplet_margin_loss(t.zeros(3, 4), t.zeros(4), t.zeros(3, 4)),
-    "ctc blank": lambda t: t.nn.functional.ctc_loss(t.zeros(3, 1, 4), t.tensor([[1]]), t.tensor([3]), t.tensor([1]), blank=9),
+    "ctc blank": lambda t: t.nn.functional.ctc_loss(
+        t.zeros(3, 1, 4), t.tensor([[1]]), t.tensor([3]), t.tensor([1]), blank=9
+    ),
     "ctc length": lambda t: t.nn.functional.ctc_loss(t.zeros(3, 1, 4), t.tensor([[1]]), t.tensor([5]), t.tensor([1])),
 }
 

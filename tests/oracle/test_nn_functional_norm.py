@@ -33,10 +33,24 @@ def test_batch_norm_evaluation(shape):
 def test_layer_and_rms_norm(shape, kind):
     tol = 6e-2 if kind == "bfloat16" else None
     grads = kind != "bfloat16"
-    both(lambda t, x, w, b: t.nn.functional.layer_norm(x, (6,), w, b), normal(*shape), W, B, kind=kind, tol=tol, grads=grads)
+    both(
+        lambda t, x, w, b: t.nn.functional.layer_norm(x, (6,), w, b),
+        normal(*shape),
+        W,
+        B,
+        kind=kind,
+        tol=tol,
+        grads=grads,
+    )
     both(lambda t, x, w: t.nn.functional.rms_norm(x, (6,), w), normal(*shape), W, kind=kind, tol=tol, grads=grads)
     both(lambda t, x, w: t.nn.functional.rms_norm(x, [6], w, 0.1), normal(*shape), W, kind=kind, tol=tol, grads=grads)
-    both(lambda t, x: t.nn.functional.layer_norm(x, x.shape[1:], eps=0.01), normal(*shape), kind=kind, tol=tol, grads=grads)
+    both(
+        lambda t, x: t.nn.functional.layer_norm(x, x.shape[1:], eps=0.01),
+        normal(*shape),
+        kind=kind,
+        tol=tol,
+        grads=grads,
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -183,7 +197,13 @@ def test_embedding_bag(mode):
     both(lambda t, i, w: t.nn.functional.embedding_bag(i, w, mode=mode), integers(9, 3, 5), w)
     flat = integers(9, 11)
     both(lambda t, i, w: t.nn.functional.embedding_bag(i, w, t.tensor([0, 3, 3, 8]), mode=mode), flat, w)
-    both(lambda t, i, w: t.nn.functional.embedding_bag(i, w, t.tensor([0, 3, 8, 11]), mode=mode, include_last_offset=True), flat, w)
+    both(
+        lambda t, i, w: t.nn.functional.embedding_bag(
+            i, w, t.tensor([0, 3, 8, 11]), mode=mode, include_last_offset=True
+        ),
+        flat,
+        w,
+    )
     both(lambda t, i, w: t.nn.functional.embedding_bag(i, w, mode=mode, padding_idx=3), integers(9, 3, 5), w)
 
 
@@ -204,7 +224,9 @@ EMBEDDING_ERRORS = {
     "padding": lambda t: t.nn.functional.embedding(t.tensor([1]), t.zeros(5, 2), padding_idx=5),
     "bag mode": lambda t: t.nn.functional.embedding_bag(t.tensor([[1]]), t.zeros(5, 2), mode="x"),
     "bag offsets": lambda t: t.nn.functional.embedding_bag(t.tensor([1]), t.zeros(5, 2)),
-    "bag factors": lambda t: t.nn.functional.embedding_bag(t.tensor([[1]]), t.zeros(5, 2), per_sample_weights=t.ones(1, 1)),
+    "bag factors": lambda t: t.nn.functional.embedding_bag(
+        t.tensor([[1]]), t.zeros(5, 2), per_sample_weights=t.ones(1, 1)
+    ),
     "one_hot dtype": lambda t: t.nn.functional.one_hot(t.tensor([1.0])),
     "one_hot range": lambda t: t.nn.functional.one_hot(t.tensor([3]), 3),
     "one_hot negative": lambda t: t.nn.functional.one_hot(t.tensor([-3]), 3),

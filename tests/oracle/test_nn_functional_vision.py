@@ -16,14 +16,18 @@ CASES = [
     (F3, {"scale_factor": 1.7, "mode": "nearest-exact"}), (F3, {"size": 12, "mode": "linear"}),
     (F3, {"size": 12, "mode": "linear", "align_corners": True}), (F3, {"scale_factor": 0.6, "mode": "linear"}),
     (F3, {"scale_factor": 0.6, "mode": "linear", "recompute_scale_factor": True}), (F3, {"size": 3, "mode": "area"}),
-    (F4, {"size": (9, 4)}), (F4, {"scale_factor": (2, 1.5), "mode": "nearest-exact"}), (F4, {"size": 8, "mode": "bilinear"}),
+    (F4, {"size": (9, 4)}), (F4, {"scale_factor": (2, 1.5), "mode": "nearest-exact"}), (F4, {"size": 8,
+    "mode": "bilinear"}),
     (F4, {"size": (8, 3), "mode": "bilinear", "align_corners": True}), (F4, {"scale_factor": 2.3, "mode": "bilinear"}),
     (F4, {"size": (9, 11), "mode": "bicubic"}), (F4, {"size": (3, 8), "mode": "bicubic", "align_corners": True}),
-    (F4, {"scale_factor": 0.7, "mode": "bicubic"}), (F4, {"size": (4, 7), "mode": "area"}), (F4, {"size": 1, "mode": "bilinear", "align_corners": True}),
-    (F4, {"size": (3, 2), "mode": "bilinear", "antialias": True}), (F4, {"size": (3, 8), "mode": "bicubic", "antialias": True}),
+    (F4, {"scale_factor": 0.7, "mode": "bicubic"}), (F4, {"size": (4, 7), "mode": "area"}), (F4, {"size": 1,
+    "mode": "bilinear", "align_corners": True}),
+    (F4, {"size": (3, 2), "mode": "bilinear", "antialias": True}), (F4, {"size": (3, 8), "mode": "bicubic",
+    "antialias": True}),
     (F4, {"size": (2, 9), "mode": "bilinear", "antialias": True, "align_corners": True}),
     (F4, {"scale_factor": 0.45, "mode": "bicubic", "antialias": True}),
-    (F5, {"size": (2, 6, 7)}), (F5, {"size": (6, 2, 7), "mode": "trilinear"}), (F5, {"scale_factor": 1.5, "mode": "trilinear", "align_corners": True}),
+    (F5, {"size": (2, 6, 7)}), (F5, {"size": (6, 2, 7), "mode": "trilinear"}), (F5, {"scale_factor": 1.5,
+    "mode": "trilinear", "align_corners": True}),
     (F5, {"size": (2, 2, 7), "mode": "area"}),
 ]  # fmt: skip
 
@@ -95,7 +99,11 @@ def test_distances():
     both(lambda t, x, y: t.nn.functional.cosine_similarity(x, y), normal(3, 4, 5), normal(3, 4, 5, seed=1))
     both(lambda t, x, y: t.nn.functional.cosine_similarity(x, y, -1, 1e-3), normal(3, 4), normal(4))
     for p in (1.0, 2.0, 3.5):
-        both(lambda t, x, y, p=p: t.nn.functional.pairwise_distance(x, y, p, keepdim=True), normal(3, 4), normal(3, 4, seed=1))
+        both(
+            lambda t, x, y, p=p: t.nn.functional.pairwise_distance(x, y, p, keepdim=True),
+            normal(3, 4),
+            normal(3, 4, seed=1),
+        )
         both(lambda t, x, p=p: t.nn.functional.pdist(x, p), normal(5, 3))
     both(lambda t, x: t.nn.functional.pdist(x, float("inf")), normal(5, 3))
 

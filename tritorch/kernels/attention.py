@@ -16,25 +16,50 @@ import numpy as np
 from ..device import EMULATED
 from ._launch import empty, kernel, launch
 from ._op import Array, op
+from ._pointwise import fill
 from ._threads import parallel
+from .reduce import reduce_gpu
 
 if TYPE_CHECKING:
     import triton.language as tl
 
-# ------------------------------------------------------------------------------------------------------- the kernel
+# ------------------------------------------------------------------------------------------------------ the kernels
+
+
+@kernel
+def _scores(
+    q, k, mask_ptr, rows, keys, b, h, n_rows, n_keys, mask_b, mask_h, mask_l, mask_s,
+    SCALE: tl.constexpr, CAUSAL: tl.constexpr, MASK: tl.constexpr, F64: tl.constexpr,
+):  # fmt: skip
+    """Masked scores of a tile: q (M, E) of `rows` against k (E, N) of `keys`, -inf where a pair does not take part."""
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    s = tl.dot(q, k, input_precision="ieee", out_dtype=ACC) * SCALE
+    seen = (rows < n_rows)[:, None] & (keys < n_keys)[None, :]
+    if MASK != "":
+        at = b * mask_b + h * mask_h + rows[:, None].to(tl.int64) * mask_l + keys[None, :] * mask_s
+        m = tl.load(mask_ptr + at, mask=seen, other=0)
+        if MASK == "bool":
+            seen = seen & (m != 0)
+        else:
+            s = s + m.to(ACC)
+    if CAUSAL:
+        seen = seen & (keys[None, :] <= rows[:, None])
+    return tl.where(seen, s, float("-inf"))
 
 
 @kernel
 def _attention_fwd(
-    q_ptr, k_ptr, v_ptr, mask_ptr, y_ptr, lse_ptr, heads, group, n_rows, n_keys, width, depth, mask_b, mask_h, mask_l, mask_s,
+    q_ptr, k_ptr, v_ptr, mask_ptr, y_ptr, lse_ptr, heads, group, n_rows, n_keys, width, depth, mask_b, mask_h, mask_l,
+    mask_s,
     SCALE: tl.constexpr, CAUSAL: tl.constexpr, MASK: tl.constexpr, F64: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_E: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """y (B, H, L, D) and lse (B, H, L) of q (B, H, L, E), k (B, H / group, S, E), v (B, H / group, S, D), contiguous.
 
-    mask: any strides (0 where it broadcasts), MASK "bool" (stored as bytes) or "add". One program makes BLOCK_M rows of one
-    head and walks the keys BLOCK_N at a time with a running maximum (arXiv 2205.14135). BLOCK_E >= E, BLOCK_D >= D, both at
-    least 16.
+    mask: any strides (0 where it broadcasts), MASK "bool" (stored as bytes) or "add". One program makes BLOCK_M rows
+    of one
+    head and walks the keys BLOCK_N at a time with a running maximum (arXiv 2205.14135).
+    BLOCK_E >= E, BLOCK_D >= D, both at least 16.
     """
     ACC: tl.constexpr = tl.float64 if F64 else tl.float32
     first = tl.program_id(0) * BLOCK_M
@@ -58,19 +83,9 @@ def _attention_fwd(
         keys = start + cols
         k_at = (kv * n_keys + keys[None, :]) * width + e[:, None]
         k = tl.load(k_ptr + k_at, mask=(keys < n_keys)[None, :] & (e < width)[:, None], other=0)
-        s = tl.dot(q, k, input_precision="ieee", out_dtype=ACC) * SCALE
-        seen = (keys < n_keys)[None, :]
-        if CAUSAL:
-            seen = seen & (keys[None, :] <= rows[:, None])
-        if MASK != "":
-            at = b * mask_b + h * mask_h + rows[:, None].to(tl.int64) * mask_l + keys[None, :] * mask_s
-            inside = (rows < n_rows)[:, None] & (keys < n_keys)[None, :]
-            m = tl.load(mask_ptr + at, mask=inside, other=0)
-            if MASK == "bool":
-                seen = seen & (m != 0)
-            else:
-                s = s + m.to(ACC)
-        s = tl.where(seen, s, float("-inf"))
+        s = _scores(
+            q, k, mask_ptr, rows, keys, b, h, n_rows, n_keys, mask_b, mask_h, mask_l, mask_s, SCALE, CAUSAL, MASK, F64
+        )
         high = tl.max(s, 1)
         high = tl.where(high > top, high, top)
         safe = tl.where(high == float("-inf"), 0.0, high)
@@ -87,6 +102,192 @@ def _attention_fwd(
     tl.store(y_ptr + y_at, y.to(y_ptr.dtype.element_ty), mask=(rows < n_rows)[:, None] & (d < depth)[None, :])
     lse = tl.where(none, float("inf"), top + tl.log(tl.where(none, 1, total)))
     tl.store(lse_ptr + head * n_rows + rows, lse, mask=rows < n_rows)
+
+
+@kernel
+def _attention_bwd_q(
+    q_ptr, k_ptr, v_ptr, mask_ptr, lse_ptr, g_ptr, y_ptr, gq_ptr, gs_ptr, heads, group, n_rows, n_keys, width, depth,
+    mask_b, mask_h, mask_l, mask_s, SCALE: tl.constexpr, CAUSAL: tl.constexpr, MASK: tl.constexpr, STORE: tl.constexpr,
+    F64: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_E: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
+    """gq of q, from g and y (B, H, L, D); layouts as in `_attention_fwd`. STORE: also the scores' gradient gs (B, H,
+    L, S).
+
+    With p = exp(s - lse): gs = p (g v^T - sum(g y)), gq = scale gs k. One program makes BLOCK_M rows of one head.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    first = tl.program_id(0) * BLOCK_M
+    head = tl.program_id(1).to(tl.int64)
+    b = head // heads
+    h = head % heads
+    kv = b * (heads // group) + h // group
+    rows = first + tl.arange(0, BLOCK_M)
+    e = tl.arange(0, BLOCK_E)
+    d = tl.arange(0, BLOCK_D)
+    q_at = (head * n_rows + rows[:, None]) * width + e[None, :]
+    q_ok = (rows < n_rows)[:, None] & (e < width)[None, :]
+    q = tl.load(q_ptr + q_at, mask=q_ok, other=0)
+    y_at = (head * n_rows + rows[:, None]) * depth + d[None, :]
+    y_ok = (rows < n_rows)[:, None] & (d < depth)[None, :]
+    g = tl.load(g_ptr + y_at, mask=y_ok, other=0)
+    dot = tl.sum(g.to(ACC) * tl.load(y_ptr + y_at, mask=y_ok, other=0).to(ACC), 1)
+    lse = tl.load(lse_ptr + head * n_rows + rows, mask=rows < n_rows, other=float("inf")).to(ACC)
+    acc = tl.zeros((BLOCK_M, BLOCK_E), ACC)
+    end = n_keys
+    if CAUSAL:
+        end = tl.minimum(n_keys, first + BLOCK_M)
+    for start in range(0, end, BLOCK_N):
+        keys = start + tl.arange(0, BLOCK_N)
+        k_ok = (keys < n_keys)[:, None] & (e < width)[None, :]
+        k = tl.load(k_ptr + (kv * n_keys + keys[:, None]) * width + e[None, :], mask=k_ok, other=0)
+        s = _scores(
+            q,
+            tl.trans(k),
+            mask_ptr,
+            rows,
+            keys,
+            b,
+            h,
+            n_rows,
+            n_keys,
+            mask_b,
+            mask_h,
+            mask_l,
+            mask_s,
+            SCALE,
+            CAUSAL,
+            MASK,
+            F64,
+        )
+        v_ok = (keys < n_keys)[None, :] & (d < depth)[:, None]
+        v = tl.load(v_ptr + (kv * n_keys + keys[None, :]) * depth + d[:, None], mask=v_ok, other=0)
+        gs = tl.exp(s - lse[:, None]) * (tl.dot(g, v, input_precision="ieee", out_dtype=ACC) - dot[:, None])
+        acc += tl.dot(gs.to(k.dtype), k, input_precision="ieee", out_dtype=ACC)
+        if STORE:
+            inside = (rows < n_rows)[:, None] & (keys < n_keys)[None, :]
+            tl.store(gs_ptr + (head * n_rows + rows[:, None]) * n_keys + keys[None, :], gs, mask=inside)
+    tl.store(gq_ptr + q_at, (acc * SCALE).to(gq_ptr.dtype.element_ty), mask=q_ok)
+
+
+@kernel
+def _attention_bwd_kv(
+    q_ptr, k_ptr, v_ptr, mask_ptr, lse_ptr, g_ptr, y_ptr, gk_ptr, gv_ptr, heads, group, n_rows, n_keys, width, depth,
+    mask_b, mask_h, mask_l, mask_s, SCALE: tl.constexpr, CAUSAL: tl.constexpr, MASK: tl.constexpr,
+    F64: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_E: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
+    """gk and gv of k and v: gv = p^T g, gk = scale gs^T q, see `_attention_bwd_q`.
+
+    One program makes BLOCK_N keys of one key head and walks the query rows of its group, so nothing is added
+    atomically.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    first = tl.program_id(0) * BLOCK_N
+    kv = tl.program_id(1).to(tl.int64)
+    groups = heads // group
+    b = kv // groups
+    keys = first + tl.arange(0, BLOCK_N)
+    e = tl.arange(0, BLOCK_E)
+    d = tl.arange(0, BLOCK_D)
+    k_at = (kv * n_keys + keys[:, None]) * width + e[None, :]
+    k_ok = (keys < n_keys)[:, None] & (e < width)[None, :]
+    k = tl.load(k_ptr + k_at, mask=k_ok, other=0)
+    v_at = (kv * n_keys + keys[:, None]) * depth + d[None, :]
+    v_ok = (keys < n_keys)[:, None] & (d < depth)[None, :]
+    v = tl.load(v_ptr + v_at, mask=v_ok, other=0)
+    acc_k = tl.zeros((BLOCK_N, BLOCK_E), ACC)
+    acc_v = tl.zeros((BLOCK_N, BLOCK_D), ACC)
+    begin = 0
+    if CAUSAL:
+        begin = first // BLOCK_M * BLOCK_M
+    for member in range(0, group):
+        h = kv % groups * group + member
+        head = b * heads + h
+        for start in range(begin, n_rows, BLOCK_M):
+            rows = start + tl.arange(0, BLOCK_M)
+            q_ok = (rows < n_rows)[:, None] & (e < width)[None, :]
+            q = tl.load(q_ptr + (head * n_rows + rows[:, None]) * width + e[None, :], mask=q_ok, other=0)
+            y_at = (head * n_rows + rows[:, None]) * depth + d[None, :]
+            y_ok = (rows < n_rows)[:, None] & (d < depth)[None, :]
+            g = tl.load(g_ptr + y_at, mask=y_ok, other=0)
+            dot = tl.sum(g.to(ACC) * tl.load(y_ptr + y_at, mask=y_ok, other=0).to(ACC), 1)
+            lse = tl.load(lse_ptr + head * n_rows + rows, mask=rows < n_rows, other=float("inf")).to(ACC)
+            s = _scores(
+                q,
+                tl.trans(k),
+                mask_ptr,
+                rows,
+                keys,
+                b,
+                h,
+                n_rows,
+                n_keys,
+                mask_b,
+                mask_h,
+                mask_l,
+                mask_s,
+                SCALE,
+                CAUSAL,
+                MASK,
+                F64,
+            )
+            p = tl.exp(s - lse[:, None])
+            acc_v += tl.dot(tl.trans(p.to(g.dtype)), g, input_precision="ieee", out_dtype=ACC)
+            gs = p * (tl.dot(g, tl.trans(v), input_precision="ieee", out_dtype=ACC) - dot[:, None])
+            acc_k += tl.dot(tl.trans(gs.to(q.dtype)), q, input_precision="ieee", out_dtype=ACC)
+    tl.store(gk_ptr + k_at, (acc_k * SCALE).to(gk_ptr.dtype.element_ty), mask=k_ok)
+    tl.store(gv_ptr + v_at, acc_v.to(gv_ptr.dtype.element_ty), mask=v_ok)
+
+
+def _mask_strides(mask: Array | None) -> tuple[tuple[int, ...], str]:
+    """Strides in elements, 0 where the mask broadcasts, and the kernels' MASK."""
+    if mask is None:
+        return (0, 0, 0, 0), ""
+    strides = tuple(0 if n == 1 else s // mask.dtype.itemsize for n, s in zip(mask.shape, mask.strides, strict=True))
+    return strides, "bool" if mask.dtype.kind == "b" else "add"
+
+
+def _attention_gpu_grad(g, q, k, v, mask, y, lse, scale: float, causal: bool, needs):
+    b, heads, n_rows, width = q.shape
+    n_keys, depth = k.shape[2], v.shape[3]
+    g, q, k, v, y = (_dense(a) for a in (g, q, k, v, y))
+    gq, gk, gv = empty(q.shape, q.dtype), empty(k.shape, k.dtype), empty(v.shape, v.dtype)
+    wide = np.float64 if q.dtype.itemsize == 8 else np.float32
+    gs = None
+    if needs[3]:
+        gs = empty((b, heads, n_rows, n_keys), wide)
+        if gs.size:
+            fill(gs, 0)
+    strides, kind = _mask_strides(mask)
+    block_m, block_n, warps, stages = _tiles(width, depth, max(q.dtype.itemsize, 4))  # more accumulators than forward
+    common: dict = {
+        "SCALE": scale, "CAUSAL": causal, "MASK": kind, "F64": wide is np.float64, "BLOCK_M": block_m,
+        "BLOCK_N": block_n, "BLOCK_E": _pow2(width), "BLOCK_D": _pow2(depth), "num_warps": warps, "num_stages": stages,
+    }  # fmt: skip
+    sizes = (heads, heads // max(k.shape[1], 1), n_rows, n_keys, width, depth, *strides)
+    if needs[0] or needs[3]:
+        grid = (-(-n_rows // block_m), b * heads)
+        launch(_attention_bwd_q, grid, q, k, v, mask, lse, g, y, gq, gs, *sizes, STORE=gs is not None, **common)
+    if needs[1] or needs[2]:
+        launch(
+            _attention_bwd_kv,
+            (-(-n_keys // block_n), b * k.shape[1]),
+            q,
+            k,
+            v,
+            mask,
+            lse,
+            g,
+            y,
+            gk,
+            gv,
+            *sizes,
+            **common,
+        )
+    gm = None
+    if gs is not None:
+        dims = tuple(i for i in range(4) if mask.shape[i] == 1 and gs.shape[i] != 1)
+        gm = reduce_gpu(gs, dims, True, "sum", mask.dtype) if dims else gs.astype(mask.dtype, copy=False)
+    return gq, gk, gv, gm
 
 
 def _dense(x: Array) -> Array:
@@ -219,19 +420,17 @@ class attention:
         if not y.size:
             return y, lse
         q, k, v = _dense(q), _dense(k), _dense(v)
-        strides, kind = (0, 0, 0, 0), ""
-        if mask is not None:
-            kind = "bool" if mask.dtype.kind == "b" else "add"
-            strides = tuple(0 if n == 1 else s // mask.dtype.itemsize for n, s in zip(mask.shape, mask.strides, strict=True))
+        strides, kind = _mask_strides(mask)
         block_m, block_n, warps, stages = _tiles(width, depth, q.dtype.itemsize)
         launch(
-            _attention_fwd, (-(-n_rows // block_m), b * heads), q, k, v, mask, y, lse, heads, heads // k.shape[1], n_rows, n_keys,
+            _attention_fwd, (-(-n_rows // block_m), b * heads), q, k, v, mask, y, lse, heads, heads // k.shape[1],
+            n_rows, n_keys,
             width, depth, *strides, SCALE=scale, CAUSAL=causal, MASK=kind, F64=q.dtype.itemsize == 8, BLOCK_M=block_m,
             BLOCK_N=block_n, BLOCK_E=_pow2(width), BLOCK_D=_pow2(depth), num_warps=warps, num_stages=stages,
         )  # fmt: skip
         return y, lse
 
-    def grad(g, q, k, v, mask, y1, scale, causal, needs):
+    def grad(g, q, k, v, mask, y0, y1, scale, causal, needs):
         b, h, length, width = q.shape
         groups = k.shape[1]
         split = (b, groups, h // groups, length)
@@ -253,10 +452,15 @@ class attention:
         gv = (ps.mT @ gs).sum(2) if needs[2] else None
         gm = None
         if needs[3]:
-            gm = ds.reshape((b, h, length, k.shape[2])).sum_to_size(tuple(mask.shape))
+            gm = ds.reshape((b, h, length, k.shape[2]))
+            dims = tuple(i for i in range(4) if mask.shape[i] == 1 and gm.shape[i] != 1)
+            gm = gm.sum(dims, True) if dims else gm
         return gq, gk, gv, gm
 
-    def cpu_grad(g, q, k, v, mask, y1, scale, causal, needs):
+    def gpu_grad(g, q, k, v, mask, y0, y1, scale, causal, needs):
+        return _attention_gpu_grad(g, q, k, v, mask, y0, y1, scale, causal, needs)
+
+    def cpu_grad(g, q, k, v, mask, y0, y1, scale, causal, needs):
         gq = np.zeros(q.shape, q.dtype)
         gk, gv = np.zeros(k.shape, k.dtype), np.zeros(v.shape, v.dtype)
         gm = np.zeros((*q.shape[:3], k.shape[2]), q.dtype) if needs[3] else None
@@ -264,6 +468,7 @@ class attention:
             walk = _Walk(q, k, v, mask, scale, causal)
             lead = walk.q.shape[:4]
             g5, gq5, lse4 = g.reshape((*lead, v.shape[3])), gq.reshape(walk.q.shape), y1.reshape(lead)
+            dot4 = np.vecdot(g, y0).reshape(lead)
             gm5 = None if gm is None else gm.reshape((*lead, k.shape[2]))
 
             def block(bs: slice, gs: slice, i: int, rows: slice, n: int) -> None:
@@ -275,7 +480,7 @@ class attention:
                 p, gy = p.reshape(flat), g5[bs, gs, :, rows].reshape(flat)
                 gv[bs, gs, :n] += p.swapaxes(2, 3) @ gy
                 ds = gy @ v[bs, gs, :n].swapaxes(2, 3)
-                ds -= np.vecdot(ds, p)[..., None]
+                ds -= dot4[bs, gs, :, rows].reshape(flat)
                 ds *= p
                 if gm5 is not None:
                     gm5[bs, gs, :, rows, :n] = ds.reshape(shape)

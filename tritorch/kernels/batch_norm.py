@@ -332,15 +332,28 @@ class batch_norm_train:
         sum_g, dot = _stats_gpu(x3, g3, y1)
         gx = None
         if needs[0]:
-            arrays = {"g": g3, "x": x3, "mean": _column(y1), "var": _column(y2), "sg": _column(sum_g), "dot": _column(dot)}
+            arrays = {
+                "g": g3,
+                "x": x3,
+                "mean": _column(y1),
+                "var": _column(y2),
+                "sg": _column(sum_g),
+                "dot": _column(dot),
+            }
             scale = "rsqrt(var + eps)"
             if w is not None:
                 arrays["w"] = _column(w)
                 scale += " * w"
             expr = f"{scale} * (g - sg * rn - (x - mean) * dot * rn / (var + eps))"
-            gx = _small("batch_norm_grad", expr, x.dtype, **arrays, eps=float(eps), rn=1.0 / (n * length)).reshape(x.shape)
+            gx = _small("batch_norm_grad", expr, x.dtype, **arrays, eps=float(eps), rn=1.0 / (n * length)).reshape(
+                x.shape
+            )
         kind = x.dtype if w is None else w.dtype
-        gw = _small("batch_norm_grad", "dot * rsqrt(var + eps)", kind, dot=dot, var=y2, eps=float(eps)) if needs[1] else None
+        gw = (
+            _small("batch_norm_grad", "dot * rsqrt(var + eps)", kind, dot=dot, var=y2, eps=float(eps))
+            if needs[1]
+            else None
+        )
         return gx, gw, sum_g.astype(kind) if needs[2] else None
 
     def samples(rng):
@@ -481,7 +494,9 @@ class group_norm:
         n, _, spread, length = x4.shape
         mean, var = _group_stats_gpu(x4)
         planes = (1, n * groups * spread, length)
-        sum_g, dot = (v.reshape((n, groups, spread, 1)) for v in _stats_gpu(x4.reshape(planes), g4.reshape(planes), mean, spread))
+        sum_g, dot = (
+            v.reshape((n, groups, spread, 1)) for v in _stats_gpu(x4.reshape(planes), g4.reshape(planes), mean, spread)
+        )
         mean, var = mean.reshape((n, groups, 1, 1)), var.reshape((n, groups, 1, 1))
         kind, wide_kind = x.dtype if w is None else w.dtype, _wide_type(x)
         weight = {} if w is None else {"w": w.reshape((1, groups, spread, 1))}
@@ -489,11 +504,14 @@ class group_norm:
         gx = gw = gb = None
         if needs[0]:
             mean_h, mean_hx = (
-                reduce_gpu(_small("group_norm_grad", "v" + times, wide_kind, v=v, **weight), (2,), True, "sum") for v in (sum_g, dot)
+                reduce_gpu(_small("group_norm_grad", "v" + times, wide_kind, v=v, **weight), (2,), True, "sum")
+                for v in (sum_g, dot)
             )
             expr = f"rsqrt(var + eps) * (g{times} - mh * rn - (x - mean) * mhx * rn / (var + eps))"
             arrays = {"g": g4, "x": x4, "mean": mean, "var": var, "mh": mean_h, "mhx": mean_hx, **weight}
-            gx = _small("group_norm_grad", expr, x.dtype, **arrays, eps=float(eps), rn=1.0 / (spread * length)).reshape(x.shape)
+            gx = _small("group_norm_grad", expr, x.dtype, **arrays, eps=float(eps), rn=1.0 / (spread * length)).reshape(
+                x.shape
+            )
         if needs[1]:
             each = _small("group_norm_grad", "dot * rsqrt(var + eps)", wide_kind, dot=dot, var=var, eps=float(eps))
             gw = reduce_gpu(each, (0,), False, "sum", kind).reshape((groups * spread,))

@@ -17,7 +17,9 @@ class dropout:
         return np.multiply(y, np.asarray(scale, x.dtype), out=y) if y.ndim else y * np.asarray(scale, x.dtype)
 
     def gpu(x: Array, mask: Array, scale: float) -> Array:
-        return pointwise("dropout", ("x * where(mask, 1, 0) * scale",), ("x", "mask"), (x, mask), (x.dtype,), {"scale": float(scale)})[0]
+        return pointwise(
+            "dropout", ("x * where(mask, 1, 0) * scale",), ("x", "mask"), (x, mask), (x.dtype,), {"scale": float(scale)}
+        )[0]
 
     def grad(g, mask, scale, needs):
         return dropout(g, mask, scale), None

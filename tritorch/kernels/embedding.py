@@ -13,6 +13,7 @@ import numpy as np
 
 from ._launch import empty, kernel, launch
 from ._op import Array, op
+from .sort import sort_gpu
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -29,10 +30,67 @@ def _embedding(w_ptr, idx_ptr, y_ptr, n, width, BLOCK_N: tl.constexpr, BLOCK_D: 
     tl.store(y_ptr + i[:, None] * width + d[None, :], value, mask=mask)
 
 
+@kernel
+def _embedding_bwd(
+    g_ptr, sorted_ptr, at_ptr, y_ptr, n, width, padding, STEPS: tl.constexpr, BY_FREQ: tl.constexpr, F64: tl.constexpr,
+    BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
+    """y (rows, width): sums of the rows of g (n, width) with one index; sorted (n,) indices ascending, at (n,) their
+    places.
+
+    Program (r, d) finds the run of r in `sorted` by bisection (2 ** STEPS > n) and adds its members BLOCK_N at a time,
+    in order. Row `padding` stays 0; BY_FREQ divides by the length of the run.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    r = tl.program_id(0).to(tl.int64)
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
+    low = r * 0
+    high = r * 0
+    width_of_step = r * 0 + 2 ** (STEPS - 1)
+    for _ in range(0, STEPS):  # the first places with an index >= r and > r
+        a = low + width_of_step
+        b = high + width_of_step
+        va = tl.load(sorted_ptr + a - 1, mask=a <= n, other=0).to(tl.int64)
+        vb = tl.load(sorted_ptr + b - 1, mask=b <= n, other=0).to(tl.int64)
+        low = tl.where((a <= n) & (va < r), a, low)
+        high = tl.where((b <= n) & (vb <= r), b, high)
+        width_of_step = width_of_step // 2
+    acc = tl.zeros((BLOCK_D,), ACC)
+    count = high - low
+    stop = tl.where(r == padding, low, high)
+    for i in range(low, stop, BLOCK_N):
+        j = i + tl.arange(0, BLOCK_N)
+        at = tl.load(at_ptr + j, mask=j < stop, other=0)
+        mask = (j < stop)[:, None] & (d < width)[None, :]
+        acc += tl.sum(tl.load(g_ptr + at[:, None] * width + d[None, :], mask=mask, other=0).to(ACC), 0)
+    if BY_FREQ:
+        acc = acc / tl.where(count == 0, 1, count).to(ACC)
+    tl.store(y_ptr + r * width + d, acc.to(y_ptr.dtype.element_ty), mask=d < width)
+
+
+def _embedding_grad_gpu(g: Array, idx: Array, n_rows: int, padding_idx: int, by_freq: bool) -> Array:
+    width, n = g.shape[-1], idx.size
+    y = empty((n_rows, width), g.dtype)
+    if not y.size:
+        return y
+    if n:
+        g, idx = (a if a.flags.c_contiguous else a.copy() for a in (g, idx))
+        ordered, at = sort_gpu(idx.reshape((n,)), 0, n, False)
+    else:  # no member to load: any arrays will do
+        g, ordered, at = y, empty((1,), np.int64), empty((1,), np.int64)
+    block_d = min(1 << max(width - 1, 0).bit_length(), 512)
+    launch(
+        _embedding_bwd, (n_rows, -(-width // block_d)), g, ordered, at, y, n, width, padding_idx,
+        STEPS=n.bit_length() or 1,
+        BY_FREQ=by_freq, F64=g.dtype.itemsize == 8, BLOCK_N=max(1, min(32, 2048 // block_d)), BLOCK_D=block_d,
+        num_warps=4,
+    )  # fmt: skip
+    return y
+
+
 def _tile(n: int, width: int) -> tuple[int, int]:
     block_d = min(1 << max(width - 1, 0).bit_length(), 512)
     return max(1, min(1 << max(n - 1, 0).bit_length(), 2048 // block_d)), block_d
-
 
 
 @op
@@ -50,7 +108,17 @@ class embedding:
         if y.size:
             w, idx = (a if a.flags.c_contiguous else a.copy() for a in (w, idx))
             block_n, block_d = _tile(n, width)
-            launch(_embedding, (-(-n // block_n), -(-width // block_d)), w, idx, y, n, width, BLOCK_N=block_n, BLOCK_D=block_d)
+            launch(
+                _embedding,
+                (-(-n // block_n), -(-width // block_d)),
+                w,
+                idx,
+                y,
+                n,
+                width,
+                BLOCK_N=block_n,
+                BLOCK_D=block_d,
+            )
         return y
 
     def grad(g, w_shape, idx, padding_idx, by_freq, needs):
@@ -61,6 +129,9 @@ class embedding:
             wide = embedding_grad.cpu(g.astype(np.float32), idx, w_shape[0], padding_idx, by_freq)
             return wide.astype(g.dtype), None
         return embedding_grad.cpu(g, idx, w_shape[0], padding_idx, by_freq), None
+
+    def gpu_grad(g, w_shape, idx, padding_idx, by_freq, needs):
+        return _embedding_grad_gpu(g, idx, w_shape[0], padding_idx, by_freq), None
 
     def samples(rng):
         yield (rng.normal(size=(6, 3)), rng.integers(0, 6, (2, 4))), (-1, False)
@@ -92,6 +163,9 @@ class embedding_grad:
             sums /= np.diff(np.append(starts, rows.size))[:, None].astype(g.dtype)
         out[rows[starts]] = sums
         return out
+
+    def gpu(g: Array, idx: Array, n_rows: int, padding_idx: int, by_freq: bool) -> Array:
+        return _embedding_grad_gpu(g, idx, n_rows, padding_idx, by_freq)
 
     def grad(g, idx, n_rows, padding_idx, by_freq, needs):
         rows = embedding(g, idx, -1, False)

@@ -161,7 +161,8 @@ EXPRESSIONS = {
 
 
 def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample: Callable, slope_t: Any = None) -> Op:
-    """Register one loss; inputs x and t of one shape and dtype, result 0-dim or, for reduction 'none', of their shape."""
+    """Register one loss; inputs x and t of one shape and dtype, result 0-dim or, for reduction 'none', of their
+    shape."""
     on_gpu, towards_x, towards_t = EXPRESSIONS[name]
 
     def cpu(x: Array, t: Array, c: float, reduction: str) -> Array:
@@ -230,7 +231,9 @@ def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample:
             g1 = g if whole else g.reshape(n)
 
             def block(i: int, start: int, stop: int) -> None:
-                np.multiply(of(x1[start:stop], t1[start:stop], c), g1 if whole else g1[start:stop], out=out1[start:stop])
+                np.multiply(
+                    of(x1[start:stop], t1[start:stop], c), g1 if whole else g1[start:stop], out=out1[start:stop]
+                )
 
             over_blocks(block, n, 1)
             return out
@@ -249,7 +252,17 @@ def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample:
         return x.nbytes + t.nbytes, 4 * x.size
 
     return register(
-        Op(name, cpu, gpu=gpu, grad=grad, cpu_grad=cpu_grad, gpu_grad=gpu_grad, samples=samples, cost=cost, doc=f"{name}: {on_gpu}")
+        Op(
+            name,
+            cpu,
+            gpu=gpu,
+            grad=grad,
+            cpu_grad=cpu_grad,
+            gpu_grad=gpu_grad,
+            samples=samples,
+            cost=cost,
+            doc=f"{name}: {on_gpu}",
+        )
     )
 
 

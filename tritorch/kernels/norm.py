@@ -1,9 +1,10 @@
 """Layer norm and RMS norm: rows of x, its last `ndim` dims, normalised together.
 
-    layer_norm: y = (x - mean) * rstd * w + b, rstd = 1 / sqrt(var + eps)      rms_norm: y = x / sqrt(mean(x^2) + eps) * w
+    layer_norm: y = (x - mean) * rstd * w + b, rstd = 1 / sqrt(var + eps)
+    rms_norm:   y = x / sqrt(mean(x^2) + eps) * w
 
-With h = g * w and xhat the normalised row, gx = rstd * (h - mean(h) - xhat * mean(h * xhat)), without the first mean for
-rms_norm; gw and gb are column sums of g * xhat and g. The statistics are made again in the backward: the row is there.
+With h = g * w and xhat the normalised row, gx = rstd * (h - mean(h) - xhat * mean(h * xhat)), without the first mean
+for rms_norm; gw and gb are column sums of g * xhat and g. The backward makes the statistics again: the row is there.
 
 On the CPU blocks of rows stay in cache, and row sums are products with a vector of ones (three times as fast as a
 reduction). On the GPU a row that fits is read once; the column sums are kept in registers by few long-lived programs,
@@ -186,8 +187,10 @@ def _norm_gpu(x: Array, w: Array | None, b: Array | None, ndim: int, eps: float,
     if y.size:
         block_j, block_r, one, warps = row_tiles(n_rows, n, 1)
         launch(
-            _row_norm_fwd, (-(-n_rows // block_j),), x, w, b, y, n_rows, n, EPS=eps, CENTRED=centred, HAS_W=w is not None,
-            HAS_B=b is not None, F64=x.dtype.itemsize == 8, ONE_TILE=one, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
+            _row_norm_fwd, (-(-n_rows // block_j),), x, w, b, y, n_rows, n, EPS=eps, CENTRED=centred,
+            HAS_W=w is not None,
+            HAS_B=b is not None, F64=x.dtype.itemsize == 8, ONE_TILE=one, BLOCK_J=block_j, BLOCK_R=block_r,
+            num_warps=warps,
         )  # fmt: skip
     return y
 
@@ -208,7 +211,8 @@ def _norm_gpu_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
     part_w = empty((programs, n), wide) if need_w else None
     part_b = empty((programs, n), wide) if need_b else None
     launch(
-        _row_norm_bwd, (programs,), g, x, w, gx, part_w, part_b, n_rows, n, -(-tiles // programs), EPS=eps, CENTRED=centred,
+        _row_norm_bwd, (programs,), g, x, w, gx, part_w, part_b, n_rows, n, -(-tiles // programs), EPS=eps,
+        CENTRED=centred,
         HAS_W=w is not None, NEED_X=needs[0], NEED_W=need_w, NEED_B=need_b, F64=wide.itemsize == 8,
         BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
     )  # fmt: skip

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 @kernel
 def _resample(
-    x_ptr, index_ptr, weight_ptr, y_ptr, size, n_out, n_in, tail, TAPS: tl.constexpr, F64: tl.constexpr, BLOCK: tl.constexpr
+    x_ptr, index_ptr, weight_ptr, y_ptr, size, n_out, n_in, tail, TAPS: tl.constexpr, F64: tl.constexpr, BLOCK:
+    tl.constexpr
 ):  # fmt: skip
     """y (lead, n_out, tail) of x (lead, n_in, tail), contiguous; index and weight (TAPS, n_out), float64 weights.
 
@@ -46,7 +47,6 @@ def _resample(
     tl.store(y_ptr + at, acc.to(y_ptr.dtype.element_ty), mask=mask)
 
 
-
 class Taps:
     """Which inputs make up each output of one dim, with what weight.
 
@@ -61,7 +61,10 @@ class Taps:
         """(index, weight) in the memory of the current cuda device, copied there once."""
         place = current_device()
         if place not in self._on_device:
-            self._on_device[place] = to_device(np.ascontiguousarray(self.index)), to_device(np.ascontiguousarray(self.weight))
+            self._on_device[place] = (
+                to_device(np.ascontiguousarray(self.index)),
+                to_device(np.ascontiguousarray(self.weight)),
+            )
         return self._on_device[place]
 
     @cached_property
@@ -131,7 +134,8 @@ class resample:
         if y.size:
             x = x if x.flags.c_contiguous else x.copy()
             launch(
-                _resample, (-(-y.size // 1024),), x, *taps.on_device(), y, y.size, shape[dim], x.shape[dim], prod(shape[dim + 1 :]),
+                _resample, (-(-y.size // 1024),), x, *taps.on_device(), y, y.size, shape[dim], x.shape[dim],
+                prod(shape[dim + 1 :]),
                 TAPS=len(taps.index), F64=x.dtype.itemsize == 8, BLOCK=1024,
             )  # fmt: skip
         return y

@@ -23,7 +23,9 @@ def chosen(op: str, reduction: str, size_average: bool | None = None, reduce: bo
             stacklevel=4,
         )
     if reduction not in REDUCTIONS:
-        raise ValueError(f"{op}: {reduction!r} is not a valid value for reduction; expected one of {', '.join(REDUCTIONS)}")
+        raise ValueError(
+            f"{op}: {reduction!r} is not a valid value for reduction; expected one of {', '.join(REDUCTIONS)}"
+        )
     return reduction
 
 
@@ -40,7 +42,8 @@ def paired(op: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple[T
         if warn:
             warnings.warn(
                 f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
-                "This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+                "This will likely lead to incorrect results due to broadcasting. "
+                "Please ensure they have the same size.",
                 stacklevel=4,
             )
         input, target = functional.broadcast_tensors(input, target)

@@ -118,7 +118,9 @@ def rrelu(
     """
     _float("rrelu", input)
     if lower > upper:
-        raise RuntimeError(message("rrelu", "Lower bound should be less than or equal to the upper bound", lower=lower, upper=upper))
+        raise RuntimeError(
+            message("rrelu", "Lower bound should be less than or equal to the upper bound", lower=lower, upper=upper)
+        )
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     falling = (input <= 0).detach()
@@ -202,7 +204,9 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     axis = check_dim("glu", dim, input.ndim)
     n = input.shape[axis]
     if n % 2:
-        raise RuntimeError(message("glu", f"Halving dimension must be even, but dimension {axis} is size {n}", input=input))
+        raise RuntimeError(
+            message("glu", f"Halving dimension must be even, but dimension {axis} is size {n}", input=input)
+        )
     a, b = input.narrow(axis, 0, n // 2), input.narrow(axis, n // 2, n // 2)
     return a * OPS["sigmoid"](b)
 
@@ -226,7 +230,9 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         ValueError: min_val is greater than max_val.
     """
     if min_val > max_val:
-        raise ValueError(message("hardtanh", "min_val cannot be greater than max_val", min_val=min_val, max_val=max_val))
+        raise ValueError(
+            message("hardtanh", "min_val cannot be greater than max_val", min_val=min_val, max_val=max_val)
+        )
     return _run(input, inplace, "hardtanh", min_val, max_val)
 
 

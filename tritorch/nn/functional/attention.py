@@ -52,7 +52,11 @@ def scaled_dot_product_attention(
         rule = "Expected query, key, and value to have the same floating dtype"
         raise RuntimeError(message(op, rule, query=query, key=key, value=value))
     if query.ndim < 2 or key.ndim < 2 or value.ndim < 2:
-        raise RuntimeError(message(op, "Expected query, key, and value to all be at least 2 dimensional", query=query, key=key, value=value))
+        raise RuntimeError(
+            message(
+                op, "Expected query, key, and value to all be at least 2 dimensional", query=query, key=key, value=value
+            )
+        )
     if attn_mask is not None:
         if is_causal:
             raise RuntimeError(f"{op}: Explicit attn_mask should not be set when is_causal=True")
@@ -71,7 +75,9 @@ def scaled_dot_product_attention(
         try:
             mask = attn_mask.expand((*lead, length, keys)) if attn_mask.ndim > 4 or len(lead) != 2 else attn_mask
         except RuntimeError:
-            raise RuntimeError(message(op, f"attn_mask must broadcast to {(*lead, length, keys)}", attn_mask=attn_mask)) from None
+            raise RuntimeError(
+                message(op, f"attn_mask must broadcast to {(*lead, length, keys)}", attn_mask=attn_mask)
+            ) from None
         mask = _mask_four(op, mask, lead, length, keys)
     if dropout_p > 0:
         y = _with_dropout(q, k, v, mask, dropout_p, is_causal, scale)
@@ -199,7 +205,9 @@ def multi_head_attention_forward(
     if query.ndim not in (2, 3):
         raise AssertionError(message(op, "query should be unbatched 2D or batched 3D tensor", query=query))
     if key.ndim != query.ndim or value.ndim != query.ndim:
-        raise AssertionError(message(op, f"for {query.ndim}-D query expected key and value to be {query.ndim}-D", key=key, value=value))
+        raise AssertionError(
+            message(op, f"for {query.ndim}-D query expected key and value to be {query.ndim}-D", key=key, value=value)
+        )
     if not batched:
         shared_qk, shared_kv = query is key, key is value
         query = query.unsqueeze(1)
@@ -224,15 +232,28 @@ def multi_head_attention_forward(
         attn_mask = _as_bias(op, "attn_mask", attn_mask, query)
         is_causal = is_causal and pad is None and not need_weights
     q, k, v = _project(
-        op, query, key, value, in_proj_weight, in_proj_bias, use_separate_proj_weight, q_proj_weight, k_proj_weight, v_proj_weight
+        op,
+        query,
+        key,
+        value,
+        in_proj_weight,
+        in_proj_bias,
+        use_separate_proj_weight,
+        q_proj_weight,
+        k_proj_weight,
+        v_proj_weight,
     )
     if attn_mask is not None:
         if attn_mask.ndim == 2:
             if tuple(attn_mask.shape) != (length, keys):
-                raise RuntimeError(message(op, f"the 2D attn_mask should be of shape {(length, keys)}", attn_mask=attn_mask))
+                raise RuntimeError(
+                    message(op, f"the 2D attn_mask should be of shape {(length, keys)}", attn_mask=attn_mask)
+                )
             attn_mask = attn_mask.unsqueeze(0)
         elif attn_mask.ndim != 3 or tuple(attn_mask.shape) != (n * num_heads, length, keys):
-            raise RuntimeError(message(op, f"the 3D attn_mask should be of shape {(n * num_heads, length, keys)}", attn_mask=attn_mask))
+            raise RuntimeError(
+                message(op, f"the 3D attn_mask should be of shape {(n * num_heads, length, keys)}", attn_mask=attn_mask)
+            )
     if pad is not None and tuple(pad.shape) != (n, keys):
         raise AssertionError(message(op, f"expecting key_padding_mask shape of {(n, keys)}", key_padding_mask=pad))
 
@@ -299,7 +320,7 @@ def _project(
         if wq is None or wk is None or wv is None:
             raise AssertionError(f"{op}: use_separate_proj_weight needs q_proj_weight, k_proj_weight and v_proj_weight")
         biases = (None, None, None) if bias is None else tuple(bias.narrow(0, i * width, width) for i in range(3))
-        return tuple(linear(x, w, b) for x, w, b in zip((query, key, value), (wq, wk, wv), biases, strict=True))  # type: ignore[return-value]
+        return linear(query, wq, biases[0]), linear(key, wk, biases[1]), linear(value, wv, biases[2])
     if weight is None:
         raise AssertionError(f"{op}: use_separate_proj_weight is False but in_proj_weight is None")
     if query is key and key is value:
@@ -307,4 +328,4 @@ def _project(
         return tuple(y.narrow(-1, i * width, width) for i in range(3))  # type: ignore[return-value]
     ws = [weight.narrow(0, i * width, width) for i in range(3)]
     bs = [None if bias is None else bias.narrow(0, i * width, width) for i in range(3)]
-    return tuple(linear(x, w, b) for x, w, b in zip((query, key, value), ws, bs, strict=True))  # type: ignore[return-value]
+    return linear(query, ws[0], bs[0]), linear(key, ws[1], bs[1]), linear(value, ws[2], bs[2])

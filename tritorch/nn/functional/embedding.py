@@ -16,7 +16,9 @@ __all__ = ["embedding", "embedding_bag", "one_hot"]
 def _indices(op: str, input: Tensor, weight: Tensor) -> Tensor:
     """input as int64, checked; out-of-range indices raise on the CPU."""
     if input.dtype.name not in ("int64", "int32"):
-        raise RuntimeError(message(op, "Expected tensor for argument 'indices' to have one of the scalar types Long, Int", input=input))
+        raise RuntimeError(
+            message(op, "Expected tensor for argument 'indices' to have one of the scalar types Long, Int", input=input)
+        )
     if weight.ndim != 2:
         raise RuntimeError(message(op, "'weight' must be 2-D", weight=weight))
     if input.device.type == "cpu" and input.numel():
@@ -120,16 +122,27 @@ def embedding_bag(
         raise NotImplementedError(f"{op}: sparse gradients are not supported; use sparse=False")
     if per_sample_weights is not None:
         if mode != "sum":
-            raise NotImplementedError(f"{op}: per_sample_weights was not None, but it is only supported for mode='sum'; got mode={mode!r}")
+            raise NotImplementedError(
+                f"{op}: per_sample_weights was not None, but it is only supported for mode='sum'; got mode={mode!r}"
+            )
         if per_sample_weights.shape != input.shape:
-            raise ValueError(message(op, "per_sample_weights must have the shape of input", per_sample_weights=per_sample_weights, input=input))
+            raise ValueError(
+                message(
+                    op,
+                    "per_sample_weights must have the shape of input",
+                    per_sample_weights=per_sample_weights,
+                    input=input,
+                )
+            )
     if mode == "max" and scale_grad_by_freq:
         raise RuntimeError(f"{op}: max mode does not support scaling the gradient by the frequency")
     index = _indices(op, input, weight)
     padding = _padding(op, padding_idx, weight.shape[0])
     if index.ndim == 2:
         if offsets is not None:
-            raise ValueError(f"{op}: if input is 2D, then offsets has to be None, as input is treated as a mini-batch of bags")
+            raise ValueError(
+                f"{op}: if input is 2D, then offsets has to be None, as input is treated as a mini-batch of bags"
+            )
         bags, length = index.shape
         bag = functional.arange(bags, device=index.device).repeat_interleave(length)
         index = index.reshape((-1,))
@@ -166,7 +179,10 @@ def _bags(op: str, index: Tensor, offsets: Tensor | None, include_last_offset: b
     starts = offsets.tolist()
     n = index.shape[0]
     if starts and starts[0] != 0:
-        raise ValueError(f"{op}: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0; got {starts[0]}")
+        raise ValueError(
+            f"{op}: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0; "
+            f"got {starts[0]}"
+        )
     if starts and starts[-1] > n:
         raise ValueError(f"{op}: offsets[-1] can not be greater than input's length {n}; got {starts[-1]}")
     ends = starts[1:] if include_last_offset else [*starts[1:], n]
@@ -206,7 +222,9 @@ def one_hot(tensor: Tensor, num_classes: Any = -1) -> Tensor:
         RuntimeError: another dtype; an index is negative or not below num_classes; no classes are known.
     """
     if tensor.dtype.name != "int64":
-        raise RuntimeError(message("one_hot", "one_hot is only applicable to index tensor of type LongTensor", tensor=tensor))
+        raise RuntimeError(
+            message("one_hot", "one_hot is only applicable to index tensor of type LongTensor", tensor=tensor)
+        )
     if tensor.numel() == 0:
         if num_classes <= 0:
             raise RuntimeError("one_hot: Can not infer total number of classes from empty tensor.")

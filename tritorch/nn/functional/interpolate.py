@@ -102,22 +102,39 @@ def _merged(index: Any, weight: Any, n: int) -> Taps:
 def _sizes(input: Tensor, size: Any, scale_factor: Any) -> tuple[list[int], list[float] | None]:
     dims = input.ndim - 2
     if (size is None) == (scale_factor is None):
-        word = "either size or scale_factor should be defined" if size is None else "only one of size or scale_factor should be defined"
+        word = (
+            "either size or scale_factor should be defined"
+            if size is None
+            else "only one of size or scale_factor should be defined"
+        )
         raise ValueError(f"interpolate: {word}")
     given = size if size is not None else scale_factor
     many = list(given) if isinstance(given, (tuple, list)) else [given] * dims
     if len(many) != dims:
         name = "size" if size is not None else "scale_factor"
-        raise ValueError(message("interpolate", f"{name} must have one entry for each of the {dims} spatial dims", **{name: tuple(many)}))
+        raise ValueError(
+            message(
+                "interpolate", f"{name} must have one entry for each of the {dims} spatial dims", **{name: tuple(many)}
+            )
+        )
     if size is not None:
         found = [int(n) for n in many]
         if min(found) <= 0:
-            raise RuntimeError(message("interpolate", "Input and output sizes should be greater than 0", size=tuple(found)))
+            raise RuntimeError(
+                message("interpolate", "Input and output sizes should be greater than 0", size=tuple(found))
+            )
         return found, None
     scales = [float(s) for s in many]
     found = [math.floor(n * s) for n, s in zip(input.shape[2:], scales, strict=True)]
     if min(found) <= 0:
-        raise RuntimeError(message("interpolate", "Input and output sizes should be greater than 0", input=input, scale_factor=tuple(scales)))
+        raise RuntimeError(
+            message(
+                "interpolate",
+                "Input and output sizes should be greater than 0",
+                input=input,
+                scale_factor=tuple(scales),
+            )
+        )
     return found, scales
 
 
@@ -136,7 +153,8 @@ def interpolate(
         input: (N, C, W), (N, C, H, W) or (N, C, D, H, W).
         size: of the spatial dims.
         scale_factor: instead of size; sizes are rounded down.
-        mode: "nearest" (default), "nearest-exact", "linear" (3 dims), "bilinear" and "bicubic" (4 dims), "trilinear" (5 dims), "area".
+        mode: "nearest" (default), "nearest-exact", "area", "linear" (3 dims), "bilinear" and "bicubic" (4 dims),
+            "trilinear" (5 dims).
         align_corners: corners of input and output fall on each other (linear and cubic modes); default False.
         recompute_scale_factor: take the scale from the sizes instead of scale_factor; default None.
         antialias: widen the filter when shrinking (bilinear and bicubic); default False.
@@ -154,14 +172,17 @@ def interpolate(
     smooth = mode not in ("nearest", "nearest-exact", "area")
     if align_corners is not None and not smooth:
         raise ValueError(
-            "interpolate: align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | "
-            f"trilinear; got mode {mode!r}"
+            "interpolate: align_corners option can only be set with the interpolating modes: linear | bilinear | "
+            f"bicubic | trilinear; got mode {mode!r}"
         )
     if not 3 <= input.ndim <= 5 or input.ndim - 2 not in _DIMS[mode]:
         rule = f"mode {mode!r} takes inputs of {', '.join(str(d + 2) for d in _DIMS[mode])} dims"
         raise NotImplementedError(message("interpolate", rule, input=input))
     if antialias and not (mode in ("bilinear", "bicubic") and input.ndim == 4):
-        raise ValueError("interpolate: Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input")
+        raise ValueError(
+            "interpolate: Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as "
+            "input"
+        )
     sizes, scales = _sizes(input, size, scale_factor)
     if recompute_scale_factor:
         if scales is None:
@@ -190,7 +211,9 @@ def _identity(taps: Taps) -> bool:
     if n != taps.size:
         return False
     rows = taps.rows
-    return len(rows) == 1 and rows[0][0] is None and bool((rows[0][1] == np.arange(n)).all() and (rows[0][2] == 1).all())
+    return (
+        len(rows) == 1 and rows[0][0] is None and bool((rows[0][1] == np.arange(n)).all() and (rows[0][2] == 1).all())
+    )
 
 
 def upsample(
@@ -203,11 +226,15 @@ def upsample(
 
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` with mode "nearest" under its former name."""
-    warnings.warn("`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    warnings.warn(
+        "`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` with mode "bilinear" and align_corners under its former name."""
-    warnings.warn("`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    warnings.warn(
+        "`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)

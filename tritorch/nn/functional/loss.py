@@ -30,7 +30,9 @@ Legacy = bool | None
 # -------------------------------------------------------------------------------------------- regression
 
 
-def _regression(op: str, kernel: Any, input: Tensor, target: Tensor, c: float, reduction: str, weight: Any = None) -> Tensor:
+def _regression(
+    op: str, kernel: Any, input: Tensor, target: Tensor, c: float, reduction: str, weight: Any = None
+) -> Tensor:
     size = input.shape
     input, target = paired(op, input, target)
     if weight is None:
@@ -136,7 +138,11 @@ def _class_checks(op: str, input: Tensor, target: Tensor, weight: Tensor | None)
         if input.ndim > 1 and target.ndim > 0 and input.shape[0] != target.shape[0]:
             rule = f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})"
             raise ValueError(message(op, rule, input=input, target=target))
-        raise RuntimeError(message(op, f"target must be of size {expected}, one class for each row of input", input=input, target=target))
+        raise RuntimeError(
+            message(
+                op, f"target must be of size {expected}, one class for each row of input", input=input, target=target
+            )
+        )
     if target.dtype.name not in ("int64", "uint8"):
         raise RuntimeError(message(op, "expected scalar type Long for target", target=target))
     classes = input.shape[0 if input.ndim == 1 else 1]
@@ -151,7 +157,9 @@ def _rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return input.unsqueeze(0), target.reshape((1,))
     if input.ndim > 2:
         input = input.movedim(1, -1)
-        return input.reshape((-1, input.shape[-1])) if input.numel() else input.reshape((target.numel(), input.shape[-1])), target.reshape((-1,))
+        return input.reshape((-1, input.shape[-1])) if input.numel() else input.reshape(
+            (target.numel(), input.shape[-1])
+        ), target.reshape((-1,))
     return input, target
 
 
@@ -178,7 +186,8 @@ def cross_entropy(
         size_average, reduce: replaced by `reduction`.
         ignore_index: rows with this target count for nothing; default -100.
         reduction: "none", "mean" (default) or "sum".
-        label_smoothing: in [0, 1]; the share of the target that is spread over all classes (arXiv 1512.00567). Default 0.
+        label_smoothing: in [0, 1]; the share of the target that is spread over all classes, default 0 (arXiv
+            1512.00567).
 
     Raises:
         ValueError: batch sizes differ; unknown reduction.
@@ -191,7 +200,9 @@ def cross_entropy(
     """
     reduction = chosen("cross_entropy", reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(message("cross_entropy", "label_smoothing must be between 0.0 and 1.0", label_smoothing=label_smoothing))
+        raise RuntimeError(
+            message("cross_entropy", "label_smoothing must be between 0.0 and 1.0", label_smoothing=label_smoothing)
+        )
     if target.shape == input.shape and target.dtype.category >= 2:
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     _class_checks("cross_entropy", input, target, weight)
@@ -206,7 +217,9 @@ def _soft_cross_entropy(
     axis = 0 if input.ndim == 1 else 1
     classes = input.shape[axis]
     if weight is not None and tuple(weight.shape) != (classes,):
-        raise RuntimeError(message("cross_entropy", f"weight must be of shape ({classes},)", weight=weight, input=input))
+        raise RuntimeError(
+            message("cross_entropy", f"weight must be of shape ({classes},)", weight=weight, input=input)
+        )
     if label_smoothing > 0:
         target = target * (1 - label_smoothing) + label_smoothing / classes
     terms = input.log_softmax(axis) * target
@@ -272,11 +285,15 @@ def binary_cross_entropy(
             "Please ensure they have the same size."
         )
     if target.dtype is not input.dtype:
-        raise RuntimeError(message("binary_cross_entropy", "input and target must have the same dtype", input=input, target=target))
+        raise RuntimeError(
+            message("binary_cross_entropy", "input and target must have the same dtype", input=input, target=target)
+        )
     if input.device.type == "cpu" and input.numel():
         low, high = float(input.detach().min()), float(input.detach().max())
         if not (low >= 0 and high <= 1):
-            raise RuntimeError(f"binary_cross_entropy: all elements of input should be between 0 and 1; got [{low:g}, {high:g}]")
+            raise RuntimeError(
+                f"binary_cross_entropy: all elements of input should be between 0 and 1; got [{low:g}, {high:g}]"
+            )
     if weight is None:
         return fused.binary_cross_entropy(input, target, 0.0, reduction)
     return reduced(fused.binary_cross_entropy(input, target, 0.0, "none") * weight, reduction)
@@ -406,7 +423,9 @@ def gaussian_nll_loss(
         if tuple(input.shape[:-1]) == tuple(spread.shape):
             spread = spread.unsqueeze(-1)
         elif tuple(input.shape[:-1]) != tuple(spread.shape[:-1]) or spread.shape[-1:] != (1,):
-            broadcast = spread.ndim == input.ndim and all(a in (1, b) for a, b in zip(spread.shape, input.shape, strict=True))
+            broadcast = spread.ndim == input.ndim and all(
+                a in (1, b) for a, b in zip(spread.shape, input.shape, strict=True)
+            )
             if not broadcast:
                 raise ValueError(message("gaussian_nll_loss", "var is of incorrect size", var=var, input=input))
     reduction = chosen("gaussian_nll_loss", reduction)
@@ -462,7 +481,9 @@ def cosine_embedding_loss(
         raise RuntimeError(message(op, "0D or 1D target tensor expected", target=target))
     dims = target.ndim + 1
     if input1.ndim != dims or input2.ndim != dims:
-        raise RuntimeError(message(op, f"{dims}D inputs expected for a {target.ndim}D target", input1=input1, input2=input2))
+        raise RuntimeError(
+            message(op, f"{dims}D inputs expected for a {target.ndim}D target", input1=input1, input2=input2)
+        )
     tiny = 1e-12
     dot = (input1 * input2).sum(-1)
     cosine = dot / (((input1 * input1).sum(-1) + tiny) * ((input2 * input2).sum(-1) + tiny)).sqrt()
@@ -524,7 +545,9 @@ def multilabel_soft_margin_loss(
 def _one_or_many(op: str, input: Tensor, target: Tensor, target_dims: int) -> tuple[Tensor, Tensor]:
     """(C,) seen as (1, C), with its target."""
     if input.ndim not in (1, 2) or 0 in input.shape[1:] or (input.ndim == 1 and not input.shape[0]):
-        raise RuntimeError(message(op, "Expected non-empty vector or matrix with optional 0-dim batch size", input=input))
+        raise RuntimeError(
+            message(op, "Expected non-empty vector or matrix with optional 0-dim batch size", input=input)
+        )
     if input.ndim == 1:
         return input.unsqueeze(0), target.reshape((1, -1)) if target_dims == 2 else target.reshape((1,))
     return input, target
@@ -713,12 +736,16 @@ def ctc_loss(
         rule = f"input_lengths and target_lengths must have one entry for each of the {n} samples"
         raise RuntimeError(message(op, rule, input_lengths=input_lengths, target_lengths=target_lengths))
     if n and (int(in_len.max()) > steps or int(in_len.min()) < 0):
-        raise RuntimeError(message(op, f"Expected input_lengths to have value at most {steps}", input_lengths=input_lengths))
+        raise RuntimeError(
+            message(op, f"Expected input_lengths to have value at most {steps}", input_lengths=input_lengths)
+        )
     labels = targets.long()
     longest = int(target_len.max()) if n else 0
     if labels.ndim == 1 and not (single and labels.numel() == longest):
         if labels.numel() != int(target_len.sum()):
-            raise RuntimeError(message(op, "the sum of target_lengths must be the size of 1-dim targets", targets=targets))
+            raise RuntimeError(
+                message(op, "the sum of target_lengths must be the size of 1-dim targets", targets=targets)
+            )
         padded = labels.new_zeros((n, longest))
         at = 0
         for i, length in enumerate(target_len.tolist()):
@@ -728,7 +755,9 @@ def ctc_loss(
     else:
         labels = labels.reshape((n, -1)) if labels.ndim == 1 else labels
         if labels.ndim != 2 or labels.shape[0] != n or labels.shape[1] < longest:
-            raise RuntimeError(message(op, f"targets must be of shape (N, S) with S at least {longest}", targets=targets))
+            raise RuntimeError(
+                message(op, f"targets must be of shape (N, S) with S at least {longest}", targets=targets)
+            )
         labels = labels[:, :longest].contiguous()
     beyond = functional.arange(longest, device=x.device).unsqueeze(0) >= target_len.unsqueeze(1)
     labels = labels.masked_fill(beyond, blank)

@@ -26,7 +26,9 @@ def _per_channel(op: str, channels: int, **tensors: Tensor | None) -> None:
             raise RuntimeError(message(op, f"{name} should contain {channels} elements not {t.numel()}", **{name: t}))
 
 
-def _update(running_mean: Tensor | None, running_var: Tensor | None, mean: Tensor, var: Tensor, n: int, momentum: float) -> None:
+def _update(
+    running_mean: Tensor | None, running_var: Tensor | None, mean: Tensor, var: Tensor, n: int, momentum: float
+) -> None:
     """Move the running statistics towards the batch's; var is biased, the running one is not."""
     with no_grad():
         if running_mean is not None:
@@ -68,7 +70,9 @@ def batch_norm(
     n = input.numel() // channels if channels else 0
     if training:
         if n == 1:
-            raise ValueError(f"{op}: Expected more than 1 value per channel when training, got input size {input.shape}")
+            raise ValueError(
+                f"{op}: Expected more than 1 value per channel when training, got input size {input.shape}"
+            )
     elif running_mean is None or running_var is None:
         raise RuntimeError(f"{op}: Expected running_mean and running_var to be defined when training=False")
     _per_channel(op, channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
@@ -136,7 +140,9 @@ def _trailing(op: str, input: Tensor, normalized_shape: Sequence[int] | int, **t
         raise RuntimeError(f"{op}: Expected normalized_shape to be at least 1-dimensional; got {list(shape)}")
     for name, t in tensors.items():
         if t is not None and tuple(t.shape) != shape:
-            raise RuntimeError(message(op, f"Expected {name} to be of same shape as normalized_shape {list(shape)}", **{name: t}))
+            raise RuntimeError(
+                message(op, f"Expected {name} to be of same shape as normalized_shape {list(shape)}", **{name: t})
+            )
     if tuple(input.shape[-len(shape) :]) != shape:
         wanted = ", ".join(["*", *map(str, shape)])
         raise RuntimeError(
@@ -219,13 +225,15 @@ def group_norm(
         raise ValueError(f"{op}: Expected more than 1 value per channel when training, got input size {input.shape}")
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and tuple(t.shape) != (channels,):
-            raise RuntimeError(message(op, f"Expected {name} to be a vector of size equal to the number of channels in input", **{name: t}))
+            raise RuntimeError(
+                message(
+                    op, f"Expected {name} to be a vector of size equal to the number of channels in input", **{name: t}
+                )
+            )
     return kernels.group_norm(input, weight, bias, num_groups, eps)
 
 
-def local_response_norm(
-    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Tensor:
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta (Krizhevsky et al. 2012).
 
     Args:
@@ -238,7 +246,9 @@ def local_response_norm(
     """
     _float("local_response_norm", input)
     if input.ndim < 3:
-        raise ValueError(f"local_response_norm: Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+        raise ValueError(
+            f"local_response_norm: Expected 3D or higher dimensionality input (got {input.ndim} dimensions)"
+        )
     if input.numel() == 0:
         return input
     from .padding import pad

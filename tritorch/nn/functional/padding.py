@@ -52,11 +52,15 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise RuntimeError(f"pad: Padding length must be divisible by 2; got {len(counts)}")
     dims = len(counts) // 2
     if dims > input.ndim:
-        raise RuntimeError(message("pad", f"Padding length should be at most twice the number of dims {input.ndim}", pad=tuple(counts)))
+        raise RuntimeError(
+            message("pad", f"Padding length should be at most twice the number of dims {input.ndim}", pad=tuple(counts))
+        )
     pairs = [(0, 0)] * (input.ndim - dims) + [(counts[2 * i], counts[2 * i + 1]) for i in reversed(range(dims))]
     for d, (n, (a, b)) in enumerate(zip(input.shape, pairs, strict=True)):
         if n + a + b < 0 or (a < 0 and n + a < 0) or (b < 0 and n + b < 0):
-            raise RuntimeError(message("pad", f"the resulting size of dim {d} is negative", input=input, pad=tuple(counts)))
+            raise RuntimeError(
+                message("pad", f"the resulting size of dim {d} is negative", input=input, pad=tuple(counts))
+            )
     if mode == "constant":
         return pad_constant(input, tuple(pairs), 0.0 if value is None else value)
     if mode not in ("reflect", "replicate", "circular"):
@@ -72,7 +76,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             rule = f"Padding size should be less than the corresponding input dimension {n} at dim {d}"
             raise RuntimeError(message("pad", rule, input=input, pad=tuple(counts)))
         if mode == "circular" and max(a, b) > n:
-            raise RuntimeError(message("pad", "Padding value causes wrapping around more than once", input=input, pad=tuple(counts)))
+            raise RuntimeError(
+                message("pad", "Padding value causes wrapping around more than once", input=input, pad=tuple(counts))
+            )
         if mode == "replicate" and n == 0:
             raise RuntimeError(message("pad", f"Expected dim {d} to have a non-zero size", input=input))
     for d in range(input.ndim - dims, input.ndim):

@@ -12,7 +12,14 @@ from ...dtypes import FLOAT
 from ...errors import message
 from ...tensor import Tensor
 
-__all__ = ["affine_grid", "channel_shuffle", "grid_sample", "native_channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
+__all__ = [
+    "affine_grid",
+    "channel_shuffle",
+    "grid_sample",
+    "native_channel_shuffle",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+]
 
 _CHANGED = (
     "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
@@ -40,9 +47,17 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     if theta.dtype.category != FLOAT:
         raise ValueError(f"affine_grid: Expected theta to have floating point type, but got {theta.dtype}")
     if dims not in (2, 3):
-        raise NotImplementedError(f"affine_grid: only supports 4D and 5D sizes, for 2D and 3D affine transforms; got {tuple(size)}")
+        raise NotImplementedError(
+            f"affine_grid: only supports 4D and 5D sizes, for 2D and 3D affine transforms; got {tuple(size)}"
+        )
     if tuple(theta.shape) != (size[0], dims, dims + 1):
-        raise ValueError(message("affine_grid", f"Expected a batch of {dims}D affine matrices of shape {(size[0], dims, dims + 1)}", theta=theta))
+        raise ValueError(
+            message(
+                "affine_grid",
+                f"Expected a batch of {dims}D affine matrices of shape {(size[0], dims, dims + 1)}",
+                theta=theta,
+            )
+        )
     if min(size) <= 0:
         raise ValueError(f"affine_grid: Expected non-zero, positive output size; got {tuple(size)}")
     spatial = tuple(size[2:])
@@ -119,15 +134,26 @@ def grid_sample(
     if mode not in ("bilinear", "nearest", "bicubic"):
         raise ValueError(message(op, "expected mode to be 'bilinear', 'nearest' or 'bicubic'", mode=mode))
     if padding_mode not in ("zeros", "border", "reflection"):
-        raise ValueError(message(op, "expected padding_mode to be 'zeros', 'border', or 'reflection'", padding_mode=padding_mode))
+        raise ValueError(
+            message(op, "expected padding_mode to be 'zeros', 'border', or 'reflection'", padding_mode=padding_mode)
+        )
     if align_corners is None:
         warnings.warn(_CHANGED, stacklevel=2)
         align_corners = False
     dims = input.ndim - 2
     if dims not in (2, 3) or grid.ndim != input.ndim or grid.shape[0] != input.shape[0] or grid.shape[-1] != dims:
-        raise RuntimeError(message(op, "expected 4D or 5D input and grid (N, ..., dims) with the same number of dims and batch size", input=input, grid=grid))
+        raise RuntimeError(
+            message(
+                op,
+                "expected 4D or 5D input and grid (N, ..., dims) with the same number of dims and batch size",
+                input=input,
+                grid=grid,
+            )
+        )
     if input.dtype is not grid.dtype or input.dtype.category != FLOAT:
-        raise RuntimeError(message(op, "expected input and grid to have the same floating dtype", input=input, grid=grid))
+        raise RuntimeError(
+            message(op, "expected input and grid to have the same floating dtype", input=input, grid=grid)
+        )
     if mode == "bicubic" and dims != 2:
         raise RuntimeError(message(op, "bicubic interpolation only supports 4D input", input=input))
     if 0 in input.shape[2:]:
@@ -228,7 +254,9 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
         raise RuntimeError(f"pixel_unshuffle: expects a positive downscale_factor, but got {r}")
     *lead, c, h, w = input.shape
     if h % r or w % r:
-        raise RuntimeError(message("pixel_unshuffle", f"expects height and width to be divisible by downscale_factor {r}", input=input))
+        raise RuntimeError(
+            message("pixel_unshuffle", f"expects height and width to be divisible by downscale_factor {r}", input=input)
+        )
     k = len(lead)
     x = input.reshape((*lead, c, h // r, r, w // r, r)).permute((*range(k), k, k + 2, k + 4, k + 1, k + 3))
     return x.reshape((*lead, c * r * r, h // r, w // r))
@@ -243,10 +271,14 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     if input.ndim < 3:
         raise RuntimeError(message("channel_shuffle", "expects input with > 2 dims", input=input))
     if groups <= 0:
-        raise RuntimeError(f"channel_shuffle: Number of groups to divide channels in must be positive. Value of groups:{groups}")
+        raise RuntimeError(
+            f"channel_shuffle: Number of groups to divide channels in must be positive. Value of groups:{groups}"
+        )
     n, c, *rest = input.shape
     if c % groups:
-        raise RuntimeError(message("channel_shuffle", f"Number of channels must be divisible by groups {groups}", input=input))
+        raise RuntimeError(
+            message("channel_shuffle", f"Number of channels must be divisible by groups {groups}", input=input)
+        )
     return input.reshape((n, groups, c // groups, *rest)).transpose(1, 2).reshape((n, c, *rest))
 
 
