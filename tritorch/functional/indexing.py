@@ -14,6 +14,7 @@ from ..device import CPU
 from ..errors import check_dim, message
 from ..kernels import index as _index
 from ..kernels.copy import cast
+from ..kernels.scatter_reduce import scatter_extremum, scatter_prod
 from ..kernels.view import slice_ as _slice
 from ..tensor import TENSORS, Tensor, host, in_place, method, wrap
 
@@ -68,8 +69,9 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
             used += 1
     if used > n:
         raise IndexError(f"too many indices for tensor of dimension {n}")
-    if sum(k is Ellipsis for k in items) > 1:
-        raise IndexError("an index can only have a single ellipsis ('...')")
+    if sum(k is Ellipsis for k in items) > 1:  # the first one stands for all dims left over, as in PyTorch
+        first_one = next(i for i, k in enumerate(items) if k is Ellipsis)
+        items = [k for i, k in enumerate(items) if k is not Ellipsis or i == first_one]
     basic: list = []
     advanced: list = []  # one entry per dim of the view
     dim = 0
@@ -170,7 +172,7 @@ def _index_array(k: Any) -> np.ndarray:
     elif isinstance(k, np.ndarray):
         array = k
     else:
-        raise TypeError(
+        raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
             f"{type(k).__name__})"
         )
@@ -383,11 +385,9 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
         np.add.at(count, _index._along(i, d, count.shape), 1)
         count = wrap(np.maximum(count, 1)).to(input.device)
         return total / count.to(total.dtype) if total.dtype.category >= 2 else total.div(count, rounding_mode="floor")
-    from ..kernels.scatter_reduce import scatter_extremum, scatter_prod
-
     if reduce == "prod":
         return scatter_prod(x, src, d, i)
-    return scatter_extremum(x, src, d, i, reduce == "amax", include_self)
+    return scatter_extremum(x, src, d, i, reduce == "amax")
 
 
 def _lowest(x: Tensor) -> Any:

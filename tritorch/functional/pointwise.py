@@ -82,7 +82,7 @@ def _fast_in_place(name: str) -> Callable[..., Any]:
                 value = other
             else:
                 return general(self, other)
-            if STATE.grad and self._view is not None:
+            if self._view is not None:
                 _inplace.check(self, name + "_")
             try:
                 f(self._a, value, out=self._a)

@@ -322,7 +322,7 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
 Tensor.expand_as = lambda self, other: expand(self, *other._a.shape)  # type: ignore[attr-defined]
 
 
-def broadcast_to(input: Tensor, size: Any) -> Tensor:
+def broadcast_to(input: Tensor, *size: Any) -> Tensor:
     """`input` expanded to `size`."""
     return expand(input, *size)
 

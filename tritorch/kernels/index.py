@@ -146,7 +146,7 @@ class scatter:
 
     def grad(g, v_shape, dim, i, needs):
         gx = scatter(g, g.new_zeros(i.shape), dim, i) if needs[0] else None
-        gv = _padded(gather(g, dim, i), v_shape) if needs[1] else None
+        gv = padded(gather(g, dim, i), v_shape) if needs[1] else None
         return gx, gv
 
     def samples(rng):
@@ -169,14 +169,14 @@ class scatter_add:
         return y
 
     def grad(g, v_shape, dim, i, needs):
-        gv = _padded(gather(g, dim, i), v_shape) if needs[1] else None
+        gv = padded(gather(g, dim, i), v_shape) if needs[1] else None
         return g if needs[0] else None, gv
 
     def samples(rng):
         yield (rng.normal(size=(4, 3)), rng.normal(size=(3, 3))), (0, np.array([[0, 2, 3], [1, 2, 0]]))
 
 
-def _padded(g: Any, shape: tuple[int, ...]) -> Any:
+def padded(g: Any, shape: tuple[int, ...]) -> Any:
     """Gradient of v[:n0, :n1, ...]: zeros where v was not read."""
     if tuple(g.shape) == shape:
         return g

@@ -1,0 +1,64 @@
+"""Scatter with a product or an extremum over what falls on one place (torch.scatter_reduce)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._op import Array, op
+from .copy import where
+from .index import _along, gather, padded, scatter_add
+
+
+def _parts(x: Array, v: Array, dim: int, i: Any) -> tuple[Array, tuple, Array]:
+    return np.array(x, order="C"), _along(i, dim, x.shape), v[tuple([slice(n) for n in i.shape])]
+
+
+@op
+class scatter_prod:
+    """x times the product of the elements of v that fall on each place along `dim`."""
+
+    def cpu(x: Array, v: Array, dim: int, i: Any) -> Array:
+        y, key, values = _parts(x, v, dim, i)
+        np.multiply.at(y, key, values)
+        return y
+
+    def grad(g, x, v, v_shape, dim, i):
+        # the product of all other factors, without dividing by zero: a factor of 0 sees the product of the nonzero
+        # ones if it is the only 0 of its place, everything else sees 0 there
+        one, zero = x.new_ones(()), x.new_zeros(())
+        used = v[tuple([slice(n) for n in i.shape])]
+        x_zero, v_zero = x == 0, used == 0
+        xs, vs = where(x_zero, one, x), where(v_zero, one, used)
+        zeros = scatter_add(where(x_zero, one, zero.expand(x.shape)), where(v_zero, one, zero.expand(used.shape)), dim, i)
+        product = scatter_prod(xs, vs, dim, i)
+        clear, single = where(zeros == 0, product, zero), where(zeros == 1, product, zero)
+        gx = g * where(x_zero, single, clear / xs)
+        gv = gather(g, dim, i) * where(v_zero, gather(single, dim, i), gather(clear, dim, i) / vs)
+        return gx, padded(gv, v_shape)
+
+    def samples(rng):
+        yield (rng.uniform(0.5, 2, (4, 3)), rng.uniform(0.5, 2, (3, 3))), (0, np.array([[0, 2, 3], [1, 2, 0]]))
+
+
+@op
+class scatter_extremum:
+    """The largest (or smallest) of x and the elements of v that fall on each place along `dim`."""
+
+    def cpu(x: Array, v: Array, dim: int, i: Any, largest: bool) -> Array:
+        y, key, values = _parts(x, v, dim, i)
+        (np.maximum if largest else np.minimum).at(y, key, values)
+        return y
+
+    def grad(g, x, v, y, v_shape, dim, i):
+        one, zero = g.new_ones(()), g.new_zeros(())
+        used = v[tuple([slice(n) for n in i.shape])]
+        x_wins = where(x == y, one, zero.expand(x.shape))
+        v_wins = where(used == gather(y, dim, i), one, zero.expand(used.shape))
+        share = g / scatter_add(x_wins, v_wins, dim, i)
+        return share * x_wins, padded(gather(share, dim, i) * v_wins, v_shape)
+
+    def samples(rng):
+        yield (rng.normal(size=(4, 3)), rng.normal(size=(3, 3))), (0, np.array([[0, 2, 3], [1, 2, 0]]), True)
+        yield (rng.normal(size=(2, 3)), rng.normal(size=(2, 2))), (1, np.array([[0, 0], [2, 1]]), False)
