@@ -79,8 +79,15 @@ _PACKAGES = (
 )  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "save_file": "serialization", "load_file": "serialization",
-    "autocast": "amp", "set_printoptions": "tensor_repr",
+    "autocast": "amp", "set_printoptions": "tensor_repr", "cdist": "nn.functional.distance",
 }  # fmt: skip
+_FROM |= dict.fromkeys((  # whose arguments are the same here and there
+    "adaptive_avg_pool1d", "alpha_dropout", "avg_pool1d", "celu", "celu_", "channel_shuffle", "conv1d", "conv2d", "conv3d",
+    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_similarity", "dropout", "feature_alpha_dropout",
+    "group_norm", "hardshrink", "layer_norm", "max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool3d",
+    "native_channel_shuffle", "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle", "prelu", "rms_norm",
+    "rrelu", "rrelu_", "selu", "selu_", "threshold", "threshold_",
+), "nn.functional")  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -106,6 +106,9 @@ def test_distances():
         )
         both(lambda t, x, p=p: t.nn.functional.pdist(x, p), normal(5, 3))
     both(lambda t, x: t.nn.functional.pdist(x, float("inf")), normal(5, 3))
+    for p in (1.0, 2.0, 3.0):
+        both(lambda t, x, y, p=p: t.cdist(x, y, p), normal(2, 3, 4), normal(2, 5, 4))
+    both(lambda t, x, y: t.cdist(x, y), normal(3, 4), normal(2, 5, 4))
 
 
 ERRORS = {
@@ -133,6 +136,7 @@ ERRORS = {
     "shuffle": lambda t: t.nn.functional.pixel_shuffle(t.zeros(1, 3, 2, 2), 2),
     "unshuffle": lambda t: t.nn.functional.pixel_unshuffle(t.zeros(1, 3, 3, 2), 2),
     "channels": lambda t: t.nn.functional.channel_shuffle(t.zeros(1, 3, 3, 2), 2),
+    "cdist": lambda t: t.cdist(t.zeros(2, 3), t.zeros(2, 4)),
     "pdist": lambda t: t.nn.functional.pdist(t.zeros(3)),
 }
 

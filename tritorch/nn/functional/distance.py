@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ... import functional
+from ...errors import message
 from ...tensor import Tensor
 
 __all__ = ["cosine_similarity", "pairwise_distance", "pdist"]
@@ -27,8 +29,6 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         dim: default 1.
         eps: the least norm; default 1e-8.
     """
-    from ... import functional
-
     x1, x2 = functional.broadcast_tensors(x1, x2)
     a = x1 / x1.norm(2, dim, keepdim=True).clamp_min(eps)
     b = x2 / x2.norm(2, dim, keepdim=True).clamp_min(eps)
@@ -41,12 +41,39 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     Raises:
         RuntimeError: input is no matrix, or p is negative.
     """
-    from ... import functional
-    from ...errors import message
-
     if input.ndim != 2:
         raise RuntimeError(message("pdist", "only supports 2D tensors", input=input))
     if p < 0:
         raise RuntimeError(message("pdist", "only supports non-negative p values", p=p))
     first, second = functional.triu_indices(input.shape[0], input.shape[0], 1, device=input.device)
     return (input.index_select(0, first) - input.index_select(0, second)).norm(p, -1)
+
+
+def cdist(
+    x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary"
+) -> Tensor:
+    """p-norm distances between all rows of x1 and all rows of x2: (..., P, D), (..., R, D) -> (..., P, R).
+
+    Args:
+        x1, x2: floating, leading dims broadcast.
+        p: exponent of the norm, not negative; default 2.
+        compute_mode: PyTorch's choices; all are computed from the differences, the most exact way.
+
+    Raises:
+        RuntimeError: fewer than 2 dims, widths that differ, negative p.
+        ValueError: unknown compute_mode.
+
+    >>> import tritorch as torch
+    >>> torch.cdist(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    tensor([[5., 0.]])
+    """
+    if x1.ndim < 2 or x2.ndim < 2:
+        raise RuntimeError(message("cdist", "only supports at least 2D tensors", x1=x1, x2=x2))
+    if x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(message("cdist", "X1 and X2 must have the same number of columns", x1=x1, x2=x2))
+    if p < 0:
+        raise RuntimeError(message("cdist", "only supports non-negative p values", p=p))
+    modes = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
+    if compute_mode not in modes:
+        raise ValueError(message("cdist", f"compute_mode must be one of {', '.join(modes)}", compute_mode=compute_mode))
+    return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
