@@ -183,7 +183,7 @@ def fill(out: Array, kind: int, a: float, b: float, generator: Generator) -> Non
     target = _contiguous(out)
     launch(
         _fill64 if wide else _fill32, _grid(n), target, n, _signed(seed), offset, float(a), float(b),
-        KIND=kind, BLOCK=_BLOCK,
+        KIND=kind, BLOCK=_BLOCK, num_warps=8 if wide else 4,
     )  # fmt: skip
     _back(target, out)
 
@@ -302,3 +302,34 @@ def _normal64(seed: int, offset: int, n: int) -> np.ndarray:
     r = np.sqrt(-2 * np.log(1 - u[:, 0]))
     t = 6.283185307179586 * u[:, 1]
     return np.stack([r * np.cos(t), r * np.sin(t)], axis=1).reshape(-1)[:n]
+
+
+# ------------------------------------------------------------------------------------- what `report.py` compiles ahead
+
+
+def _aot() -> list[tuple[str, Any]]:
+    def stream() -> Generator:
+        return Generator("cuda:0")
+
+    cases: list[tuple[str, Any]] = []
+    for name, kind, a, b in (
+        ("uniform", UNIFORM, 0.0, 1.0), ("normal", NORMAL, 0.0, 1.0), ("log_normal", LOG_NORMAL, 1.0, 2.0),
+        ("exponential", EXPONENTIAL, 1.0, 0.0), ("cauchy", CAUCHY, 0.0, 1.0), ("geometric", GEOMETRIC, 0.5, 0.0),
+        ("bernoulli", BERNOULLI, 0.5, 0.0),
+    ):  # fmt: skip
+        for short in ("fp32", "bf16", "fp64"):
+            run = lambda array, kind=kind, a=a, b=b, short=short: fill(array((1 << 20,), short), kind, a, b, stream())
+            cases.append((f"{name} {short}", run))
+    for short, span in (("i64", 1000), ("i64", 1 << 40), ("u8", 256), ("i1", 2), ("fp16", 100)):
+        run = lambda array, short=short, span=span: integers(array((1 << 20,), short), 0, span, stream())
+        cases.append((f"integers {short} below {span}", run))
+    cases.append(
+        (
+            "bernoulli by tensor fp32",
+            lambda array: bernoulli_tensor(array((1 << 20,), "fp32"), array((1 << 20,), "fp32"), stream()),
+        )
+    )
+    return cases
+
+
+AOT = _aot
