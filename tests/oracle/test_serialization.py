@@ -54,7 +54,12 @@ def _objects(lib):
     return {
         "dtypes": {d: lib.tensor([[0, 1], [2, 3]]).to(getattr(lib, d)) for d in DTYPES},
         "views": OrderedDict(
-            base=base, t=base.t(), row=base[1], column=base[:, 2], strided=base[::2, 1::3], expanded=base[:1].expand(3, 6)
+            base=base,
+            t=base.t(),
+            row=base[1],
+            column=base[:, 2],
+            strided=base[::2, 1::3],
+            expanded=base[:1].expand(3, 6),
         ),
         "shapes": [lib.zeros(()), lib.zeros(0), lib.zeros(3, 0, 2), lib.ones(1, 1, 3), lib.ones(2, 3).t()],
         "parameter": lib.nn.Parameter(lib.ones(2, 3)),
@@ -119,8 +124,8 @@ def test_sharing_survives():
 
 
 def test_numpy_values():
-    state = {"loss": np.float32(0.5), "best": np.float64(2), "n": np.int64(3), "array": np.arange(6).reshape(2, 3),
-             "f": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "u": np.array(["a", "bc"]), "same": None}  # fmt: skip
+    state = {"loss": np.float32(0.5), "best": np.float64(2), "n": np.int64(3), "array": np.arange(6).reshape(2, 3)}
+    state |= {"f": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "u": np.array(["a", "bc"]), "same": None}
     state["same"] = state["array"]
     for protocol in (2, 4, 5):
         f = io.BytesIO()
@@ -133,7 +138,9 @@ def test_numpy_values():
 
 def test_legacy_format():
     base = torch.arange(12.0).reshape(3, 4)
-    state = OrderedDict(w=torch.nn.Parameter(base), v=base.t()[1:], b=torch.ones(3, dtype=torch.bfloat16), n={"a": [1, "x"]})
+    state = OrderedDict(
+        w=torch.nn.Parameter(base), v=base.t()[1:], b=torch.ones(3, dtype=torch.bfloat16), n={"a": [1, "x"]}
+    )
     f = io.BytesIO()
     torch.save(state, f, _use_new_zipfile_serialization=False)
     f.seek(0)
@@ -259,7 +266,9 @@ def test_state_dicts_and_checkpoints(tmp_path):
     mine_optimizer = ours.optim.Adam(mine.parameters())
     mine_optimizer.load_state_dict(got["optimizer"])
     theirs.eval(), mine.eval()
-    np.testing.assert_allclose(mine(ours.tensor(x)).detach().numpy(), theirs(torch.tensor(x)).detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(
+        mine(ours.tensor(x)).detach().numpy(), theirs(torch.tensor(x)).detach().numpy(), atol=1e-6
+    )
     # and back
     theirs.train(), mine.train()
     mine_optimizer.zero_grad()
@@ -272,9 +281,7 @@ def test_state_dicts_and_checkpoints(tmp_path):
     assert optimizer.param_groups[0]["lr"] == 0.01
     for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
         np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
-        np.testing.assert_array_equal(
-            mine_optimizer.state[p]["exp_avg"].numpy(), optimizer.state[q]["exp_avg"].numpy()
-        )
+        np.testing.assert_array_equal(mine_optimizer.state[p]["exp_avg"].numpy(), optimizer.state[q]["exp_avg"].numpy())
 
 
 def test_whole_models():

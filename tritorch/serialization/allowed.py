@@ -204,10 +204,7 @@ class Allowed:
     def _torch(self, module: str, name: str, path: str) -> Any:
         if module in ("torch._utils", "torch.serialization", "torch._tensor") and name in self._rebuild:
             return self._callable(self._rebuild[name], self._rebuild[name])
-        try:
-            found = names.our_object(module, name)
-        except names.Unsupported as e:
-            raise pickle.UnpicklingError(f"load: {e}") from None
+        found = names.our_object(module, name)
         if found is None:
             raise refused(f"the global {path!r}, which has no counterpart here", path)
         if found is names.device or name == "Size":

@@ -8,6 +8,7 @@ headers, and the CRC-32 of each record that it reads. A file that fails is refus
 
 from __future__ import annotations
 
+import errno
 import io
 import mmap
 import os
@@ -299,7 +300,10 @@ def open_source(file: BinaryIO) -> Source:
     """
     try:
         return Source(file)
-    except (AttributeError, io.UnsupportedOperation) as e:
-        raise type(e)(
+    except (AttributeError, OSError) as e:
+        if isinstance(e, OSError) and not isinstance(e, io.UnsupportedOperation) and e.errno != errno.ESPIPE:
+            raise
+        kind = AttributeError if isinstance(e, AttributeError) else io.UnsupportedOperation
+        raise kind(
             f"load: f must be seekable; got {type(file).__name__}: {e}. Read it into io.BytesIO first and load that"
         ) from None

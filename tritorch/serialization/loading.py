@@ -134,10 +134,7 @@ def _unsafe(stream: Any, module: Any, persistent_load: Callable[[Any], Any], pic
                 return super().find_class(module, name)
             if name in rebuilding.FUNCTIONS:
                 return rebuilding.FUNCTIONS[name]
-            try:
-                found = names.our_object(module, name)
-            except names.Unsupported as e:
-                raise pickle.UnpicklingError(f"load: {e}") from None
+            found = names.our_object(module, name)
             if found is None:
                 raise pickle.UnpicklingError(f"load: the file names {module}.{name}, which has no counterpart here")
             return found

@@ -7,6 +7,7 @@ written for our objects is PyTorch's name, and what is read is turned back, with
 from __future__ import annotations
 
 import importlib
+import pickle
 import sys
 from types import FunctionType
 from typing import Any
@@ -46,7 +47,7 @@ _storage_types = {name: StorageType(name, kind) for name, kind in STORAGE_TYPES.
 _storage_types["UntypedStorage"] = StorageType("UntypedStorage", None)
 
 
-class Unsupported(Exception):
+class Unsupported(pickle.UnpicklingError):
     """A name of PyTorch's for which there is nothing here; its text says what it was."""
 
 
@@ -100,13 +101,13 @@ def our_object(module: str, name: str) -> Any:
     if module in ("torch", "torch.storage") and name.endswith("Storage"):
         found = _storage_types.get(name)
         if found is None:
-            raise Unsupported(f"storages of type {module}.{name} are not supported")
+            raise Unsupported(f"load: storages of type {module}.{name} are not supported")
         return found
     if module == "torch":
         if name in dtypes.NAMES:
             return dtypes.NAMES[name]
         if name in _UNKNOWN_DTYPES:
-            raise Unsupported(f"tensors of dtype torch.{name} are not supported")
+            raise Unsupported(f"load: tensors of dtype torch.{name} are not supported")
         if name == "device":
             return device
         if name in ("Size", "Tensor"):

@@ -118,7 +118,7 @@ def _load_shards(path: str, device: Any) -> dict[str, Any]:
         raise _damaged(path, f"it is no index with a weight_map ({type(e).__name__}: {e})") from None
     found: dict[str, Any] = {}
     for shard, names in wanted.items():
-        if os.path.basename(shard) != shard or shard in ("", ".", ".."):
+        if not isinstance(shard, str) or os.path.basename(shard) != shard or shard in ("", ".", ".."):
             raise _damaged(path, f"the shard {shard!r} lies outside of its folder")
         part = _load_one(os.path.join(os.path.dirname(path), shard), device, names)
         missing = names - part.keys()

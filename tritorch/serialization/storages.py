@@ -40,7 +40,7 @@ def locate(array: Any) -> tuple[Any, int, tuple[int, ...]]:
     size = array.itemsize
     for candidate in (array, None):
         if candidate is None:
-            array = np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.copy()
+            array = array.copy()
         owner = owner_of(array)
         if owner.flags.c_contiguous or owner.flags.f_contiguous:
             offset = address(array) - address(owner) if array.size else 0
