@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -148,23 +150,34 @@ def test_chain_matmul():
     check(lambda ns, *ms: ns.chain_matmul(*ms), (2, 6))
 
 
-EINSUM = [
-    ("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 4)), ("bij,bjk->bik", (2, 3, 4), (2, 4, 5)),
-    ("bhid,bhjd->bhij", (2, 3, 4, 5), (2, 3, 6, 5)), ("ii->i", (3, 3)), ("ii", (3, 3)), ("ij->ji", (2, 3)), ("ij->", (2, 3)),
-    ("ij->j", (2, 3)), ("i,j->ij", (2,), (3,)), ("i,i->i", (3,), (3,)), ("i,i", (3,), (3,)), ("...ij,...jk->...ik", (2, 3, 4), (4, 5)),
-    ("...ij,...jk->...ik", (2, 1, 3, 4), (5, 4, 2)), ("b...,b...->b", (2, 3, 4), (2, 3, 4)), ("...,...", (2, 3), (3,)),
-    ("ij,kl->ikjl", (2, 3), (4, 5)), ("ijk,ij->k", (2, 3, 4), (2, 3)), ("bn,anm,bm->ba", (2, 3), (4, 3, 5), (2, 5)),
-    ("ab,bc,cd,de->ae", (2, 6), (6, 3), (3, 5), (5, 2)), ("iji->j", (2, 3, 2)), ("a,ab,abc->abc", (2,), (2, 3), (2, 3, 4)),
-    (" i j , j -> i ", (2, 3), (3,)), ("bi,bj->bij", (1, 3), (4, 2)), ("bi,bi->b", (1, 3), (4, 3)), ("ij,jk->ik", (2, 1), (3, 4)),
-    ("...a->...", (2, 3, 4)), ("i...->...i", (2, 3, 4)), ("Ab,bc->Ac", (2, 3), (3, 2)), ("zAa", (2, 3, 4)), ("ij,ij,ij->ij", (2, 3), (2, 3), (2, 3)),
-]  # fmt: skip
+EINSUM = """
+ij,jk->ik  2x3 3x4          ij,jk  2x3 3x4              bij,bjk->bik  2x3x4 2x4x5       bhid,bhjd->bhij  2x3x4x5 2x3x6x5
+ii->i  3x3                  ii  3x3                     ij->ji  2x3                     ij->  2x3
+ij->j  2x3                  i,j->ij  2 3                i,i->i  3 3                     i,i  3 3
+...ij,...jk->...ik  2x3x4 4x5                           ...ij,...jk->...ik  2x1x3x4 5x4x2
+b...,b...->b  2x3x4 2x3x4   ...,...  2x3 3              ij,kl->ikjl  2x3 4x5            ijk,ij->k  2x3x4 2x3
+bn,anm,bm->ba  2x3 4x3x5 2x5                            ab,bc,cd,de->ae  2x6 6x3 3x5 5x2
+iji->j  2x3x2               a,ab,abc->abc  2 2x3 2x3x4   bi,bj->bij  1x3 4x2             bi,bi->b  1x3 4x3
+ij,jk->ik  2x1 3x4          ...a->...  2x3x4            i...->...i  2x3x4               Ab,bc->Ac  2x3 3x2
+zAa  2x3x4                  ij,ij,ij->ij  2x3 2x3 2x3
+"""
 
 
-@pytest.mark.parametrize("case", EINSUM, ids=lambda c: c[0].replace(" ", "_"))
-def test_einsum(case):
-    equation, *shapes = case
+def einsum_cases():
+    for line in EINSUM.strip().splitlines():
+        for case in re.split(r"\s{3,}", line.strip()):
+            equation, shapes = case.split("  ")
+            yield pytest.param(equation, [tuple(map(int, s.split("x"))) for s in shapes.split()], id=case)
+
+
+@pytest.mark.parametrize("equation, shapes", list(einsum_cases()))
+def test_einsum(equation, shapes):
     check(lambda ns, *xs: ns.einsum(equation, *xs), *shapes)
     check(lambda ns, *xs: ns.einsum(equation, list(xs)), *shapes, dtype="float64", grad=False)
+
+
+def test_einsum_with_spaces():
+    check(lambda ns, *xs: ns.einsum(" i j , j -> i ", *xs), (2, 3), (3,))
 
 
 def test_einsum_sublist_format():

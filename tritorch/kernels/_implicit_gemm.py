@@ -279,9 +279,9 @@ def conv_tile(
     if kind == "f64":
         return 32, min(narrow, 32), 16, 4, 2
     if kind == "f32" and precision != "tf32":
-        return (32, min(narrow, 32), 16, 4, 2) if flat else (64, narrow, 16, 4, 2)
+        return (32, min(narrow, 32), 16, 8, 2) if flat else (64, narrow, 16, 4, 2)
     if flat:
-        return (64, narrow, 16, 4, 2) if kind == "f32" else (64, narrow, 32, 8, 2)
+        return 64, narrow, 16 if kind == "f32" else 32, 8, 2
     block_n = max(16, min(128, next_power_of_2(columns)))
     block_k = 32
     block_m, warps = 128, 8

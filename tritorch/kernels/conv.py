@@ -74,7 +74,7 @@ def _pixelwise_weight_grad(g: np.ndarray, x: np.ndarray, groups: int) -> np.ndar
 
 def _channel_sum(g: np.ndarray) -> np.ndarray:
     """Sum of g (N, K, ...) over all dims but the channels: a product with ones, then a short sum."""
-    rows = g.reshape(g.shape[0] * g.shape[1], -1)
+    rows = g.reshape(g.shape[0] * g.shape[1], math.prod(g.shape[2:]))
     sums = rows @ np.ones(rows.shape[1], g.dtype) if g.dtype.kind == "f" else rows.sum(1, dtype=g.dtype)
     return sums.reshape(g.shape[:2]).sum(0, dtype=g.dtype)
 

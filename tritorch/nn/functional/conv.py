@@ -84,7 +84,7 @@ def _same(op: str, padding: str, size: Sequence[int], kernel: Any, stride: Any, 
     if padding == "valid":
         return (0,) * len(kernel), None
     if padding != "same":
-        raise ValueError(f"{op}: padding must be 'valid', 'same', an int or a tuple of ints; got {padding!r}")
+        raise RuntimeError(f"{op}: padding must be 'valid', 'same', an int or a tuple of ints; got {padding!r}")
     if any(s != 1 for s in stride):
         raise RuntimeError(
             f"{op}: padding='same' is not supported for strided convolutions; got stride {tuple(stride)}"
