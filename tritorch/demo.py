@@ -85,24 +85,22 @@ def draw(path: Path, losses: list[float], test: Subset, guesses: torch.Tensor, t
 
     wrong = (guesses != truth).long()
     chosen = wrong.argsort(descending=True, stable=True)[:8].tolist()
-    figure = plt.figure(figsize=(10, 4), layout="constrained")
-    curve, shown = figure.subfigures(1, 2)
-    axes = curve.subplots()
-    axes.semilogy(losses, linewidth=0.8)
-    axes.set(xlabel="step", ylabel="cross-entropy", title="training loss")
-    for i, axes in zip(chosen, shown.subplots(2, 4).flat, strict=False):
-        axes.imshow(test[i][0][0].numpy(), cmap="gray_r")
-        right = guesses[i].item() == truth[i].item()
-        axes.set_title(f"{guesses[i].item()} (is {truth[i].item()})", color="black" if right else "red", fontsize=10)
-        axes.set_axis_off()
-    shown.suptitle("predictions, mistakes first")
+    figure, axes = plt.subplot_mosaic("LLL1234\nLLL5678", figsize=(11, 4), layout="constrained")
+    axes["L"].semilogy(losses, linewidth=0.8)
+    axes["L"].set(xlabel="step", ylabel="cross-entropy", title="training loss")
+    for place, i in zip("12345678", chosen, strict=True):
+        axes[place].imshow(test[i][0][0].numpy(), cmap="gray_r")
+        guess, label = int(guesses[i]), int(truth[i])
+        color = "black" if guess == label else "red"
+        axes[place].set_title(f"{guess} (is {label})", color=color, fontsize=10)
+        axes[place].set_axis_off()
     figure.savefig(path, dpi=100)
     plt.close(figure)
 
 
 def main(argv: list[str] | None = None) -> float:
     """Run the demo; returns the accuracy on the held-out fifth."""
-    parser = argparse.ArgumentParser(prog="python -m tritorch.demo", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tritorch.demo", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 ...")
     parser.add_argument("--epochs", type=int, default=20, help="passes over the training set (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="split, weights, order and dropout (default 0)")
