@@ -161,6 +161,11 @@ def test_likelihoods(reduction):
     both(lambda t, x, y: t.nn.functional.poisson_nll_loss(x, y, log_input=False, reduction=reduction), P, counts)
 
 
+def test_linear_cross_entropy():
+    call = lambda t, x, w, b, y: t.nn.functional.linear_cross_entropy(x, w, y, linear_bias=b, label_smoothing=0.1)
+    both(call, X, normal(3, 4), normal(3), integers(3, 5))
+
+
 def test_kl_div_options():
     both(lambda t, x, y: t.nn.functional.kl_div(x, y, reduction="batchmean"), np.log(P), P[::-1].copy())
     both(lambda t, x, y: t.nn.functional.kl_div(x, y, reduction="sum", log_target=True), np.log(P), np.log(P[::-1]))
