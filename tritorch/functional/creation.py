@@ -250,6 +250,8 @@ def like_array(op: str, input: Any, dtype: Any, device: Any) -> tuple[Any, dtype
     place = input.device if device is None else to_place(device)
     if place is CPU and input.device is CPU:
         a = input._a
+        if a.flags.c_contiguous:
+            return np.empty(a.shape, kind.np), kind, place
         expanded = any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape))
         return np.empty_like(a, kind.np, order="C" if expanded else "K", subok=False), kind, place
     return empty_array(tuple(input._a.shape), kind, place), kind, place
@@ -258,6 +260,10 @@ def like_array(op: str, input: Any, dtype: Any, device: Any) -> tuple[Any, dtype
 def _like(op: str, input: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, more: dict) -> Tensor:
     if more:
         check_ignored(op, more)
+    if dtype is None and device is None and input.__class__ is Tensor and input.device is CPU and not requires_grad:
+        source = input._a
+        if source.flags.c_contiguous and value.__class__ is int and 0 <= value <= 1:  # zeros_like, ones_like
+            return wrap((np.ones if value else np.zeros)(source.shape, source.dtype))
     a, kind, place = like_array(op, input, dtype, device)
     if value is not None:
         value = _fit(op, value, kind)

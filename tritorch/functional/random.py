@@ -203,6 +203,10 @@ def _randint_arguments(op: str, args: tuple[Any, ...], more: dict[str, Any]) -> 
 DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 
 
+_WHOLE = {d.name: (int(np.iinfo(d.np).min), int(np.iinfo(d.np).max)) for d in dtypes.ALL if d.category == dtypes.INT}
+_WHOLE["bool"] = (0, 1)
+
+
 def integer_range(low: int, high: int, kind: dtypes.dtype) -> tuple[int, int]:
     """(low, span) of [low, high) as the dtype can hold it; RuntimeError for an empty or too wide range."""
     check_order(low, high)
@@ -215,8 +219,7 @@ def integer_range(low: int, high: int, kind: dtypes.dtype) -> tuple[int, int]:
     elif kind.category == dtypes.COMPLEX:
         raise NotImplementedError(f'"random_" not implemented for {kind}')
     else:
-        info = None if kind is dtypes.bool_ else np.iinfo(kind.np)
-        bounds = (0, 1) if info is None else (int(info.min), int(info.max))
+        bounds = _WHOLE[kind.name]
         digits = 0
     for name, value in (("from", low), ("to - 1", high - 1)):
         if not bounds[0] <= value <= bounds[1]:

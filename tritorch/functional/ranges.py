@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..kernels.rounding import fma64
 from ..tensor import Tensor
+from .conversion import finish, to_place
 from .creation import check_ignored, deliver, kind_for
 
 __all__ = ["arange", "linspace", "logspace", "range"]
@@ -48,6 +49,10 @@ def arange(
     >>> torch.arange(1, 2, 0.5)
     tensor([1.0000, 1.5000])
     """
+    if len(bounds) == 1 and not more and dtype is None and device is None and out is None and not requires_grad:
+        n = bounds[0]
+        if n.__class__ is int and n >= 0:  # by far the most frequent call
+            return finish(np.arange(n, dtype=np.int64), to_place(None), False)
     alone = len(bounds) == 1 and "end" not in more
     given: dict[str, Any] = dict(zip(("end",) if alone else ("start", "end", "step"), bounds))
     for name in ("start", "end", "step"):
@@ -93,6 +98,10 @@ def _arange(start: Any, end: Any, step: Any, kind: dtypes.dtype) -> np.ndarray:
     return _float_range(float(start), float(step), n, kind)
 
 
+def _two_roundings(x: np.ndarray, scale: float, shift: Any) -> np.ndarray:
+    return x * scale + shift
+
+
 _LANES = {2: 16, 4: 8, 8: 4}  # numbers that PyTorch computes at once, by the dtype's size
 
 
@@ -102,13 +111,15 @@ def _float_range(start: float, step: float, n: int, kind: dtypes.dtype) -> np.nd
     if kind.is_half:
         start, step = float(np.float32(start)), float(np.float32(step))
     single = np.float32 if kind.is_half else kind.np  # half precision is rounded through float32
-    a = fma64(i, step, start).astype(single).astype(kind.np)
+    # One rounding of start + i step matters where the result is float64; below, float64 has bits to spare.
+    fused = fma64 if kind.itemsize == 8 else _two_roundings
+    a = fused(i, step, start).astype(single).astype(kind.np, copy=False)
     lanes = _LANES[kind.itemsize]
     whole = n // (2 * lanes) * (2 * lanes)
     if whole:
         base = a[:whole:lanes].astype(np.float64)
         lane = np.arange(lanes, dtype=np.float64)
-        a[:whole] = fma64(np.tile(lane, base.size), step, base.repeat(lanes)).astype(single)
+        a[:whole] = fused(np.tile(lane, base.size), step, base.repeat(lanes)).astype(single)
     return a
 
 
@@ -186,8 +197,9 @@ def _linspace(start: Any, end: Any, steps: int, kind: dtypes.dtype) -> np.ndarra
     first, last = single(start), single(end)
     step = float((last - first) / single(steps - 1))
     a = np.empty(steps)
-    a[:half] = fma64(i[:half], step, float(first))
-    a[half:] = fma64(steps - 1 - i[half:], -step, float(last))
+    fused = fma64 if single is np.float64 else _two_roundings
+    a[:half] = fused(i[:half], step, float(first))
+    a[half:] = fused(steps - 1 - i[half:], -step, float(last))
     a = a.astype(single)
     return (np.trunc(a) if kind.category == dtypes.INT else a).astype(kind.np)
 
