@@ -8,6 +8,7 @@ from typing import Any
 from ..device import CPU
 from ..kernels import optimizer_step
 from ..tensor import Tensor, bump
+from . import on_device
 from .optimizer import Optimizer, ParamsT, check_fused, scalar
 from .rule import apply, check, count, decayed, like, number
 
@@ -89,7 +90,7 @@ class Adam(Optimizer):
                     if amsgrad:
                         state["max_exp_avg_sq"] = like(p)
                 jobs.setdefault(count(state), []).append((p, g, state))
-            run = self._recorded if group["differentiable"] else self._fused
+            run = self._on_tensors if group["differentiable"] else self._fused
             for step, todo in jobs.items():
                 run(group, step, todo)
         return loss
@@ -119,13 +120,17 @@ class Adam(Optimizer):
         if on_cuda:
             from ..kernels import optimizer_gpu
 
-            optimizer_gpu.adam(on_cuda, c.values, amsgrad, decays, decoupled, maximize)
+            rows = [(p, g, s["exp_avg"], s["exp_avg_sq"], s.get("max_exp_avg_sq")) for p, g, s in on_cuda]
+            flags = {"amsgrad": amsgrad, "decay": decays, "decoupled": decoupled, "maximize": maximize}
+            rest = on_device.run(optimizer_gpu.adam, rows, c.values, **flags)
+            self._on_tensors(group, step, [on_cuda[i] for i in rest])
         for p, _, _ in jobs:
             bump(p)
 
-    def _recorded(self, group: dict[str, Any], step: int, jobs: list[tuple[Tensor, Tensor, dict[str, Any]]]) -> None:
+    def _on_tensors(self, group: dict[str, Any], step: int, jobs: list[tuple[Tensor, Tensor, dict[str, Any]]]) -> None:
         beta1, beta2 = group["betas"]
-        lr = number(group["lr"], True)
+        recorded = group["differentiable"]
+        lr = number(group["lr"], recorded)
         slots = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
         def rule(xp: Any, p: Any, g: Any, m: Any, v: Any, *top: Any) -> tuple[Any, ...]:
@@ -137,4 +142,4 @@ class Adam(Optimizer):
             return p - lr / (1 - beta1**step) * m / bound, m, v, *top
 
         for p, g, state in jobs:
-            apply(rule, p, g, state, slots, True)
+            apply(rule, p, g, state, slots, recorded)

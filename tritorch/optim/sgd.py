@@ -10,10 +10,13 @@ import numpy as np
 from ..device import CPU, empty
 from ..kernels import optimizer_step
 from ..tensor import Tensor, bump, wrap
+from . import on_device
 from .optimizer import Optimizer, ParamsT, check_fused
 from .rule import apply, check, decayed, number
 
 __all__ = ["SGD"]
+
+Job = tuple[Tensor, Tensor, Tensor | None, bool]
 
 
 class SGD(Optimizer):
@@ -76,63 +79,67 @@ class SGD(Optimizer):
         """Update the parameters once; see `Optimizer.step`."""
         loss = self._loss_of(closure)
         for group in self.param_groups:
+            jobs = self._started(group)
             if group["differentiable"]:
-                self._recorded(group)
+                self._on_tensors(group, [(p, g, first) for p, g, _, first in jobs])
             else:
-                self._fused(group)
+                self._fused(group, jobs)
         return loss
 
-    def _fused(self, group: dict[str, Any]) -> None:
-        momentum, maximize, nesterov = group["momentum"], group["maximize"], group["nesterov"]
-        decay = float(group["weight_decay"])
-        c = optimizer_step.Constants(
-            lr=float(group["lr"]), momentum=momentum, undamped=1 - group["dampening"], decay=decay
-        )
-        jobs = []
+    def _started(self, group: dict[str, Any]) -> list[Job]:
+        """Parameters with their gradients and momentum buffers, which the first step makes."""
+        jobs: list[Job] = []
         for p, g in self._with_gradients(group):
             first, buffer = False, None
-            if momentum != 0:
+            if group["momentum"] != 0:
                 state = self.state[p]
                 buffer = state.get("momentum_buffer")
                 if buffer is None:
                     first = True
-                    buffer = state["momentum_buffer"] = wrap(_empty_like(p), p.device)
+                    buffer = state["momentum_buffer"] = _empty_like(p)
             jobs.append((p, g, buffer, first))
-        on_cuda = [job for job in jobs if job[0].device is not CPU]
+        return jobs
+
+    def _fused(self, group: dict[str, Any], jobs: list[Job]) -> None:
+        maximize, nesterov = group["maximize"], group["nesterov"]
+        decay = float(group["weight_decay"])
+        c = optimizer_step.Constants(
+            lr=float(group["lr"]), momentum=group["momentum"], undamped=1 - group["dampening"], decay=decay
+        )
         for p, g, buffer, first in jobs:
             if p.device is CPU:
                 b = None if buffer is None else buffer._a
                 optimizer_step.sgd(p._a, g._a, b, c.of(p._a.dtype), first, decay != 0, nesterov, maximize)
-        if on_cuda:
-            from ..kernels import optimizer_gpu
+        for first in (False, True):
+            on_cuda = [job for job in jobs if job[0].device is not CPU and job[3] is first]
+            if on_cuda:
+                from ..kernels import optimizer_gpu
 
-            optimizer_gpu.sgd(on_cuda, c.values, nesterov, maximize)
+                rows = [job[:3] for job in on_cuda]
+                flags = {"first": first, "nesterov": nesterov, "maximize": maximize}
+                rest = on_device.run(optimizer_gpu.sgd, rows, c.values, **flags)
+                self._on_tensors(group, [(on_cuda[i][0], on_cuda[i][1], first) for i in rest])
         for job in jobs:
             bump(job[0])
 
-    def _recorded(self, group: dict[str, Any]) -> None:
-        momentum = group["momentum"]
-        lr = number(group["lr"], True)
-        for p, g in self._with_gradients(group):
-            state = self.state[p]
-            buffer = state.get("momentum_buffer")
+    def _on_tensors(self, group: dict[str, Any], jobs: list[tuple[Tensor, Tensor, bool]]) -> None:
+        """The step by tensor operations, recorded where the group is differentiable."""
+        momentum, recorded = group["momentum"], group["differentiable"]
+        lr = number(group["lr"], recorded)
+        slots = ("momentum_buffer",) if momentum != 0 else ()
 
-            def rule(xp: Any, p: Any, g: Any, *buffers: Any) -> tuple[Any, ...]:
+        for p, g, first in jobs:
+
+            def rule(xp: Any, p: Any, g: Any, *buffers: Any, first: bool = first) -> tuple[Any, ...]:
                 p, g = decayed(group, p, g)
                 if momentum == 0:
                     return (p - lr * g,)
-                b = momentum * buffers[0] + (1 - group["dampening"]) * g if buffers[0] is not None else g
+                b = g if first else momentum * buffers[0] + (1 - group["dampening"]) * g
                 return p - lr * (g + momentum * b if group["nesterov"] else b), b
 
-            if momentum != 0 and buffer is None:
-                first = lambda xp, p, g, _: rule(xp, p, g, None)  # noqa: B023 - called at once
-                state["momentum_buffer"] = g.detach()
-                apply(first, p, g, state, ("momentum_buffer",), True)
-            else:
-                apply(rule, p, g, state, ("momentum_buffer",) if momentum != 0 else (), True)
+            apply(rule, p, g, self.state[p], slots, recorded)
 
 
-def _empty_like(p: Tensor) -> Any:
-    if p.device is CPU:
-        return np.empty_like(p._a)
-    return empty(p._a.shape, p._a.dtype, p.device)
+def _empty_like(p: Tensor) -> Tensor:
+    a = p._a
+    return wrap(np.empty_like(a) if p.device is CPU else empty(a.shape, a.dtype, p.device), p.device)
