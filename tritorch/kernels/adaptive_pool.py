@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import _windows
 from ._op import Array, op
 from .pool import distinct
 
@@ -72,6 +73,10 @@ class adaptive_max_pool_indices:
     def cpu(x: Array, out: Ints) -> Array:
         size = x.shape[2:]
         return _largest(x, _flat_windows([_adaptive_table(n, m) for n, m in zip(size, out, strict=True)], size))
+
+    def gpu(x: Array, out: Ints) -> Array:
+        longest = tuple(_adaptive_table(n, m).shape[1] for n, m in zip(x.shape[2:], out, strict=True))
+        return _windows.adaptive_argmax(x, out, longest)
 
     def samples(rng):
         yield (distinct(rng, (2, 3, 7)),), ((3,),)

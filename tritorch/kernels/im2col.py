@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from . import _windows
 from ._columns import output_size
 from ._op import Array, op
 from .pool import _taps
@@ -39,6 +40,10 @@ class im2col:
             y[(slice(None), slice(None), *tap)][a] = x[b]
         return y.reshape(x.shape[0], x.shape[1] * math.prod(kernel), math.prod(out))
 
+    def gpu(x: Array, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Array:
+        out = output_size(x.shape[2:], kernel, stride, padding, dilation)
+        return _windows.columns(x, out, kernel, stride, padding, dilation)
+
     def grad(g, x_shape, kernel, stride, padding, dilation):
         return col2im(g, x_shape[2:], kernel, stride, padding, dilation)
 
@@ -62,6 +67,10 @@ class col2im:
         for tap, a, b in _taps(size, out, kernel, stride, padding, dilation):
             x[b] += y[(slice(None), slice(None), *tap)][a]
         return x
+
+    def gpu(y: Array, size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Array:
+        out = output_size(size, kernel, stride, padding, dilation)
+        return _windows.images(y, size, out, kernel, stride, padding, dilation)
 
     def grad(g, size, kernel, stride, padding, dilation):
         return im2col(g, kernel, stride, padding, dilation)

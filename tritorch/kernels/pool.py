@@ -17,6 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from . import _windows
 from ._op import Array, op
 from ._threads import parallel
 
@@ -129,6 +130,9 @@ class max_pool:
     def cpu(x: Array, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, out: Ints) -> Array:
         return _separable(x, out, kernel, stride, padding, dilation, np.maximum, _lowest(x.dtype))
 
+    def gpu(x: Array, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, out: Ints) -> Array:
+        return _windows.pool("max_pool", "max", x, kernel, stride, padding, dilation, out)
+
     def grad(g, x, y, kernel, stride, padding, dilation, out):
         index = max_pool_indices(x.detach(), kernel, stride, padding, dilation, out)
         size = tuple(x.shape)
@@ -165,6 +169,10 @@ class max_pool:
         parallel(block, len(images), step)
         return gx.reshape(x.shape)
 
+    def gpu_grad(g, x, y, kernel, stride, padding, dilation, out):
+        index = max_pool_indices.gpu(x, kernel, stride, padding, dilation, out)
+        return _windows.pool_back("max_pool", "max", g, index, x.shape[2:], kernel, stride, padding, dilation)
+
     def samples(rng):
         for x, params in _geometries():
             yield (distinct(rng, x),), params
@@ -192,6 +200,9 @@ class max_pool_indices:
                 np.copyto(index[a], places[b[1:]], where=np.isnan(images[b]))
         return index.reshape(y.shape)
 
+    def gpu(x: Array, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, out: Ints) -> Array:
+        return _windows.pool("max_pool_indices", "argmax", x, kernel, stride, padding, dilation, out)
+
     def samples(rng):
         for x, params in _geometries():
             yield (distinct(rng, x),), params
@@ -216,12 +227,18 @@ class max_unpool:
         np.put_along_axis(y, index.reshape(n, c, -1), x.reshape(n, c, -1), 2)
         return y.reshape(n, c, *size)
 
+    def gpu(x: Array, index: Array, size: Ints) -> Array:
+        return _windows.place(x, index, size)
+
     def grad(g, x_shape, index, size):
         return g.flatten(2).gather(2, index.flatten(2)).reshape(x_shape), None
 
     def cpu_grad(g, x_shape, index, size):
         n, c = x_shape[:2]
         return np.take_along_axis(g.reshape(n, c, -1), index.reshape(n, c, -1), 2).reshape(x_shape), None
+
+    def gpu_grad(g, x_shape, index, size):
+        return _windows.take(g, index, tuple(x_shape)), None
 
     def samples(rng):
         index = np.stack([rng.permutation(24)[:6] for _ in range(6)]).reshape(2, 3, 2, 3)
@@ -263,6 +280,10 @@ class avg_pool:
             return np.asarray(np.trunc(y / by)).astype(x.dtype)
         return np.divide(y, by, out=y)
 
+    def gpu(x: Array, kernel: Ints, stride: Ints, padding: Ints, out: Ints, include_pad: bool, divisor: int) -> Array:
+        kind = _windows.average_kind(include_pad, divisor)
+        return _windows.pool("avg_pool", kind, x, kernel, stride, padding, (1,) * len(kernel), out, divisor)
+
     def grad(g, x_shape, kernel, stride, padding, out, include_pad, divisor):
         return avg_pool_grad(g, x_shape[2:], kernel, stride, padding, include_pad, divisor)
 
@@ -300,6 +321,11 @@ class avg_pool_grad:
 
         parallel(block, len(gs), step)
         return gx.reshape(*g.shape[:2], *size)
+
+    def gpu(g: Array, size: Ints, kernel: Ints, stride: Ints, padding: Ints, include_pad: bool, divisor: int) -> Array:
+        kind = _windows.average_kind(include_pad, divisor)
+        ones = (1,) * len(kernel)
+        return _windows.pool_back("avg_pool_grad", kind, g, None, size, kernel, stride, padding, ones, divisor)
 
     def grad(u, g_shape, size, kernel, stride, padding, include_pad, divisor):
         return avg_pool(u, kernel, stride, padding, g_shape[2:], include_pad, divisor)
