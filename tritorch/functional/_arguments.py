@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
-from ..dtypes import dtype
+from ..dtypes import bool_, dtype
 from ..errors import check_dim, message
-from ..tensor import TENSORS, Tensor
+from ..tensor import TENSORS, Tensor, method, with_out
 
+F = TypeVar("F", bound=Callable[..., Any])
 _NUMPY = {"axis": "dim", "keepdims": "keepdim", "a": "input", "x": "input"}
 
 
@@ -43,6 +44,13 @@ def ordered(op: str, x: Tensor) -> Tensor:
     return x
 
 
+def sortable(op: str, x: Tensor) -> Tensor:
+    """`x` when its elements can be ranked, as PyTorch sees it: any dtype but complex and bool."""
+    if x.dtype is bool_:
+        raise NotImplementedError(message(op, "not implemented for bool", input=x))
+    return ordered(op, x)
+
+
 def one_dim(op: str, x: Tensor, dim: Any, empty: bool = True) -> int:
     """`dim` counted from the front; without `empty`, IndexError when it has size 0."""
     d = check_dim(op, dim, x._a.ndim)
@@ -53,13 +61,24 @@ def one_dim(op: str, x: Tensor, dim: Any, empty: bool = True) -> int:
     return d
 
 
-def axis_names(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Also take NumPy's keywords `axis` and `keepdims` for `dim` and `keepdim`, as PyTorch does."""
+def public(*, out: bool = False, inplace: bool = False, bind: bool = True) -> Callable[[F], F]:
+    """Decorator of a public reduction: binds the method, takes NumPy's keywords `axis` and `keepdims` as PyTorch does.
 
-    @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            kwargs = {_NUMPY.get(k, k): v for k, v in kwargs.items()}
-        return function(*args, **kwargs)
+    Arguments:
+        out: also take the keyword `out=`.
+        inplace: also make the method `name_`.
+        bind: make it a method.
+    """
 
-    return call
+    def decorate(function: Any) -> Any:
+        slow = with_out(function) if out else function
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not kwargs:
+                return function(*args)
+            return slow(*args, **{_NUMPY.get(k, k): v for k, v in kwargs.items()})
+
+        return method(call, inplace=inplace) if bind else call
+
+    return decorate

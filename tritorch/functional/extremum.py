@@ -10,8 +10,8 @@ from ..dtypes import bool_
 from ..errors import check_dims, message
 from ..kernels import extremum as _extremum
 from ..kernels import reduce as _reduce
-from ..tensor import TENSORS, Tensor, method
-from ._arguments import axis_names, one_dim, ordered, tensor
+from ..tensor import TENSORS, Tensor
+from ._arguments import one_dim, ordered, public, tensor
 
 __all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "max", "min"]
 
@@ -36,8 +36,7 @@ def _over_dims(name: str, op: Any, input: Tensor, dim: Dims, keepdim: bool) -> T
     return op(x, dims, keepdim)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """Largest element over `dim` (all dims by default), NaN where there is one.
 
@@ -50,8 +49,7 @@ def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     return _over_dims("amax", _reduce.amax, input, dim, keepdim)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     """Smallest element over `dim` (all dims by default), NaN where there is one.
 
@@ -64,8 +62,7 @@ def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
     return _over_dims("amin", _reduce.amin, input, dim, keepdim)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """Smallest and largest element, of all or over one dim, as (min, max).
 
@@ -103,8 +100,7 @@ def _best(name: str, op: Any, of_all: Any, input: Tensor, dim: Any, keepdim: boo
     return getattr(return_types, name)(*op(x, one_dim(name, x, dim, False), keepdim))
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The largest element; over one dim (values, indices); of two tensors, elementwise, as `maximum`.
 
@@ -126,8 +122,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
     return _best("max", _extremum.max_, _reduce.amax, input, dim, keepdim, other)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The smallest element; over one dim (values, indices); of two tensors, elementwise, as `minimum`. See `max`.
 
@@ -152,8 +147,7 @@ def _place(name: str, op: Any, input: Tensor, dim: int | None, keepdim: bool) ->
     return op(x, one_dim(name, x, dim, False), keepdim)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Index (int64) of the largest element over `dim`, or in the flattened tensor; the first one, NaN before all.
 
@@ -164,8 +158,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return _place("argmax", _extremum.argmax, input, dim, keepdim)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Index (int64) of the smallest element over `dim`, or in the flattened tensor; the first one, NaN before all.
 

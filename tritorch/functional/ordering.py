@@ -12,8 +12,8 @@ from ..dtypes import bool_, int64
 from ..errors import message
 from ..kernels import select as _select
 from ..kernels import sort as _sort
-from ..tensor import Tensor, method, wrap
-from ._arguments import axis_names, one_dim, tensor
+from ..tensor import Tensor, wrap
+from ._arguments import one_dim, public, sortable, tensor
 
 __all__ = ["argsort", "kthvalue", "msort", "sort", "topk", "unique", "unique_consecutive"]
 
@@ -25,8 +25,7 @@ def _sorted(name: str, input: Tensor, dim: int, descending: bool) -> Any:
     return _sort.sort(x, one_dim(name, x, dim), bool(descending))
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = False) -> Any:
     """Elements along `dim` in order, and their indices, as (values, indices).
 
@@ -44,8 +43,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
     return return_types.sort(*_sorted("sort", input, dim, descending))  # type: ignore[attr-defined]
 
 
-@method
-@axis_names
+@public()
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
     """The indices (int64) that sort `input` along `dim`; see `sort`.
 
@@ -56,7 +54,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: b
     return _sorted("argsort", input, dim, descending)[1]
 
 
-@method(out=True)
+@public(out=True)
 def msort(input: Tensor) -> Tensor:
     """`input` sorted along its first dim.
 
@@ -68,8 +66,7 @@ def msort(input: Tensor) -> Tensor:
     return _sorted("msort", input, 0, False)[0]
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The `k` largest (smallest) elements along `dim`, best first, and their indices, as (values, indices).
 
@@ -80,19 +77,16 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     >>> torch.topk(torch.tensor([3, 1, 4, 1, 5]), 2).values
     tensor([5, 4])
     """
-    x = tensor("topk", input)
+    x = sortable("topk", tensor("topk", input))
     d = one_dim("topk", x, dim)
     n = x._a.shape[d] if x._a.ndim else 1
     k = k if k.__class__ is int else k.__index__()
     if not 0 <= k <= n:
         raise RuntimeError(f"topk: selected index k out of range: must be in [0, {n}]; got {k}")
-    if x.dtype.is_complex:
-        raise NotImplementedError(message("topk", "complex numbers have no order", input=x))
     return return_types.topk(*_sort.topk(x, k, d, bool(largest)))  # type: ignore[attr-defined]
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The `k`-th smallest element (from 1) along `dim`, and its index, as (values, indices).
 
@@ -103,8 +97,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     >>> torch.kthvalue(torch.tensor([3, 1, 4, 1, 5]), 3).values
     tensor(3)
     """
-    x = tensor("kthvalue", input)
-    d = one_dim("kthvalue", x, dim)
+    x = sortable("kthvalue", tensor("kthvalue", input))
+    d = one_dim("kthvalue", x, dim, False)
     n = x._a.shape[d] if x._a.ndim else 1
     if not 1 <= k <= n:
         raise RuntimeError(
@@ -116,7 +110,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
 # ---- unique
 
 
-def _runs(x: Tensor, inverse: bool, counts: bool) -> tuple[Tensor, Tensor | None, Tensor | None]:
+def _runs(x: Any, inverse: bool, counts: bool) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """The first of each run of equal rows of `x` (n, ...), for each row its run, and the runs' lengths."""
     n = x._a.shape[0]
     if n == 0:
@@ -124,7 +118,7 @@ def _runs(x: Tensor, inverse: bool, counts: bool) -> tuple[Tensor, Tensor | None
         return x, none if inverse else None, none if counts else None
     differs = x[1:] != x[:-1]
     if x._a.ndim > 1:
-        differs = differs.reshape((n - 1, -1)).any(1) if x._a.size else differs.new_zeros((n - 1,), dtype=bool_)
+        differs = differs.reshape((n - 1, -1)).any(1) if differs._a.size else differs.new_zeros((n - 1,), dtype=bool_)
     first = differs.new_ones((n,), dtype=bool_)
     first[1:] = differs
     places = first.nonzero().reshape((-1,))
@@ -138,14 +132,24 @@ def _runs(x: Tensor, inverse: bool, counts: bool) -> tuple[Tensor, Tensor | None
 
 def _row_order(x: Tensor) -> Tensor:
     """Indices that sort the rows of `x` (n, ...) lexicographically."""
-    flat = x.reshape((x._a.shape[0], -1))
+    flat: Any = x.reshape((x._a.shape[0], -1))
     if x.device is CPU:
         a = flat._a if flat.dtype.itemsize != 2 or not flat.dtype.is_floating_point else flat._a.astype(np.float32)
         return wrap(np.lexsort(a.T[::-1]).astype(np.int64) if a.shape[1] else np.arange(a.shape[0]))
-    order = _sorted("unique", flat[:, -1], 0, False)[1]
+    order: Any = _sorted("unique", flat[:, -1], 0, False)[1]
     for column in range(flat.shape[1] - 2, -1, -1):
         order = order[_sorted("unique", flat[:, column][order], 0, False)[1]]
     return order
+
+
+def _existing(name: str, x: Tensor, dim: int) -> int:
+    if not x._a.ndim:
+        raise IndexError(f"{name}: Dimension specified as {dim} but tensor has no dimensions")
+    d = one_dim(name, x, dim)
+    if x._a.size == 0 and any(n == 0 for i, n in enumerate(x._a.shape) if i != d):
+        shape = tuple(x.shape)
+        raise RuntimeError(f"{name}: There are 0 sized dimensions that dim doesn't select; got shape {shape}, dim {d}")
+    return d
 
 
 def _answer(values: Tensor, inverse: Tensor | None, counts: Tensor | None) -> Any:
@@ -153,7 +157,7 @@ def _answer(values: Tensor, inverse: Tensor | None, counts: Tensor | None) -> An
     return values if len(found) == 1 else found
 
 
-@method
+@public()
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -181,12 +185,8 @@ def unique(
         flat = x.reshape((-1,))
         ordered, at = _sorted("unique", flat, 0, False)
     else:
-        d = one_dim("unique", x, dim)
-        if x._a.ndim and x._a.shape[d] == 0 and x._a.size == 0 and any(n == 0 for i, n in enumerate(x.shape) if i != d):
-            raise RuntimeError(
-                f"unique: There are 0 sized dimensions that dim doesn't select; got shape {tuple(x.shape)}, dim {d}"
-            )
-        flat = x.movedim(d, 0) if x._a.ndim else x.reshape((1,))
+        d = _existing("unique", x, dim)
+        flat = x.movedim(d, 0)
         at = _row_order(flat) if flat._a.shape[0] else flat.new_zeros((0,), dtype=int64)
         ordered = flat[at]
     values, run, counts = _runs(ordered, return_inverse, return_counts)
@@ -195,12 +195,12 @@ def unique(
         inverse = run.new_zeros(run.shape).scatter(0, at, run)
         if dim is None:
             inverse = inverse.reshape(x.shape)
-    if dim is not None and x._a.ndim:
+    if dim is not None:
         values = values.movedim(0, one_dim("unique", x, dim)).contiguous()
     return _answer(values, inverse, counts)
 
 
-@method
+@public()
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
@@ -213,11 +213,11 @@ def unique_consecutive(
     tensor([1, 2, 1])
     """
     x = tensor("unique_consecutive", input).detach()
-    d = 0 if dim is None else one_dim("unique_consecutive", x, dim)
-    rows = x.reshape((-1,)) if dim is None or not x._a.ndim else x.movedim(d, 0)
+    d = 0 if dim is None else _existing("unique_consecutive", x, dim)
+    rows = x.reshape((-1,)) if dim is None else x.movedim(d, 0)
     values, inverse, counts = _runs(rows, return_inverse, return_counts)
     if dim is None:
         inverse = None if inverse is None else inverse.reshape(x.shape)
-    elif x._a.ndim:
+    else:
         values = values.movedim(0, d).contiguous()
     return _answer(values, inverse, counts)

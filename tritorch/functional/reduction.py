@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod as _product
 from typing import Any
 
@@ -11,13 +11,13 @@ import numpy as np
 from ..autograd.graph import Node, next_seq
 from ..autograd.modes import STATE
 from ..device import CPU
-from ..dtypes import bool_, dtype, uint8
+from ..dtypes import bool_, dtype, float32, float64, uint8
 from ..errors import check_dims, message
 from ..kernels import reduce as _reduce
 from ..kernels import softmax as _softmax
 from ..kernels._fold import SMALL
 from ..tensor import TENSORS, Tensor, method, write_out
-from ._arguments import axis_names, cast, one_dim, tensor
+from ._arguments import cast, one_dim, public, tensor
 
 __all__ = [
     "all", "any", "count_nonzero", "log_softmax", "logsumexp", "mean", "nanmean", "nansum", "prod", "softmax", "sum",
@@ -25,65 +25,89 @@ __all__ = [
 
 Dims = int | Sequence[int] | None
 
-_new, _ndarray, _add = object.__new__, np.ndarray, np.add.reduce
+_new, _ndarray, _asarray, _dot = object.__new__, np.ndarray, np.asarray, np.dot
+_add: Any = np.add.reduce
+_ONES: dict[tuple[int, dtype], np.ndarray] = {}  # at most SMALL vectors per dtype, of at most SMALL elements
+_ONE = tuple([(i,) for i in range(64)])
 _ALL = tuple([tuple(range(n)) for n in range(65)])  # every dim of a tensor, by the number of its dims
 _sum_op, _mean_op = _reduce.sum_, _reduce.mean
 
 
-def _small(op: Any, x: Tensor, dim: int | None, keepdim: bool, divide: bool) -> Tensor | None:
-    """Sum or mean of a few floats on the CPU by one NumPy call; None where that does not apply."""
-    d = x.dtype
-    a = x._a
-    if x.device is not CPU or not d.is_floating_point or d.is_half or a.size > SMALL or a.size == 0:
-        return None
-    n = a.ndim
-    if dim is None:
-        dims = _ALL[n]
-        y = _add(a, None, None, None, keepdim)
-    elif dim.__class__ is int and -n <= dim < n:
-        dims = (dim if dim >= 0 else dim + n,)
-        y = _add(a, dim, None, None, keepdim)
-    else:
-        return None
-    if divide:
-        y /= a.size // y.size
-    out = _new(Tensor)
-    out._a = y if y.__class__ is _ndarray else np.asarray(y)
-    out.dtype = d
-    out.device = CPU
-    out._vc = out._view = out._node = None
-    if x._node is not None and STATE.grad:
+def _ones(n: int, d: dtype) -> np.ndarray:
+    found = _ONES[n, d] = np.ones(n, d.np)
+    return found
+
+
+def _fast(op: Any, general: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`general` (sum or mean), with a short way for a few floats on the CPU: one NumPy call, no op looked up."""
+    divide = op is _mean_op
+
+    def call(
+        input: Tensor,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        dtype: dtype | None = None,
+        out: Tensor | None = None,
+        axis: Dims = None,
+        keepdims: bool | None = None,
+    ) -> Tensor:
+        if (
+            dtype is not None
+            or out is not None
+            or axis is not None
+            or keepdims is not None
+            or input.__class__ not in TENSORS
+        ):
+            keepdim = keepdim if keepdims is None else keepdims
+            return general(input, dim if axis is None else axis, keepdim, dtype, out)
+        d = input.dtype
+        a = input._a
+        size = a.size
+        if size > SMALL or size == 0 or d is not float32 and d is not float64 or input.device is not CPU:
+            return general(input, dim, keepdim, None, None)
+        n = a.ndim
+        if dim is None:
+            dims = _ALL[n]
+            if keepdim:
+                y = _add(a, None, None, None, True)
+            else:  # a product with ones starts faster than a reduction
+                w = _ONES.get((size, d))
+                y = _dot(a.ravel(), _ones(size, d) if w is None else w)
+        elif dim.__class__ is int and -n <= dim < n:  # type: ignore[operator]
+            dims = _ONE[dim if dim >= 0 else dim + n]  # type: ignore[operator,index]
+            y = _add(a, dim, None, None, keepdim)
+        else:
+            return general(input, dim, keepdim, None, None)
+        if divide:
+            y = y / (size // y.size)
+        t = _new(Tensor)
+        t._a = y if y.__class__ is _ndarray else _asarray(y)
+        t.dtype = d
+        t.device = CPU
+        t._vc = t._view = None
+        xn = input._node
+        if xn is None or not STATE.grad:
+            t._node = None
+            return t
         if STATE.anomaly:
-            return None
+            return general(input, dim, keepdim, None, None)
         node = _new(Node)
         node.seq = next_seq()
         node.op = op
-        node.next = (x._node,)
+        node.next = (xn,)
         node.saved = (a.shape, dims, keepdim)
         node.device = CPU
         node.versions = node.hooks = node.trace = None
-        out._node = node
-    return out
+        t._node = node
+        return t
+
+    call.__name__ = call.__qualname__ = general.__name__.strip("_")
+    call.__doc__ = general.__doc__
+    return method(call)
 
 
-def _dims_of(dim: Dims, numpy_names: dict, keepdim: bool, op: str) -> tuple[Dims, bool]:
-    """`dim` and `keepdim` when they came under NumPy's names."""
-    dim, keepdim = numpy_names.pop("axis", dim), numpy_names.pop("keepdims", keepdim)
-    if numpy_names:
-        raise TypeError(f"{op}() got an unexpected keyword argument '{next(iter(numpy_names))}'")
-    return dim, keepdim
-
-
-@method
-def sum(
-    input: Tensor,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    dtype: dtype | None = None,
-    out: Tensor | None = None,
-    **numpy_names: Any,
-) -> Tensor:
+def _sum(input: Tensor, dim: Dims, keepdim: bool, dtype: dtype | None, out: Tensor | None) -> Tensor:
     """Sum of the elements over `dim`.
 
     Arguments:
@@ -96,12 +120,6 @@ def sum(
     >>> torch.sum(torch.tensor([[1, 2], [3, 4]]), dim=0)
     tensor([4, 6])
     """
-    if dtype is None and out is None and not numpy_names and input.__class__ in TENSORS:
-        y = _small(_sum_op, input, dim, keepdim, False)  # type: ignore[arg-type]
-        if y is not None:
-            return y
-    if numpy_names:
-        dim, keepdim = _dims_of(dim, numpy_names, keepdim, "sum")
     x = cast(tensor("sum", input), dtype, "sum")
     y = _sum_op(x, check_dims("sum", dim, x._a.ndim), keepdim)
     if dtype is not None and y.dtype is not dtype:
@@ -109,21 +127,7 @@ def sum(
     return y if out is None else _into("sum", y, out)
 
 
-def _into(op: str, y: Tensor, out: Tensor) -> Tensor:
-    write_out(op, y, out)
-    return out
-
-
-@method
-def mean(
-    input: Tensor,
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    dtype: dtype | None = None,
-    out: Tensor | None = None,
-    **numpy_names: Any,
-) -> Tensor:
+def _mean(input: Tensor, dim: Dims, keepdim: bool, dtype: dtype | None, out: Tensor | None) -> Tensor:
     """Mean of the elements over `dim`: their sum / their number (NaN for none).
 
     Arguments:
@@ -137,25 +141,24 @@ def mean(
     >>> torch.mean(torch.tensor([1.0, 2.0, 6.0]))
     tensor(3.)
     """
-    if dtype is None and out is None and not numpy_names and input.__class__ in TENSORS:
-        y = _small(_mean_op, input, dim, keepdim, True)  # type: ignore[arg-type]
-        if y is not None:
-            return y
-    if numpy_names:
-        dim, keepdim = _dims_of(dim, numpy_names, keepdim, "mean")
     x = cast(tensor("mean", input), dtype, "mean")
     if x.dtype.category < 2:
-        raise RuntimeError(
-            message(
-                "mean", "could not infer output dtype. Input dtype must be a floating point or complex dtype", input=x
-            )
-        )
+        rule = "could not infer output dtype. Input dtype must be a floating point or complex dtype"
+        raise RuntimeError(message("mean", rule, input=x))
     y = _mean_op(x, check_dims("mean", dim, x._a.ndim), keepdim)
     return y if out is None else _into("mean", y, out)
 
 
-@method(out=True)
-@axis_names
+def _into(op: str, y: Tensor, out: Tensor) -> Tensor:
+    write_out(op, y, out)
+    return out
+
+
+sum = _fast(_sum_op, _sum)
+mean = _fast(_mean_op, _mean)
+
+
+@public(out=True)
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """`sum` with NaN counted as 0.
 
@@ -169,8 +172,7 @@ def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dty
     return sum(x.masked_fill(x.isnan(), 0) if x.dtype.is_floating_point else x, dim, keepdim, dtype=dtype)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """`mean` of the elements that are not NaN.
 
@@ -178,15 +180,15 @@ def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dt
     >>> torch.nanmean(torch.tensor([1.0, float("nan"), 2.0]))
     tensor(1.5000)
     """
-    x = cast(tensor("nanmean", input), dtype, "nanmean")
+    x: Any = cast(tensor("nanmean", input), dtype, "nanmean")
     if x.dtype.category < 2:
         raise RuntimeError(message("nanmean", "needs a floating point or complex dtype", input=x))
     bad = x.isnan()
-    return sum(x.masked_fill(bad, 0), dim, keepdim) / sum(~bad, dim, keepdim)
+    total: Any = sum(x.masked_fill(bad, 0), dim, keepdim)
+    return total / sum(~bad, dim, keepdim)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """Product of all elements, or over one dim; of integers and bools in int64.
 
@@ -208,7 +210,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 
 
 def _logical(name: str, op: Any, input: Tensor, dim: Dims, keepdim: bool) -> Tensor:
-    x = tensor(name, input)
+    x: Any = tensor(name, input)
     if isinstance(dim, (tuple, list)) and not dim:
         y = x != 0  # no dim is reduced, unlike in a sum
     else:
@@ -216,8 +218,7 @@ def _logical(name: str, op: Any, input: Tensor, dim: Dims, keepdim: bool) -> Ten
     return y.to(uint8) if x.dtype is uint8 else y
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Is an element over `dim` not zero; bool (uint8 for uint8).
 
@@ -228,8 +229,7 @@ def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return _logical("any", _reduce.any_, input, dim, keepdim)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Are all elements over `dim` not zero; bool (uint8 for uint8).
 
@@ -240,8 +240,7 @@ def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return _logical("all", _reduce.all_, input, dim, keepdim)
 
 
-@method
-@axis_names
+@public()
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """Number of elements over `dim` that are not zero, int64.
 
@@ -265,8 +264,7 @@ def _checked(name: str, input: Tensor, dim: Any, dtype: dtype | None) -> tuple[T
     return x, one_dim(name, x, dim)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """softmax(x)_i = exp(x_i) / sum_j exp(x_j) along `dim`.
 
@@ -282,8 +280,7 @@ def softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     return _softmax.softmax(*_checked("softmax", input, dim, dtype))
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     """log_softmax(x)_i = x_i - log sum_j exp(x_j) along `dim`, without overflow; arguments as `softmax`.
 
@@ -294,8 +291,7 @@ def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None) -> Tensor:
     return _softmax.log_softmax(*_checked("log_softmax", input, dim, dtype))
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     """log sum exp(x) over `dim`, without overflow; integers are converted to the default float.
 
@@ -312,5 +308,6 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
         x = x.to(get_default_dtype())
     dims = check_dims("logsumexp", dim, x._a.ndim)
     if _product(x._a.shape[d] for d in dims) == 0:
-        return x.new_full([1 if i in dims else n for i, n in enumerate(x._a.shape)], -float("inf")).sum(dims, keepdim)
+        empty: Any = sum(x, dims, keepdim)
+        return empty - float("inf")
     return _softmax.logsumexp(x, dims, keepdim)

@@ -8,14 +8,13 @@ from .. import return_types
 from ..dtypes import dtype
 from ..errors import message
 from ..kernels import scan as _scan
-from ..tensor import Tensor, method
-from ._arguments import axis_names, cast, one_dim, ordered, tensor
+from ..tensor import Tensor
+from ._arguments import cast, one_dim, ordered, public, tensor
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "logcumsumexp"]
 
 
-@method(inplace=True, out=True)
-@axis_names
+@public(inplace=True, out=True)
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """y_t = x_0 + ... + x_t along `dim`; integers and bools in int64.
 
@@ -28,8 +27,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     return y if dtype is None else y.to(dtype)
 
 
-@method(inplace=True, out=True)
-@axis_names
+@public(inplace=True, out=True)
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """y_t = x_0 * ... * x_t along `dim`; integers and bools in int64.
 
@@ -42,8 +40,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     return y if dtype is None else y.to(dtype)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def cummax(input: Tensor, dim: int) -> Any:
     """Running maximum along `dim` and the index of its last occurrence; NaN once there was one.
 
@@ -55,8 +52,7 @@ def cummax(input: Tensor, dim: int) -> Any:
     return return_types.cummax(*_scan.cummax(x, one_dim("cummax", x, dim)))  # type: ignore[attr-defined]
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def cummin(input: Tensor, dim: int) -> Any:
     """Running minimum along `dim` and the index of its last occurrence; NaN once there was one.
 
@@ -68,8 +64,7 @@ def cummin(input: Tensor, dim: int) -> Any:
     return return_types.cummin(*_scan.cummin(x, one_dim("cummin", x, dim)))  # type: ignore[attr-defined]
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """y_t = log(exp(x_0) + ... + exp(x_t)) along `dim`, without overflow; floating point only.
 

@@ -13,9 +13,9 @@ from ..errors import check_dims, message
 from ..kernels import moments as _moments
 from ..kernels import select as _select
 from ..kernels import sort as _sort
-from ..tensor import TENSORS, Tensor, method
-from ._arguments import axis_names, cast, one_dim, ordered, tensor
-from .reduction import mean
+from ..tensor import TENSORS, Tensor
+from ._arguments import cast, one_dim, ordered, public, sortable, tensor
+from .reduction import mean, sum
 
 __all__ = [
     "median", "mode", "nanmedian", "nanquantile", "norm", "quantile", "std", "std_mean", "var", "var_mean",
@@ -62,8 +62,7 @@ def _mean_for(input: Tensor, dim: Any, keepdim: bool) -> Tensor:
     return mean(input, None if dim.__class__ is bool else dim, keepdim)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def var(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = _UNSET
 ) -> Tensor:
@@ -86,8 +85,7 @@ def var(
     return _variance("var", input, dim, unbiased, keepdim, correction)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def std(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = _UNSET
 ) -> Tensor:
@@ -100,7 +98,7 @@ def std(
     return _variance("std", input, dim, unbiased, keepdim, correction)
 
 
-@axis_names
+@public(bind=False)
 def var_mean(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = _UNSET
 ) -> tuple[Tensor, Tensor]:
@@ -113,7 +111,7 @@ def var_mean(
     return _variance("var_mean", input, dim, unbiased, keepdim, correction), _mean_for(input, dim, keepdim)
 
 
-@axis_names
+@public(bind=False)
 def std_mean(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = _UNSET
 ) -> tuple[Tensor, Tensor]:
@@ -166,8 +164,7 @@ def vector_norm(
     return _moments.vector_norm(x, ord, dims, keepdim)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def norm(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None) -> Tensor:
     """Norm over `dim` (all dims by default): "fro" and 2: sqrt of the sum of |x|^2; p: (sum |x|^p)^(1/p); "nuc".
 
@@ -194,17 +191,17 @@ def norm(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False,
 
 
 def _chosen(name: str, input: Tensor, dim: Any, keepdim: bool, ignore_nan: bool) -> Any:
-    x = ordered(name, tensor(name, input))
+    x: Any = sortable(name, tensor(name, input))
     if dim is None:
         if x._a.size == 0:
-            return x.new_full((), float("nan") if x.dtype.is_floating_point else -(2**63))
+            empty: Any = sum(x)
+            return empty * float("nan") if x.dtype.is_floating_point else x.new_full((), -(2**63))
         return _select.median_all(x.reshape((-1,)), ignore_nan)
     op = _select.nanmedian if ignore_nan else _select.median
     return getattr(return_types, name)(*op(x, one_dim(name, x, dim, False), keepdim))
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median of all elements; with `dim`, over it, as (values, indices). NaN where there is one.
 
@@ -215,8 +212,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     return _chosen("median", input, dim, keepdim, False)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """`median` of the elements that are not NaN.
 
@@ -227,8 +223,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     return _chosen("nanmedian", input, dim, keepdim, True)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """The most frequent element along `dim` (the smallest of several) and the index of its last occurrence.
 
@@ -302,8 +297,7 @@ def _quantile(
     return y.movedim(-1, 0).reshape((q.numel(), *kept))
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
@@ -324,8 +318,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
-@method(out=True)
-@axis_names
+@public(out=True)
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:

@@ -139,20 +139,24 @@ def arg_reduce_gpu(x: Array, dim: int, keepdim: bool, largest: bool) -> tuple[Ar
 
 def arg_array(x: Array, dim: int, keepdim: bool, largest: bool) -> Array:
     """np.argmax or np.argmin over one dim, as an int64 array."""
-    find = np.argmax if largest else np.argmin
-    return np.asarray(find(x, axis=dim, keepdims=keepdim) if x.ndim else np.zeros((), np.int64))
-
-
-def pick(x: Array, dim: int, at: Array, keepdim: bool) -> Array:
-    """The elements of `x` at the indices that a reduction of `dim` gave."""
     if not x.ndim:
-        return x.copy()
+        return np.zeros((), np.int64)
+    at = np.asarray(x.argmax(dim) if largest else x.argmin(dim))
+    return at.reshape(kept_shape(x.shape, (dim,), True)) if keepdim else at
+
+
+def best_array(x: Array, dim: int, keepdim: bool, largest: bool) -> tuple[Array, Array]:
+    """Extrema of a NumPy array over one dim, and their indices."""
+    at = arg_array(x, dim, keepdim, largest)
+    if x.size <= 1024:
+        reduce = np.maximum.reduce if largest else np.minimum.reduce
+        return np.asarray(reduce(x, dim, None, None, keepdim)), at
     y = np.take_along_axis(x, at if keepdim else np.expand_dims(at, dim), dim)
-    return y if keepdim else y.reshape(at.shape)
+    return y.reshape(at.shape), at
 
 
 def put(g: Array, at: Array, shape: tuple[int, ...], dim: int, keepdim: bool) -> Array:
-    """Zeros with `g` at the indices `at` along `dim`: the gradient of `pick`."""
+    """Zeros with `g` at the indices `at` that a reduction of `dim` gave."""
     if not shape:
         return g
     gx = np.zeros(shape, g.dtype)
@@ -178,8 +182,7 @@ class max_:
     differentiable = 1
 
     def cpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
-        at = arg_array(x, dim, keepdim, True)
-        return pick(x, dim, at, keepdim), at
+        return best_array(x, dim, keepdim, True)
 
     def gpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
         return arg_reduce_gpu(x, dim, keepdim, True)
@@ -210,8 +213,7 @@ class min_:
     differentiable = 1
 
     def cpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
-        at = arg_array(x, dim, keepdim, False)
-        return pick(x, dim, at, keepdim), at
+        return best_array(x, dim, keepdim, False)
 
     def gpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
         return arg_reduce_gpu(x, dim, keepdim, False)

@@ -137,7 +137,7 @@ def _var_array(x: Array, dim: tuple[int, ...], correction: float, keepdim: bool)
     else:
         mean = sum_array(x, dim, True)
         mean /= n
-        centred = x - mean
+        centred = np.asarray(x - mean)
         centred *= centred
         y = sum_array(centred, dim, keepdim)
     y /= y.dtype.type(freedom)
@@ -149,7 +149,7 @@ def _var_grad(g: Any, x: Any, dim: tuple[int, ...], correction: float, keepdim: 
     freedom = _count(tuple(x.shape), dim) - correction
     if not keepdim:
         g = g.reshape(kept_shape(tuple(x.shape), dim, True))
-    return g * (2 / freedom if freedom else inf) * (x - mean)
+    return g * (2 / freedom if freedom > 0 else inf) * (x - mean)
 
 
 @op
@@ -210,8 +210,10 @@ def _var_array_grad(g: Array, x: Array, dim: tuple[int, ...], correction: float,
     mean = sum_array(x, dim, True)
     mean /= max(_count(x.shape, dim), 1)
     freedom = _count(x.shape, dim) - correction
-    g = (g if keepdim else g.reshape(kept_shape(x.shape, dim, True))) * x.dtype.type(2 / freedom if freedom else inf)
-    gx = x - mean
+    g = (g if keepdim else g.reshape(kept_shape(x.shape, dim, True))) * x.dtype.type(
+        2 / freedom if freedom > 0 else inf
+    )
+    gx = np.asarray(x - mean)
     gx *= g
     return gx
 
@@ -231,9 +233,9 @@ def _norm_array(x: Array, p: float, dim: tuple[int, ...], keepdim: bool) -> Arra
 
             over_blocks(block, len(rows), n)
         else:
-            y = sum_array(x * x, dim, keepdim)
+            y = sum_array(np.asarray(x * x), dim, keepdim)
         return np.sqrt(y, out=y)
-    size = np.abs(x)
+    size = np.asarray(np.abs(x))
     if p == inf or p == -inf:
         return np.asarray((np.maximum if p > 0 else np.minimum).reduce(size, dim, None, None, keepdim))
     if p == 0:
@@ -293,7 +295,7 @@ class vector_norm:
             hit = np.abs(x) == y
             share = g / np.add.reduce(hit, dim, np.int64, None, True).astype(g.dtype)
             return np.sign(x) * hit * share
-        ratio = np.where(y == 0, y.dtype.type(0), np.abs(x) / y) ** x.dtype.type(p - 1)
+        ratio = np.asarray(np.where(y == 0, y.dtype.type(0), np.abs(x) / y) ** x.dtype.type(p - 1))
         if p < 1:
             ratio[x == 0] = 0
         return g * np.sign(x) * ratio

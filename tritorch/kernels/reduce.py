@@ -67,8 +67,7 @@ def _reduce(
 
     Program (i, split) makes outputs i * BLOCK_J ... of the n_out = m * k from the rows split * part ... of r. `part` is
     a multiple of BLOCK_R; both blocks are powers of two. IDENTITY leaves OP unchanged; EVEN: BLOCK_J divides n_out;
-    ONE: n_out is 1.
-    `n` is the divisor of POST "mean". Computes in KIND: f32, f64 or i64.
+    ONE: n_out is 1. `n` is the divisor of POST "mean". Computes in KIND: f32, f64 or i64.
     """
     ACC: tl.constexpr = tl.float64 if KIND == "f64" else (tl.int64 if KIND == "i64" else tl.float32)
     j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)

@@ -17,7 +17,6 @@ import numpy as np
 
 from ._configs import SMALL, next_power_of_2
 from ._fold import BLOCK, by_groups, column_sums, contiguous, kept_shape, over_blocks, row_dots, row_sums, ufunc_step
-from ._fold import SMALL as SMALL_CALL
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from .reduce import kind, parts, tiles
@@ -204,6 +203,8 @@ def _softmax_gpu_grad(g: Array, y: Array, dim: int, log: bool) -> Array:
 
 # --------------------------------------------------------------------------------------------------------- the CPU
 
+FEW = 1024  # elements up to which plain NumPy calls are the fastest way
+_max, _sum = np.maximum.reduce, np.add.reduce
 _maxima = ufunc_step(np.maximum)
 
 
@@ -226,9 +227,6 @@ def _by_rows(fn: Callable[..., None], dim: int, *arrays: Array) -> Array:
     if y.size == 0:
         return y
     views = [a.reshape(m, r, k) for a in arrays]
-    if y.size <= SMALL_CALL:
-        fn(*views)
-        return y
     if k == 1 or r * k <= 4 * BLOCK:
         over_blocks(lambda start, stop: fn(*[v[start:stop] for v in views]), m, r * k, BLOCK)
         return y
@@ -297,6 +295,13 @@ class softmax:
     """y_i = exp(x_i) / sum_j exp(x_j) over one dim; a row of -inf only gives NaN."""
 
     def cpu(x: Array, dim: int) -> Array:
+        if x.size <= FEW:
+            if x.size == 0:
+                return x.copy()
+            y = np.subtract(x, _max(x, dim, None, None, True), order="C")
+            y = np.exp(y, out=y) if x.ndim else np.asarray(np.exp(y))
+            y /= _sum(y, dim, None, None, True)
+            return y
         return _by_rows(_softmax_block, dim, x, np.empty(x.shape, x.dtype))
 
     def gpu(x: Array, dim: int) -> Array:
@@ -307,6 +312,9 @@ class softmax:
         return gy - y * gy.sum(dim, True)
 
     def cpu_grad(g, y, dim):
+        if y.size <= FEW:
+            gy = np.multiply(g, y, order="C")
+            return np.subtract(gy, y * _sum(gy, dim, None, None, True), out=gy) if y.ndim and y.size else g * 0
         return _by_rows(_softmax_grad_block, dim, g, y, np.empty(y.shape, y.dtype))
 
     def gpu_grad(g, y, dim):
@@ -327,6 +335,12 @@ class log_softmax:
     """y_i = x_i - log sum_j exp(x_j) over one dim."""
 
     def cpu(x: Array, dim: int) -> Array:
+        if x.size <= FEW:
+            if x.size == 0:
+                return x.copy()
+            y = np.asarray(np.subtract(x, _max(x, dim, None, None, True), order="C"))
+            y -= np.log(_sum(np.exp(y), dim, None, None, True))
+            return y
         return _by_rows(_log_softmax_block, dim, x, np.empty(x.shape, x.dtype))
 
     def gpu(x: Array, dim: int) -> Array:
@@ -336,6 +350,10 @@ class log_softmax:
         return g - y.exp() * g.sum(dim, True)
 
     def cpu_grad(g, y, dim):
+        if y.size <= FEW:
+            gx = np.exp(y, order="C")
+            gx *= _sum(g, dim, None, None, True) if y.size else 1
+            return np.subtract(g, gx, out=gx) if y.ndim else np.asarray(g - gx)
         return _by_rows(_log_softmax_grad_block, dim, g, y, np.empty(y.shape, y.dtype))
 
     def gpu_grad(g, y, dim):
@@ -357,6 +375,12 @@ class logsumexp:
     def cpu(x: Array, dim: tuple, keepdim: bool) -> Array:
         if not dim:
             return x.copy()
+        if 0 < x.size <= FEW:
+            top = np.asarray(_max(x, dim, None, None, True))
+            top[np.isinf(top)] = 0
+            y = np.asarray(np.log(_sum(np.exp(x - top), dim, None, None, True)))
+            y += top
+            return y if keepdim else y.reshape(kept_shape(x.shape, dim, False))
         return by_groups(x, dim, keepdim, _logsumexp_step)
 
     def gpu(x: Array, dim: tuple, keepdim: bool) -> Array:
@@ -387,7 +411,7 @@ class logsumexp:
         if not keepdim:
             kept = kept_shape(x.shape, dim, True)
             g, y = g.reshape(kept), y.reshape(kept)
-        gx = x - np.where(y == -np.inf, y.dtype.type(0), y)
+        gx = np.asarray(x - np.where(y == -np.inf, y.dtype.type(0), y))
         np.exp(gx, out=gx)
         gx *= g
         return gx

@@ -281,6 +281,14 @@ def take_rows(x: Array, at: Array) -> Array:
 def _sorted(x: Array, dim: int, descending: bool) -> tuple[Array, Array]:
     if x.ndim and x.shape[dim] == 0 or x.size == 0:
         return x.copy(), np.empty(x.shape, np.int64)
+    if x.size <= 1024 and x.ndim:
+        n = x.shape[dim]
+        if not descending:
+            return np.sort(x, dim, kind="stable"), np.ascontiguousarray(np.argsort(x, dim, kind="stable"))
+        turned = x[(slice(None),) * dim + (slice(None, None, -1),)]  # equal elements: reverse of the reverse
+        at, y = n - 1 - np.argsort(turned, dim, kind="stable"), np.sort(turned, dim, kind="stable")
+        back_again = (slice(None),) * dim + (slice(None, None, -1),)
+        return np.ascontiguousarray(y[back_again]), np.ascontiguousarray(at[back_again])
     rows = last_dim(x, dim)
     at = order(rows, descending)
     return back(take_rows(rows, at), x.shape, dim), back(at, x.shape, dim)
@@ -291,6 +299,10 @@ def _top(x: Array, k: int, dim: int, largest: bool) -> tuple[Array, Array]:
     if x.size == 0 or k == 0:
         result = (*shape[:dim], k, *shape[dim + 1 :]) if shape else ()
         return np.empty(result, x.dtype), np.empty(result, np.int64)
+    if x.size <= 1024 and shape:
+        first = (slice(None),) * dim + (slice(k),)
+        y, at = _sorted(x, dim, largest)
+        return np.ascontiguousarray(y[first]), np.ascontiguousarray(at[first])
     rows = last_dim(x, dim)
     r = rows.shape[1]
     if r >= 64 and k <= r // 4:
