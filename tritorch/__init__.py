@@ -21,6 +21,7 @@ from . import functional as _functional  # noqa: E402
 from .autograd.modes import (  # noqa: E402
     enable_grad,
     inference_mode,
+    is_anomaly_enabled,
     is_grad_enabled,
     is_inference_mode_enabled,
     no_grad,

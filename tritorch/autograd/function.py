@@ -253,7 +253,7 @@ def once_differentiable(backward: Any) -> Any:
         if not STATE.grad or not any(isinstance(g, bridge.Tensor) and g._node is not None for g in gs):
             return result
         outs = result if isinstance(result, tuple) else (result,)
-        marked = tuple(_Once.apply(o) if isinstance(o, bridge.Tensor) else o for o in outs)
+        marked = tuple(_Once.apply(o, *gs) if isinstance(o, bridge.Tensor) else o for o in outs)
         return marked if isinstance(result, tuple) else marked[0]
 
     return call
@@ -261,7 +261,7 @@ def once_differentiable(backward: Any) -> Any:
 
 class _Once(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, *gs: Any) -> Tensor:
         return x.clone()  # type: ignore[attr-defined]
 
     @staticmethod

@@ -15,7 +15,7 @@ from weakref import ref
 
 from ..device import CPU
 from . import bridge
-from .modes import STATE
+from .modes import ANOMALY, STATE
 
 if TYPE_CHECKING:
     from ..device import device
@@ -180,8 +180,8 @@ def make_view(op: Any, x: Any, a: Any, params: tuple, saved: tuple) -> Any:
     n.saved = saved
     n.device = device
     n.versions = n.hooks = n.trace = None
-    if STATE.anomaly:
-        n.trace = traceback.format_stack()[:-2]
+    if ANOMALY[0]:
+        n.trace = _trace()
     return out
 
 
@@ -223,8 +223,13 @@ def make_node(op: Any, edges: tuple, saved: Any, device: Any = CPU, versions: An
     n.versions = versions
     n.device = device
     n.hooks = None
-    n.trace = traceback.format_stack()[:-2] if STATE.anomaly else None
+    n.trace = _trace()
     return n
+
+
+def _trace() -> Any:
+    """Where the forward call is being made, in anomaly mode."""
+    return traceback.format_stack()[:-3] if STATE.anomaly else None
 
 
 def make_port(node: Node, index: int) -> Port:

@@ -20,6 +20,13 @@ class _State(threading.local):
 
 
 STATE = _State()
+ANOMALY = [0]
+"""How many threads are in anomaly mode: one cheap test on the hot path, before the thread's own `STATE.anomaly`."""
+
+
+def _anomaly(mode: bool, check_nan: bool) -> None:
+    ANOMALY[0] += mode - STATE.anomaly
+    STATE.anomaly, STATE.check_nan = mode, check_nan
 
 
 class _Mode:
@@ -155,11 +162,11 @@ class detect_anomaly:
 
     def __enter__(self) -> detect_anomaly:
         self.before = STATE.anomaly, STATE.check_nan
-        STATE.anomaly, STATE.check_nan = self.to
+        _anomaly(*self.to)
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        STATE.anomaly, STATE.check_nan = self.before
+        _anomaly(*self.before)
 
 
 class set_detect_anomaly(detect_anomaly):
@@ -168,7 +175,7 @@ class set_detect_anomaly(detect_anomaly):
     def __init__(self, mode: bool, check_nan: bool = True):
         self.to = mode, check_nan
         self.before = STATE.anomaly, STATE.check_nan
-        STATE.anomaly, STATE.check_nan = self.to
+        _anomaly(*self.to)
 
     def __enter__(self) -> set_detect_anomaly:
         return self
