@@ -15,7 +15,6 @@ from __future__ import annotations
 import ast
 import inspect
 import os
-import sys
 import textwrap
 import threading
 from typing import Any
@@ -101,8 +100,7 @@ class Interpreted(InterpretedFunction):
             except Exception as error:
                 while error.__class__.__name__ == "InterpreterError" and error.__cause__ is not None:
                     error = error.__cause__  # type: ignore[assignment]
-                if sys.version_info >= (3, 11):
-                    error.add_note(f"in kernel {name}, program ({x}, {y}, {z}) of {(gx, gy, gz)}")
+                error.add_note(f"in kernel {name}, program ({x}, {y}, {z}) of {(gx, gy, gz)}")
                 raise error from None
 
     def _value(self, name: str, kind: str, a: Any) -> Any:
@@ -133,15 +131,56 @@ def _rewritten(fn: Any) -> Any:
     lines, first = inspect.getsourcelines(fn)
     skip = next(i for i, line in enumerate(lines) if line.lstrip().startswith("def "))
     tree = ast.parse(textwrap.dedent("".join(lines[skip:])))
-    tree = ast.fix_missing_locations(interp.ASTTransformer().visit(tree))
+    tree = ast.fix_missing_locations(interp.FunctionRewriter.ast_transformer.visit(tree))
     ast.increment_lineno(tree, first + skip - 1)
     names = fn.__globals__
-    names["interpreter_semantic"] = interp.interpreter_semantic
-    if hasattr(interp, "_InterpreterComparison"):
-        names["_InterpreterComparison"] = interp._InterpreterComparison
+    for name in ("interpreter_semantic", "_InterpreterComparison", "_tile_logic"):
+        if hasattr(interp, name):
+            names[name] = getattr(interp, name)
     local: dict[str, Any] = {}
     exec(compile(tree, fn.__code__.co_filename, "exec"), names, local)
     return local[fn.__name__]
+
+
+def _tile_logic(op: str, first: Any, *rest: Any) -> Any:
+    """`and`, `or`, `not` in a kernel: by elements for tiles, Python's short cut for constants."""
+    if op == "not":
+        return first == 0 if _is_tile(first) else not first
+    for other in rest:
+        if not _is_tile(first):
+            if bool(first) == (op == "or"):
+                return first
+            first = other()
+        else:
+            second = other()
+            first = first.logical_and(second) if op == "and" else first.logical_or(second)
+    return first
+
+
+def _is_tile(value: Any) -> bool:
+    return isinstance(value, tl.tensor) and value.handle.data.size > 1
+
+
+class _Transformer(interp.ASTTransformer):
+    """Triton's, and logic on tiles, where Python would ask a whole tile for its truth."""
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        if not hasattr(interp, "_InterpreterComparison"):  # later versions visit the value themselves
+            node.value = self.visit(node.value)
+        return super().visit_Assign(node)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
+        node = self.generic_visit(node)  # type: ignore[assignment]
+        op = "and" if isinstance(node.op, ast.And) else "or"
+        none = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+        return self._call(op, node.values[0], *[ast.Lambda(none, v) for v in node.values[1:]])
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
+        node = self.generic_visit(node)  # type: ignore[assignment]
+        return self._call("not", node.operand) if isinstance(node.op, ast.Not) else node
+
+    def _call(self, op: str, *args: Any) -> ast.Call:
+        return ast.Call(ast.Name("_tile_logic", ast.Load()), [ast.Constant(op), *args], [])
 
 
 # ---- repairs -------------------------------------------------------------------------------------------------------
@@ -379,6 +418,8 @@ def _patch_language_once() -> None:
 def _repair() -> None:
     builder = interp.InterpreterBuilder
     _repair_types(builder)
+    interp._tile_logic = _tile_logic
+    interp.FunctionRewriter.ast_transformer = _Transformer()
     interp.ReduceOps.apply_impl = _reduce
     interp.ScanOps.apply_impl = _scan
     if BOUNDS:

@@ -210,16 +210,16 @@ def compile_one(launch: Launch, target: str) -> Row:
         found = read_hip(k.asm["amdgcn"]) if hip else read_cuda(k.asm["cubin"], k.asm["ptx"])
         store.put(json.dumps(found), "tritorch.json", binary=False)
     shared = k.metadata.shared
-    fault = ""
+    faults = []
     if found["spill"]:
-        fault = f"spills {found['spill']} bytes"
-    elif shared > SHARED_LIMIT[target]:
-        fault = f"shared memory {shared} of {SHARED_LIMIT[target]} bytes"
-    elif launch.matrix and not any(found["counts"].get(m) for m in MATRIX):
-        fault = "no matrix instruction"
+        faults.append(f"spills {found['spill']} bytes")
+    if shared > SHARED_LIMIT[target]:
+        faults.append(f"shared memory {shared} of {SHARED_LIMIT[target]} bytes")
+    if launch.matrix and not any(found["counts"].get(m) for m in MATRIX):
+        faults.append("no matrix instruction")
     return Row(
         launch.case, title, target, k.metadata.num_warps, k.metadata.num_stages, found["registers"], found["spill"],
-        shared, found["counts"], fault,
+        shared, found["counts"], "; ".join(faults),
     )  # fmt: skip
 
 

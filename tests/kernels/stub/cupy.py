@@ -25,10 +25,7 @@ class OutOfMemoryError(MemoryError):
 class MemoryPointer:
     def __init__(self, block, offset):
         self.block, self.offset = block, offset
-
-    @property
-    def ptr(self):
-        return self.block.ctypes.data + self.offset
+        self.ptr = block.ctypes.data + offset
 
     def __add__(self, n):
         return MemoryPointer(self.block, self.offset + n)
