@@ -78,8 +78,9 @@ def test_summaries(name):
 @pytest.mark.parametrize(
     "options",
     [
-        {"precision": 2}, {"precision": 0}, {"precision": 8}, {"threshold": 5}, {"threshold": 5, "edgeitems": 1}, {"edgeitems": 0, "threshold": 3},
-        {"linewidth": 40}, {"linewidth": 5}, {"linewidth": 200}, {"profile": "short"}, {"profile": "full"}, {"sci_mode": True},
+        {"precision": 2}, {"precision": 0}, {"precision": 8}, {"threshold": 5}, {"threshold": 5, "edgeitems": 1},
+        {"edgeitems": 0, "threshold": 3}, {"linewidth": 40}, {"linewidth": 5}, {"linewidth": 200}, {"profile": "short"},
+        {"profile": "full"}, {"sci_mode": True},
         {"sci_mode": False}, {"sci_mode": True, "precision": 1, "linewidth": 30},
     ],
     ids=str,
