@@ -29,7 +29,8 @@ def __getattr__(name: str) -> Any:
         return Function
     if name in ("gradcheck", "gradgradcheck"):
         checks = importlib.import_module(f"{__name__}.gradcheck")
-        globals()[name] = getattr(checks, name)
+        # Both at once: importing the submodule has put the module itself in the place of `gradcheck`.
+        globals().update(gradcheck=checks.gradcheck, gradgradcheck=checks.gradgradcheck)
         return globals()[name]
     if name in ("functional", "function", "graph"):
         return importlib.import_module(f"{__name__}.{name}")

@@ -276,7 +276,11 @@ class gru_layer:
         return gx_rows.reshape(-1, 3 * k), gh, gw, None if b is None else gs.sum(0)
 
     def samples(rng):
-        for sizes, k, bias, reverse in [((2, 2, 2), 3, True, False), ((3, 2, 1), 4, False, True), ((2, 1), 2, True, True)]:
+        for sizes, k, bias, reverse in [
+            ((2, 2, 2), 3, True, False),
+            ((3, 2, 1), 4, False, True),
+            ((2, 1), 2, True, True),
+        ]:
             x = rng.normal(size=(sum(sizes), 3 * k)), rng.normal(size=(sizes[0], k)), rng.normal(size=(3 * k, k))
             yield (*x, rng.normal(size=3 * k) if bias else None), (sizes, reverse)
 
@@ -329,7 +333,11 @@ class rnn_layer:
         return gz, gh, gz.T @ _previous(y0, h0, spans) if needs[2] else None
 
     def samples(rng):
-        for sizes, k, reverse, relu in [((2, 2, 2), 3, False, False), ((3, 2, 1), 4, True, False), ((2, 1), 2, False, True)]:
+        for sizes, k, reverse, relu in [
+            ((2, 2, 2), 3, False, False),
+            ((3, 2, 1), 4, True, False),
+            ((2, 1), 2, False, True),
+        ]:
             x = rng.normal(size=(sum(sizes), k)), rng.normal(size=(sizes[0], k)), rng.normal(size=(k, k))
             yield x, (sizes, reverse, relu)
 

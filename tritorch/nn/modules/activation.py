@@ -261,7 +261,9 @@ class Hardtanh(Module):
         for older, value in (("min_value", min_value), ("max_value", max_value)):
             if value is not None:
                 warnings.warn(
-                    f"keyword argument `{older}` is deprecated and renamed to `{older[:-2]}`", FutureWarning, stacklevel=2
+                    f"keyword argument `{older}` is deprecated and renamed to `{older[:-2]}`",
+                    FutureWarning,
+                    stacklevel=2,
                 )
         self.min_val = min_val if min_value is None else min_value
         self.max_val = max_val if max_value is None else max_value

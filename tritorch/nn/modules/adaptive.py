@@ -33,8 +33,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         ValueError: cutoffs that are empty, not rising or out of range.
 
     >>> import tritorch as torch
-    >>> layer = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, cutoffs=[5, 10])
-    >>> layer.log_prob(torch.zeros(3, 8)).shape
+    >>> layer = torch.nn.AdaptiveLogSoftmaxWithLoss(16, 20, cutoffs=[5, 10])
+    >>> layer.log_prob(torch.zeros(3, 16)).shape
     torch.Size([3, 20])
     """
 

@@ -58,7 +58,9 @@ class _Listed(Module):
     def extend(self, modules: Iterable[Module]) -> Self:
         """Add the modules at the end, in their order; TypeError when `modules` is not iterable."""
         if not isinstance(modules, Iterable):
-            raise TypeError(f"{type(self).__name__}.extend: expected an iterable of modules; got {type(modules).__name__}")
+            raise TypeError(
+                f"{type(self).__name__}.extend: expected an iterable of modules; got {type(modules).__name__}"
+            )
         for module in list(modules):
             self.append(module)
         return self

@@ -40,9 +40,7 @@ class _ConvTranspose(ConvBase):
 
     def _transpose(self, function: Any, input: Tensor, output_size: Any) -> Tensor:
         extra = self._output_padding(input, output_size)
-        return function(
-            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
-        )
+        return function(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
 
     def _output_padding(self, input: Tensor, output_size: Any) -> tuple[int, ...]:
         """What to add on one side so that the result has `output_size`."""

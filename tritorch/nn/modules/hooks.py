@@ -59,10 +59,16 @@ class RemovableHandle(_Handle):
         self.extra = tuple(weakref.ref(OrderedDict() if d is None else d) for d in extra)
 
 
-def add(hooks: dict[int, Any], hook: Any, *flags: dict[int, bool] | None, prepend: bool = False) -> RemovableHandle:
+def add(
+    hooks: dict[int, Any],
+    hook: Any,
+    *flags: dict[int, bool] | None,
+    prepend: bool = False,
+    kind: type[RemovableHandle] = RemovableHandle,
+) -> RemovableHandle:
     """Enter `hook` into `hooks`, and its id into each dict of `flags` that is not None."""
     wanted = [f for f in flags if f is not None]
-    handle = RemovableHandle(hooks, wanted)
+    handle = kind(hooks, wanted)
     hooks[handle.id] = hook
     for flag in wanted:
         flag[handle.id] = True
@@ -376,9 +382,17 @@ class Hooks:
         self.__dict__["_hooked"] = True
 
 
+class _HandleOfAll(RemovableHandle):
+    """The handle of a hook on all modules; when the last one goes, calls are cheap again."""
+
+    def remove(self) -> None:
+        super().remove()
+        Hooks._hooked = bool(forward_pre_hooks or forward_hooks or backward_hooks or backward_pre_hooks)
+
+
 def _on_all(hooks: dict[int, Any], hook: Any, *flags: dict[int, bool] | None) -> RemovableHandle:
     Hooks._hooked = True
-    return add(hooks, hook, *flags)
+    return add(hooks, hook, *flags, kind=_HandleOfAll)
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:

@@ -167,9 +167,7 @@ class NLLLoss(_WeightedLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """`(N, C, *)` or `(C)` and class numbers `(N, *)` or `()`."""
-        return F.nll_loss(
-            input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction
-        )
+        return F.nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
 class NLLLoss2d(NLLLoss):
@@ -529,7 +527,7 @@ class CosineEmbeddingLoss(_Loss):
 
     >>> import tritorch as torch
     >>> torch.nn.CosineEmbeddingLoss()(torch.ones(1, 2), torch.ones(1, 2), torch.tensor([-1]))
-    tensor(1.0000)
+    tensor(1.)
     """
 
     def __init__(

@@ -137,9 +137,7 @@ class Module(Hooks, State, Conversion):
             raise AttributeError("cannot assign buffer before Module.__init__() call")
         self._check_name("buffer", name, self._buffers)
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"cannot assign '{_kind(tensor)}' as buffer '{name}' (torch.Tensor or None expected)"
-            )
+            raise TypeError(f"cannot assign '{_kind(tensor)}' as buffer '{name}' (torch.Tensor or None expected)")
         for hook in _hooks.buffer_registration_hooks.values():
             replaced = hook(self, name, tensor)
             if replaced is not None:

@@ -57,9 +57,7 @@ class RNNBase(Module):
             if value <= 0:
                 raise ValueError(f"{name} must be greater than zero; got {value}")
         if proj_size < 0:
-            raise ValueError(
-                f"proj_size should be a positive integer or zero to disable projections; got {proj_size}"
-            )
+            raise ValueError(f"proj_size should be a positive integer or zero to disable projections; got {proj_size}")
         if proj_size >= hidden_size:
             raise ValueError(f"proj_size has to be smaller than hidden_size; got {proj_size} and {hidden_size}")
         if dropout > 0 and num_layers == 1:

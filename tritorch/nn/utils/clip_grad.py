@@ -116,9 +116,7 @@ def clip_grad_norm(*args: Any, **kwargs: Any) -> Tensor:
 
 
 @no_grad()
-def clip_grad_value_(
-    parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
-) -> None:
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
     """Cut every element of the gradients to [-clip_value, clip_value].
 
     >>> import tritorch as torch

@@ -95,9 +95,7 @@ class ParametrizationList(ModuleList):
                     except NotImplementedError:
                         continue  # it cannot be inverted: the original itself is the start
         if not isinstance(new, (Tensor, Sequence)):
-            raise ValueError(
-                f"'right_inverse' must return a Tensor or a Sequence of tensors; got {type(new).__name__}"
-            )
+            raise ValueError(f"'right_inverse' must return a Tensor or a Sequence of tensors; got {type(new).__name__}")
         self.is_tensor = isinstance(new, Tensor)
         self.ntensors = 1 if isinstance(new, Tensor) else len(new)
         if isinstance(new, Tensor):

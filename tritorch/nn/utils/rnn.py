@@ -266,7 +266,9 @@ def pad_sequence(
     for i, t in enumerate(tensors):
         if tuple(t.shape[1:]) != rest:
             raise RuntimeError(
-                message("pad_sequence", f"dims after the first must agree in all sequences, {rest}", **{f"sequence {i}": t})
+                message(
+                    "pad_sequence", f"dims after the first must agree in all sequences, {rest}", **{f"sequence {i}": t}
+                )
             )
     longest = max(t.shape[0] for t in tensors)
     rows = []
