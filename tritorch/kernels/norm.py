@@ -384,35 +384,26 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
     part_w = np.empty((blocks, n), x.dtype) if needs[1] else None
     part_b = np.empty((blocks, n), x.dtype) if needs[2] else None
 
+    mean_w = mean_of if w1 is None else w1 / n
+
     def block(i: int, start: int, stop: int) -> None:
         rows, gy = x2[start:stop], g2[start:stop]
-        if centred:
-            xhat = np.subtract(rows, (rows @ mean_of)[:, None])
-            rstd = 1 / np.sqrt(np.vecdot(xhat, xhat) / n + eps)
-            xhat *= rstd[:, None]
-        else:
-            rstd = 1 / np.sqrt(np.vecdot(rows, rows) / n + eps)
-            xhat = rows * rstd[:, None]
-        buf = None
+        xc = np.subtract(rows, (rows @ mean_of)[:, None]) if centred else rows
+        rstd = 1 / np.sqrt(np.vecdot(xc, xc) / n + eps)
         if part_b is not None:
             np.matmul(np.ones(stop - start, x.dtype), gy, out=part_b[i])
+        product = gy * xc  # xhat = rstd * xc is never written: rstd goes into the sums
         if part_w is not None:
-            buf = gy * xhat
-            np.matmul(np.ones(stop - start, x.dtype), buf, out=part_w[i])
+            np.matmul(rstd, product, out=part_w[i])
         if gx2 is None:
             return
-        out = gx2[start:stop]
-        if w1 is None:
-            h, dot = gy, np.vecdot(gy, xhat)
-        else:
-            h = np.multiply(gy, w1, out=buf)
-            dot = np.vecdot(h, xhat)
-        dot *= rstd / n
-        xhat *= dot[:, None]
-        np.multiply(h, rstd[:, None], out=out)
-        out -= xhat
+        dot = product @ mean_w  # mean of h * xc
+        dot *= rstd * rstd
+        out = gy if w1 is None else np.multiply(gy, w1, out=gx2[start:stop])
+        out = np.subtract(out, np.multiply(xc, dot[:, None], out=product), out=gx2[start:stop])
         if centred:
-            out -= ((h @ mean_of) * rstd)[:, None]
+            out -= (gy @ mean_w)[:, None]
+        out *= rstd[:, None]
 
     over_blocks(block, n_rows, n)
     gw = None if part_w is None else part_w.sum(0).reshape(tail)

@@ -17,6 +17,7 @@ import numpy as np
 from ..device import current_device, to_device
 from ._launch import empty, kernel, launch
 from ._op import Array, op
+from ._rows import over_blocks
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -93,8 +94,8 @@ class Taps:
         found = []
         for index, weight in zip(self.index, self.weight, strict=True):
             at = np.flatnonzero(weight)
-            if at.size == weight.size:
-                found.append((None, index, weight))
+            if 2 * at.size > weight.size:  # an unused tap among used ones: weight 0 of what the first tap reads anyway
+                found.append((None, np.where(weight != 0, index, self.index[0]), weight))
             elif at.size:
                 found.append((at, index[at], weight[at]))
         return found
@@ -105,28 +106,32 @@ class resample:
     """y = x with `dim` resampled by `taps`."""
 
     def cpu(x: Array, taps: Taps, dim: int) -> Array:
-        shape = list(x.shape)
-        shape[dim] = taps.index.shape[1]
-        lead = int(np.prod(shape[:dim]))
-        tail = int(np.prod(shape[dim + 1 :]))
-        x3 = x.reshape(lead, x.shape[dim], tail)
-        y = None
-        for at, index, weight in taps.rows:
-            part = np.take(x3, index, axis=1)
-            if not (weight == 1).all():
-                part *= weight.astype(x.dtype)[:, None]
-            if at is None and y is None:
-                y = part
-                continue
-            if y is None:
-                y = np.zeros((lead, shape[dim], tail), x.dtype)
-            if at is None:
-                y += part
-            else:
-                y[:, at] += part
-        if y is None:
-            y = np.zeros(shape, x.dtype)
-        return y.reshape(shape)
+        shape = (*x.shape[:dim], taps.index.shape[1], *x.shape[dim + 1 :])
+        lead, tail = prod(shape[:dim]), prod(shape[dim + 1 :])
+        rows = [(at, index, None if (weight == 1).all() else weight.astype(x.dtype)) for at, index, weight in taps.rows]
+        y = np.zeros(shape, x.dtype) if not rows or rows[0][0] is not None else np.empty(shape, x.dtype)
+        if not rows or not y.size:
+            return y
+        # the last dim without a dim of size 1 behind it: NumPy's inner loop runs along the outputs
+        x3 = x.reshape((lead, x.shape[dim], tail) if tail > 1 else (lead, x.shape[dim]))
+        y3 = y.reshape((lead, shape[dim], tail) if tail > 1 else (lead, shape[dim]))
+
+        def block(i: int, start: int, stop: int) -> None:
+            part, out = x3[start:stop], y3[start:stop]
+            for k, (at, index, weight) in enumerate(rows):
+                if k == 0 and at is None:
+                    values = np.take(part, index, axis=1, out=out, mode="clip")
+                else:
+                    values = np.take(part, index, axis=1)
+                if weight is not None:
+                    values *= weight if tail == 1 else weight[:, None]
+                if at is not None:
+                    out[:, at] += values
+                elif k:
+                    out += values
+
+        over_blocks(block, lead, shape[dim] * tail)
+        return y
 
     def gpu(x: Array, taps: Taps, dim: int) -> Array:
         shape = (*x.shape[:dim], taps.index.shape[1], *x.shape[dim + 1 :])
