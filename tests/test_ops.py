@@ -118,7 +118,9 @@ def layouts(a: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("view", "as_strided", "view_as_complex", "view_as_real")])
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if n not in ("view", "as_strided", "view_as_complex", "view_as_real")]
+)
 def test_layouts(name: str) -> None:
     for arrays, params in samples(name):
         want = call(name, leaves(arrays, record=False), params)
@@ -194,7 +196,9 @@ def test_backward_against_finite_differences(name: str) -> None:
         for i, g in zip(moving, grads, strict=True):
             assert g is None or g.shape == arrays[i].shape, f"{name}: gradient {g.shape} of an input {arrays[i].shape}"
         analytic = sum(float((host(g) * d).sum()) for g, d in zip(grads, direction, strict=True) if g is not None)
-        scale = 1 + sum(float(np.abs(host(g) * d).sum()) for g, d in zip(grads, direction, strict=True) if g is not None)
+        scale = 1 + sum(
+            float(np.abs(host(g) * d).sum()) for g, d in zip(grads, direction, strict=True) if g is not None
+        )
         assert abs(numeric - analytic) <= 2e-6 * scale, f"{name}: finite differences {numeric}, rule {analytic}"
 
 

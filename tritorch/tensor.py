@@ -366,7 +366,9 @@ class Tensor:
         if not isinstance(value, Tensor):
             raise TypeError(f"data: expected a Tensor; got {type(value).__name__}")
         if value.dtype is not self.dtype and self._node is not None and value.dtype.category < 2:
-            raise RuntimeError(message("data", "a tensor that requires grad needs a float or complex dtype", data=value))
+            raise RuntimeError(
+                message("data", "a tensor that requires grad needs a float or complex dtype", data=value)
+            )
         self._a, self.dtype, self.device = value._a, value.dtype, value.device
         _inplace.bump(self)
         node = self._node
@@ -506,9 +508,7 @@ class Tensor:
     def __contains__(self, element: Any) -> bool:
         if isinstance(element, (Tensor, bool, int, float, complex)):
             return bool((element == self).any().item())
-        raise RuntimeError(
-            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
-        )
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
 
     def __reversed__(self) -> Tensor:
         return self.flip(tuple(range(self._a.ndim))) if self._a.ndim else self
@@ -768,7 +768,9 @@ def write(target: Tensor, values: Any) -> None:
             if v.dtype != a.dtype:
                 v = cast(v, a.dtype)
             if a.size:
-                copy_into(a, np.broadcast_to(v, a.shape) if v.__class__ is np.ndarray else devices.broadcast(v, a.shape))
+                copy_into(
+                    a, np.broadcast_to(v, a.shape) if v.__class__ is np.ndarray else devices.broadcast(v, a.shape)
+                )
     bump(target)
 
 

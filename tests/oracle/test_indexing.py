@@ -20,7 +20,20 @@ KEYS = [
     "m[:, 0, 0], m3", "slice(None), t([0])", "t([], dtype=long)", "1, [0, 1]", "[True, False]", "np.array([0, 1])", "np.int64(1)",
     "t([0, 1]), slice(1, 3), t(1)", "0, None, t([1, 2]), ..., 1", "t([1, 0], dtype=int32)", "m1, :, 0",
 ]  # fmt: skip
-BAD = ["9", "0, 9", "0, 0, 0, 0", "t([9])", "-3", "..., 0, ...", "t([0.5])", "0.5", "::-1", "t([0, 1]), t([0, 1, 2])", "mbad", "t([-9])"]
+BAD = [
+    "9",
+    "0, 9",
+    "0, 0, 0, 0",
+    "t([9])",
+    "-3",
+    "..., 0, ...",
+    "t([0.5])",
+    "0.5",
+    "::-1",
+    "t([0, 1]), t([0, 1, 2])",
+    "mbad",
+    "t([-9])",
+]
 
 
 def key_of(lib, text: str):
@@ -71,7 +84,13 @@ def test_write(key: str) -> None:
         base = data(lib)
         x = base * 2
         x[k] = v * 10
-        gs = lib.autograd.grad(x, [base, v], lib.arange(24.0, dtype=lib.float64).reshape(2, 3, 4), allow_unused=True, materialize_grads=True)
+        gs = lib.autograd.grad(
+            x,
+            [base, v],
+            lib.arange(24.0, dtype=lib.float64).reshape(2, 3, 4),
+            allow_unused=True,
+            materialize_grads=True,
+        )
         return [x, *gs]
 
     for kind in ("number", "whole", "broadcast"):
@@ -83,6 +102,7 @@ def test_write(key: str) -> None:
 @pytest.mark.parametrize("key", BAD)
 def test_bad_keys_raise_as_in_torch(key: str) -> None:
     for write in (False, True):
+
         def run(lib):
             x = data(lib, False)
             k = key_of(lib, key)

@@ -13,7 +13,20 @@ from tritorch.tensor import Tensor, host
 
 torch = pytest.importorskip("torch", reason="torch is the oracle; install the oracle extra")
 
-DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
+DTYPES = [
+    "bool",
+    "uint8",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+]
 UNARY = """exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sigmoid sin cos tan asin acos atan sinh cosh tanh asinh acosh
 atanh deg2rad rad2deg sinc erf erfc erfinv lgamma digamma neg abs sign square reciprocal ceil floor trunc frac round
 bitwise_not logical_not isnan isinf isfinite isposinf isneginf signbit relu sgn nan_to_num logit isreal""".split()
@@ -49,7 +62,9 @@ def outcome(f):
 def compare(ours, theirs, what: str, rtol: float | None = None, errors: bool = True) -> None:
     if isinstance(theirs, Exception):
         if errors and not isinstance(theirs, NotImplementedError):  # a dtype that torch lacks we may have
-            assert isinstance(ours, Exception), f"{what}: torch raises {type(theirs).__name__}: {theirs}; we give {ours!r}"
+            assert isinstance(ours, Exception), (
+                f"{what}: torch raises {type(theirs).__name__}: {theirs}; we give {ours!r}"
+            )
             assert isinstance(ours, type(theirs)) or isinstance(theirs, type(ours)), (
                 f"{what}: {type(ours).__name__}: {ours}, torch {type(theirs).__name__}: {theirs}"
             )
@@ -69,7 +84,11 @@ def compare(ours, theirs, what: str, rtol: float | None = None, errors: bool = T
     a = host(ours.detach())
     b = theirs.detach().resolve_conj()
     name = str(theirs.dtype).removeprefix("torch.")
-    tolerance = {"float16": 2e-3, "bfloat16": 1.6e-2, "float32": 3e-5, "complex64": 3e-5}.get(name, 1e-9) if rtol is None else rtol
+    tolerance = (
+        {"float16": 2e-3, "bfloat16": 1.6e-2, "float32": 3e-5, "complex64": 3e-5}.get(name, 1e-9)
+        if rtol is None
+        else rtol
+    )
     b = b.to(torch.float32).numpy() if name == "bfloat16" else b.numpy()
     a = a.astype(np.float32) if name == "bfloat16" else a
     np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance if b.dtype.kind in "fc" else 0, err_msg=what)
@@ -83,10 +102,25 @@ def test_unary(name: str) -> None:
         for positive in (False, True):
             ours = outcome(lambda: getattr(tritorch, name)(make(tritorch, kind, positive=positive)))
             theirs = outcome(lambda: getattr(torch, name)(make(torch, kind, positive=positive)))
-            compare(ours, theirs, f"{name} {kind}", 1e-3 if kind == "float32" and name in ("lgamma", "digamma") else None)
+            compare(
+                ours, theirs, f"{name} {kind}", 1e-3 if kind == "float32" and name in ("lgamma", "digamma") else None
+            )
 
 
-COMPLEX_LATER = {"sinc", "sigmoid", "expm1", "log1p", "exp2", "erf", "rsqrt", "isposinf", "isneginf", "nan_to_num", "logit", "round"}
+COMPLEX_LATER = {
+    "sinc",
+    "sigmoid",
+    "expm1",
+    "log1p",
+    "exp2",
+    "erf",
+    "rsqrt",
+    "isposinf",
+    "isneginf",
+    "nan_to_num",
+    "logit",
+    "round",
+}
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -96,14 +130,23 @@ def test_binary_promotion(name: str) -> None:
             continue
         if "shift" in name and (left == "bool" or right == "bool"):
             continue
-        call = lambda lib: getattr(lib, name)(make(lib, left, positive=True), make(lib, right, (4,), 1, positive=True) + 1)  # noqa: E731
+        call = lambda lib: getattr(lib, name)(
+            make(lib, left, positive=True), make(lib, right, (4,), 1, positive=True) + 1
+        )  # noqa: E731
         if right == "bool":
             call = lambda lib: getattr(lib, name)(make(lib, left, positive=True), make(lib, right, (4,), 1) | True)  # noqa: E731
         half = {left, right} & {"float16", "bfloat16"}
-        compare(outcome(lambda: call(tritorch)), outcome(lambda: call(torch)), f"{name} {left} {right}", 5e-2 if half else 1e-6 if name == "ldexp" else None)
+        compare(
+            outcome(lambda: call(tritorch)),
+            outcome(lambda: call(torch)),
+            f"{name} {left} {right}",
+            5e-2 if half else 1e-6 if name == "ldexp" else None,
+        )
 
 
-@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "pow", "remainder", "eq", "lt", "maximum", "floor_divide", "atan2"])
+@pytest.mark.parametrize(
+    "name", ["add", "sub", "mul", "div", "pow", "remainder", "eq", "lt", "maximum", "floor_divide", "atan2"]
+)
 @pytest.mark.parametrize("scalar", [2, 2.5, True, -1])
 def test_binary_with_numbers(name: str, scalar) -> None:
     for kind in DTYPES:
@@ -132,19 +175,40 @@ def test_operators(name: str) -> None:
     for kind in DTYPES:
         if kind.startswith("complex") and ("**" in name or "<" in name or "//" in name or "%" in name):
             continue
-        call = lambda lib: OPERATORS[name](make(lib, kind, positive=True), make(lib, kind, (4,), 1, positive=True) + (1 if kind != "bool" else False))  # noqa: E731
-        compare(outcome(lambda: call(tritorch)), outcome(lambda: call(torch)), f"{name} {kind}", 2e-2 if kind in ("float16", "bfloat16") else None)
+        call = lambda lib: OPERATORS[name](
+            make(lib, kind, positive=True), make(lib, kind, (4,), 1, positive=True) + (1 if kind != "bool" else False)
+        )  # noqa: E731
+        compare(
+            outcome(lambda: call(tritorch)),
+            outcome(lambda: call(torch)),
+            f"{name} {kind}",
+            2e-2 if kind in ("float16", "bfloat16") else None,
+        )
 
 
-@pytest.mark.parametrize("name", ["add_", "sub_", "mul_", "div_", "pow_", "remainder_", "floor_divide_", "clamp_", "exp_", "neg_"])
+@pytest.mark.parametrize(
+    "name", ["add_", "sub_", "mul_", "div_", "pow_", "remainder_", "floor_divide_", "clamp_", "exp_", "neg_"]
+)
 def test_in_place_keeps_the_dtype_or_raises(name: str) -> None:
     for left, right in itertools.product(DTYPES[:10], DTYPES[:10]):
+
         def call(lib):
             x = make(lib, left, positive=True)
-            other = () if name in ("exp_", "neg_") else (make(lib, right, (4,), 1, positive=True) + 1,) if right != "bool" else (make(lib, right, (4,)) | True,)
+            other = (
+                ()
+                if name in ("exp_", "neg_")
+                else (make(lib, right, (4,), 1, positive=True) + 1,)
+                if right != "bool"
+                else (make(lib, right, (4,)) | True,)
+            )
             return getattr(x, name)(*other)
 
-        compare(outcome(lambda: call(tritorch)), outcome(lambda: call(torch)), f"{name} {left} {right}", 5e-2 if {left, right} & {"float16", "bfloat16"} else None)
+        compare(
+            outcome(lambda: call(tritorch)),
+            outcome(lambda: call(torch)),
+            f"{name} {left} {right}",
+            5e-2 if {left, right} & {"float16", "bfloat16"} else None,
+        )
 
 
 def test_special_values() -> None:
@@ -160,12 +224,18 @@ def test_special_values() -> None:
         if "bitwise" in name or name in ("gcd", "lcm", "nextafter", "ldexp", "float_power"):
             continue
         a, b = zip(*itertools.product(values, values), strict=True)
-        ours = getattr(tritorch, name)(tritorch.tensor(a, dtype=tritorch.float64), tritorch.tensor(b, dtype=tritorch.float64))
+        ours = getattr(tritorch, name)(
+            tritorch.tensor(a, dtype=tritorch.float64), tritorch.tensor(b, dtype=tritorch.float64)
+        )
         theirs = getattr(torch, name)(torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64))
         compare(ours, theirs, name, 1e-9)
 
 
-GRADS = [n for n in UNARY if n not in ("sgn", "sign", "bitwise_not", "logical_not", "isreal") and not n.startswith("is") and n != "signbit"]
+GRADS = [
+    n
+    for n in UNARY
+    if n not in ("sgn", "sign", "bitwise_not", "logical_not", "isreal") and not n.startswith("is") and n != "signbit"
+]
 
 
 @pytest.mark.parametrize("name", GRADS)
@@ -202,10 +272,32 @@ def test_clamp_where_lerp_and_friends() -> None:
         i = make(lib, "int64")
         yield x.clamp(-1, 1), x.clamp(min=0.5), x.clamp(max=lib.tensor(0.25)), i.clamp(0, 2.5), lib.clip(x, y - 1, y)
         yield lib.where(x > 0, x, y), lib.where(x > 0, 1.0, 0), lib.where(i > 0, i, 2.5), lib.where(x > 0)
-        yield lib.lerp(x, y, 0.3), lib.lerp(x, y, y.sigmoid()), lib.addcmul(x, x, y, value=2), lib.addcdiv(x, x, y, value=0.5)
-        yield lib.div(i, 3, rounding_mode="trunc"), lib.div(i, -3, rounding_mode="floor"), lib.div(x, y, rounding_mode="trunc")
-        yield lib.isclose(x, x + 1e-9), lib.allclose(x, y), lib.equal(x, x.clone()), lib.add(x, y, alpha=2), lib.sub(x, 2, alpha=3)
-        yield x.nan_to_num(0.0, 1.0, 2.0), lib.round(x, decimals=1), lib.rsub(x, 2), lib.angle(x), lib.sgn(x), lib.float_power(i, 2)
+        yield (
+            lib.lerp(x, y, 0.3),
+            lib.lerp(x, y, y.sigmoid()),
+            lib.addcmul(x, x, y, value=2),
+            lib.addcdiv(x, x, y, value=0.5),
+        )
+        yield (
+            lib.div(i, 3, rounding_mode="trunc"),
+            lib.div(i, -3, rounding_mode="floor"),
+            lib.div(x, y, rounding_mode="trunc"),
+        )
+        yield (
+            lib.isclose(x, x + 1e-9),
+            lib.allclose(x, y),
+            lib.equal(x, x.clone()),
+            lib.add(x, y, alpha=2),
+            lib.sub(x, 2, alpha=3),
+        )
+        yield (
+            x.nan_to_num(0.0, 1.0, 2.0),
+            lib.round(x, decimals=1),
+            lib.rsub(x, 2),
+            lib.angle(x),
+            lib.sgn(x),
+            lib.float_power(i, 2),
+        )
         yield lib.result_type(x, i), lib.promote_types(lib.int32, lib.float16), lib.can_cast(lib.float32, lib.int64)
 
     for ours, theirs in zip(cases(tritorch), cases(torch), strict=True):

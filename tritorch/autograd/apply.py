@@ -59,7 +59,9 @@ def zeros(shape: Any, np_dtype: Any, device: Any) -> Any:
 
 
 def no_kernel(op: str, device: Any) -> NotImplementedError:
-    return NotImplementedError(f"{op}: has no Triton kernel yet, so it does not run on {device}; move its inputs to cpu")
+    return NotImplementedError(
+        f"{op}: has no Triton kernel yet, so it does not run on {device}; move its inputs to cpu"
+    )
 
 
 def on_device(op: Op, device: Any, arrays: Any, params: Any) -> Any:
@@ -72,7 +74,9 @@ def on_device(op: Op, device: Any, arrays: Any, params: Any) -> Any:
 
 def mixed_devices(op: str, names: Any, tensors: Any) -> RuntimeError:
     came = ", ".join(
-        f"{n}: {describe(t)} on {t.device}" for n, t in zip(names, tensors, strict=False) if t is not None and hasattr(t, "device")
+        f"{n}: {describe(t)} on {t.device}"
+        for n, t in zip(names, tensors, strict=False)
+        if t is not None and hasattr(t, "device")
     )
     return RuntimeError(f"{op}: Expected all tensors to be on the same device; got {came}")
 
@@ -91,8 +95,10 @@ def _half(op: Op, arrays: list, params: tuple) -> Any:
 def _function(op: Op, Tensor: type) -> Callable[..., Any]:
     n_inputs, variadic, name = len(op.inputs), op.variadic, op.name
     cpu, upcast, has_rule, k = op.cpu, op.upcast, op.grad is not None, op.differentiable
-    many = op.n_outputs > 1 or "list[" in str(op.cpu.__annotations__.get("return", "")) or (
-        "..." in str(op.cpu.__annotations__.get("return", ""))
+    many = (
+        op.n_outputs > 1
+        or "list[" in str(op.cpu.__annotations__.get("return", ""))
+        or ("..." in str(op.cpu.__annotations__.get("return", "")))
     )
     saves_input = any(kind == "input" for kind, _ in op.saved)
     saves_output = any(kind == "output" for kind, _ in op.saved)
@@ -182,6 +188,7 @@ def _function(op: Op, Tensor: type) -> Callable[..., Any]:
         return tuple(saved) or _NOTHING
 
     if not saves_output and not saves_input and not op.saved:
+
         def keep(tensors: Any, params: Any, outs: Any) -> tuple:  # noqa: F811
             return _NOTHING
 
@@ -305,8 +312,11 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
         """The rule on Tensors with recording off."""
         device = node.device
         args = [
-            wrap(a, device) if kind in ("input", "output") and a is not None and hasattr(a, "strides") else
-            [wrap(v, device) for v in a] if kind == "input" and a.__class__ is list else a
+            wrap(a, device)
+            if kind in ("input", "output") and a is not None and hasattr(a, "strides")
+            else [wrap(v, device) for v in a]
+            if kind == "input" and a.__class__ is list
+            else a
             for (kind, _), a in zip(plan, arrays_of(node), strict=True)
         ]
         seen = [wrap(v, device) for v in g] if g.__class__ is list else wrap(g, device)
@@ -339,5 +349,3 @@ def _output_edge(node: Node, i: int, op: Op) -> Any:
     if op.differentiable <= i or (node.op.__class__ is not _Several and i > 0):
         return None
     return make_port(node, i) if node.op.__class__ is _Several else node
-
-

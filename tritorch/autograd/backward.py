@@ -20,7 +20,9 @@ def _root(t: Any, g: Any, create_graph: bool, op: str) -> tuple[Any, Any]:
         raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
     if g is None:
         if t._a.size != 1:
-            raise RuntimeError("grad can be implicitly created only for scalar outputs; got shape " + str(tuple(t._a.shape)))
+            raise RuntimeError(
+                "grad can be implicitly created only for scalar outputs; got shape " + str(tuple(t._a.shape))
+            )
         if t.dtype.is_complex:
             raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {t.dtype}")
         if t.device is CPU:
@@ -122,7 +124,9 @@ def grad(
     if is_grads_batched:
         return _batched(outs, ins, gs, keep, create_graph, allow_unused, materialize_grads)
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     roots, seeds = [], []
     for t, g in zip(outs, gs, strict=True):
         node, seed = _root(t, g, create_graph, "grad")

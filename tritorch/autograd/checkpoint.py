@@ -74,7 +74,9 @@ def checkpoint(
     if not any(isinstance(a, bridge.Tensor) and a.requires_grad for a in args):
         # parameters inside the function still need their gradients: a dummy input makes the node
         anchor = bridge.wrap(np.zeros((), np.float32)).requires_grad_()
-        return _Checkpoint.apply(lambda _, *rest, **more: function(*rest, **more), kwargs, preserve_rng_state, anchor, *args)
+        return _Checkpoint.apply(
+            lambda _, *rest, **more: function(*rest, **more), kwargs, preserve_rng_state, anchor, *args
+        )
     return _Checkpoint.apply(function, kwargs, preserve_rng_state, *args)
 
 

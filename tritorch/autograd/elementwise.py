@@ -94,7 +94,11 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
             n.saved = (sx, sw)
         else:
             n.saved = (sx, sw, None, xa.shape, wa.shape)  # type: ignore[union-attr]
-        n.versions = None if (sx is None or sx._vc is None) and (wn is None and kind is not Tensor or sw is None or sw._vc is None) else _versions(sx, sw)
+        n.versions = (
+            None
+            if (sx is None or sx._vc is None) and (wn is None and kind is not Tensor or sw is None or sw._vc is None)
+            else _versions(sx, sw)
+        )
         n.device = CPU
         n.hooks = n.trace = None
         out._node = n
@@ -421,7 +425,9 @@ def _operands(op: Elementwise, values: tuple, TENSORS: set[type]) -> tuple | Non
         elif op.lowest == dt.INT:
             raise _boolean(op)
         if op.kind != "float" and op.lowest == dt.FLOAT:
-            raise NotImplementedError(f'{op.name}: "{op.name}" not implemented for {common}; it takes floating-point tensors')
+            raise NotImplementedError(
+                f'{op.name}: "{op.name}" not implemented for {common}; it takes floating-point tensors'
+            )
     result: list = []
     for v in values:
         if v.__class__ in TENSORS:
@@ -497,7 +503,9 @@ def _compute(op: Elementwise, operands: tuple, params: tuple) -> tuple[Any, Any]
     scalars.update(zip(op.params, params, strict=True))
     result = np.dtype(bool) if op.kind == "bool" else common.to_real().np if op.name == "abs" else common.np
     with devices.on_device(device.index):
-        return pointwise(op.name, (op.triton,), tuple(names), tuple(a._a for a in tensors), (result,), scalars or None)[0], device
+        return pointwise(op.name, (op.triton,), tuple(names), tuple(a._a for a in tensors), (result,), scalars or None)[
+            0
+        ], device
 
 
 def _on_cpu(op: Elementwise, common: Any, arrays: list, params: tuple) -> Any:

@@ -121,7 +121,9 @@ def check_versions(node: Node, tensors: Any) -> None:
 
 def changed(node: Node, shape: Any, dtype: Any, found: int, expected: int) -> RuntimeError:
     hint = (
-        "" if node.trace is not None else " Hint: enable anomaly detection with torch.autograd.set_detect_anomaly(True)."
+        ""
+        if node.trace is not None
+        else " Hint: enable anomaly detection with torch.autograd.set_detect_anomaly(True)."
     )
     where = f" The forward call was:\n{''.join(node.trace)}" if node.trace else ""
     return RuntimeError(

@@ -122,7 +122,9 @@ class _Caller:
             g = result[place]
             if g is not None and node.next[slot] is not None:
                 if not isinstance(g, bridge.Tensor):
-                    raise TypeError(f"{self.name}.backward: expected Tensor or None for input {place}; got {type(g).__name__}")
+                    raise TypeError(
+                        f"{self.name}.backward: expected Tensor or None for input {place}; got {type(g).__name__}"
+                    )
                 if tuple(g.shape) != shape:
                     try:
                         g = g.sum_to_size(*shape)
@@ -172,7 +174,9 @@ class Function(FunctionCtx):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function.")
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function."
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:

@@ -35,7 +35,12 @@ def _run(func: Callable[..., Any], inputs: Any, create_graph: bool, op: str) -> 
     with enable_grad():
         xs = _fresh(_tuple(inputs, "inputs", op), create_graph)
         out = func(*xs)
-    return xs, _tuple(out, "outputs of the function", op), isinstance(inputs, (tuple, list)), isinstance(out, (tuple, list))
+    return (
+        xs,
+        _tuple(out, "outputs of the function", op),
+        isinstance(inputs, (tuple, list)),
+        isinstance(out, (tuple, list)),
+    )
 
 
 def _pick(values: tuple, many: bool) -> Any:
@@ -64,7 +69,9 @@ def vjp(func: Any, inputs: Any, v: Any = None, create_graph: bool = False, stric
     xs, outs, many, _ = _run(func, inputs, create_graph, "vjp")
     if v is None:
         if len(outs) != 1 or outs[0].numel() != 1:
-            raise RuntimeError("The vector v can only be None if the user-provided function returns a single Tensor with a single element.")
+            raise RuntimeError(
+                "The vector v can only be None if the user-provided function returns a single Tensor with a single element."
+            )
         vs: tuple = (None,)
     else:
         vs = _tuple(v, "vector v", "vjp")
@@ -83,7 +90,9 @@ def jvp(func: Any, inputs: Any, v: Any = None, create_graph: bool = False, stric
         xs, outs, _, many_out = _run(func, inputs, True if create_graph else False, "jvp")
         if v is None:
             if len(xs) != 1 or xs[0].numel() != 1:
-                raise RuntimeError("The vector v can only be None if the input to the user-provided function is a single Tensor with a single element.")
+                raise RuntimeError(
+                    "The vector v can only be None if the input to the user-provided function is a single Tensor with a single element."
+                )
             v = xs[0].new_ones(xs[0].shape)  # type: ignore[attr-defined]
         vs = _tuple(v, "vector v", "jvp")
         us = tuple(o.new_zeros(o.shape).requires_grad_() for o in outs)  # type: ignore[attr-defined]
@@ -144,7 +153,9 @@ def hessian(
     def gradient(*xs: Any) -> Any:
         out = func(*xs)
         if not isinstance(out, bridge.Tensor) or out.numel() != 1:
-            raise RuntimeError("hessian: The Tensor returned by the function given to hessian should contain a single element")
+            raise RuntimeError(
+                "hessian: The Tensor returned by the function given to hessian should contain a single element"
+            )
         gs = grad(out, xs, create_graph=True, allow_unused=True) if out.requires_grad else (None,) * len(xs)
         found = tuple(_zeros(g, x, strict, "hessian") for g, x in zip(gs, xs, strict=True))
         return found if isinstance(inputs, (tuple, list)) else found[0]

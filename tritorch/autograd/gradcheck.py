@@ -104,7 +104,9 @@ def gradcheck(
         return False
 
 
-def _check(func: Any, ins: tuple, checked: list[int], eps: float, atol: float, rtol: float, nondet: float, fast: bool) -> bool:
+def _check(
+    func: Any, ins: tuple, checked: list[int], eps: float, atol: float, rtol: float, nondet: float, fast: bool
+) -> bool:
     outs = _outputs(func, ins)
     for i in checked:
         numerical = _numerical(func, ins, i, eps)
@@ -154,7 +156,9 @@ def gradgradcheck(
     outs = [o for o in _outputs(func, ins) if o.requires_grad]
     rng = np.random.default_rng(0)
     if grad_outputs is None:
-        seeds = tuple(bridge.wrap(rng.normal(size=tuple(o.shape)).astype(o._a.dtype)).to(o.device).requires_grad_() for o in outs)  # type: ignore[attr-defined]
+        seeds = tuple(
+            bridge.wrap(rng.normal(size=tuple(o.shape)).astype(o._a.dtype)).to(o.device).requires_grad_() for o in outs
+        )  # type: ignore[attr-defined]
     else:
         seeds = _tuple(grad_outputs)
     count = len(ins)
@@ -166,4 +170,6 @@ def gradgradcheck(
         found = grad(results, wanted, list(gs), create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None and g.requires_grad)
 
-    return gradcheck(first, (*ins, *seeds), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol)
+    return gradcheck(
+        first, (*ins, *seeds), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol
+    )

@@ -138,4 +138,3 @@ class _Scatter:
 
 
 SCATTER = _Scatter()
-

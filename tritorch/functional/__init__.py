@@ -6,7 +6,7 @@ from importlib import import_module
 from types import ModuleType
 
 AREAS = (
-    "pointwise", "shape", "indexing", "matmul", "reduction", "extremum", "scan", "statistics", "ordering",
+    "pointwise", "shape", "views", "transfer", "joining", "arrangement", "indexing", "matmul", "reduction", "extremum", "scan", "statistics", "ordering",
     "conversion", "creation", "ranges", "grid", "random", "distributions", "random_methods",
 )  # fmt: skip
 

@@ -14,7 +14,8 @@ from ..errors import message
 from ..tensor import Tensor
 from .conversion import finish, to_dtype, to_place
 from .creation import check_ignored
-from .shape import cat, stack, view_as_complex
+from .joining import cat, stack
+from .views import view_as_complex
 
 __all__ = ["cartesian_prod", "combinations", "complex", "meshgrid", "polar", "tril_indices", "triu_indices", "vander"]
 

@@ -16,7 +16,8 @@ from ..kernels import index as _index
 from ..kernels.copy import cast
 from ..kernels.scatter_reduce import scatter_extremum, scatter_prod
 from ..kernels.view import slice_ as _slice
-from ..tensor import TENSORS, Tensor, host, in_place, method, wrap
+from ..tensor import TENSORS, Tensor, alias, host, method, overlap, overwrite, wrap
+from .shape import broadcast_tensors
 
 __all__ = [
     "gather", "index_add", "index_copy", "index_fill", "index_put", "index_reduce", "index_select", "masked_fill",
@@ -52,7 +53,11 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
     """
     items = list(key) if isinstance(key, tuple) else [key]
     if isinstance(key, list):
-        items = [key] if not any(isinstance(k, (slice, list, Tensor)) or k is None or k is Ellipsis for k in key) else list(key)
+        items = (
+            [key]
+            if not any(isinstance(k, (slice, list, Tensor)) or k is None or k is Ellipsis for k in key)
+            else list(key)
+        )
     n = x._a.ndim
     shape = x._a.shape
     used = 0
@@ -97,8 +102,10 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
             basic.append(k)
             advanced.append(slice(None))
             dim += 1
-        elif kind is int or isinstance(k, (int, np.integer)) or (
-            isinstance(k, Tensor) and k._a.ndim == 0 and k.dtype.category == 1 and k.dtype.name != "uint8"
+        elif (
+            kind is int
+            or isinstance(k, (int, np.integer))
+            or (isinstance(k, Tensor) and k._a.ndim == 0 and k.dtype.category == 1 and k.dtype.name != "uint8")
         ):
             i, size = int(k), shape[dim]
             if not -size <= i < size:
@@ -166,7 +173,9 @@ def _index_array(k: Any) -> np.ndarray:
         if k.dtype.name == "uint8":
             array = array.astype(bool)
     elif isinstance(k, (list, tuple, range)):
-        array = np.asarray([int(v) if isinstance(v, Tensor) and v._a.ndim == 0 else host(v) if isinstance(v, Tensor) else v for v in k])
+        array = np.asarray(
+            [int(v) if isinstance(v, Tensor) and v._a.ndim == 0 else host(v) if isinstance(v, Tensor) else v for v in k]
+        )
         if array.size == 0:
             array = array.astype(np.int64)
     elif isinstance(k, np.ndarray):
@@ -218,7 +227,11 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
 
 def _scalar(x: Tensor, value: Any) -> Any:
     if x.dtype.category == 1:
-        return np.asarray(value).astype(x._a.dtype) if isinstance(value, float) or not isinstance(value, int) else _wrapped(x, value)
+        return (
+            np.asarray(value).astype(x._a.dtype)
+            if isinstance(value, float) or not isinstance(value, int)
+            else _wrapped(x, value)
+        )
     return value
 
 
@@ -249,16 +262,20 @@ def _put_in_place(x: Tensor, key: tuple, value: Tensor, accumulate: bool, name: 
         if STATE.grad and x._view is not None:
             _inplace.rebase(x, None)
         return x
-    from ..tensor import alias, overwrite
-
     return overwrite(x, _index.index_put(alias(x), value, key, accumulate), name)
 
 
 def _check_put(x: Tensor, key: tuple, value: Tensor, name: str) -> None:
-    shape = x._a[key].shape if x._a.__class__ is np.ndarray and x._a.size < 4096 else np.broadcast_to(np.empty(()), x._a.shape)[key].shape
+    shape = (
+        x._a[key].shape
+        if x._a.__class__ is np.ndarray and x._a.size < 4096
+        else np.broadcast_to(np.empty(()), x._a.shape)[key].shape
+    )
     have = value._a.shape
     try:
-        fits = np.broadcast_shapes(have, shape) == shape or tuple(s for s in have if s != 1) == tuple(s for s in shape if s != 1)
+        fits = np.broadcast_shapes(have, shape) == shape or tuple(s for s in have if s != 1) == tuple(
+            s for s in shape if s != 1
+        )
     except ValueError:
         fits = False
     if not fits:
@@ -280,9 +297,11 @@ def _indices(op: str, index: Any, name: str = "index") -> np.ndarray:
 def _in_range(op: str, i: np.ndarray, size: int, dim: int, low: int = 0) -> None:
     if i.size and (i.min() < low or i.max() >= size):
         bad = i[(i < low) | (i >= size)].reshape(-1)[0]
-        raise (IndexError if op in ("index_select", "index_add", "index_copy", "index_fill", "take", "put") else RuntimeError)(
-            f"{op}: index {bad} is out of bounds for dimension {dim} with size {size}"
-        )
+        raise (
+            IndexError
+            if op in ("index_select", "index_add", "index_copy", "index_fill", "take", "put")
+            else RuntimeError
+        )(f"{op}: index {bad} is out of bounds for dimension {dim} with size {size}")
 
 
 @method(out=True)
@@ -306,9 +325,13 @@ def _checked(op: str, input: Tensor, dim: int, index: Tensor, src: Tensor | None
     i = _indices(op, index)
     n = max(input._a.ndim, 1)
     if i.size and max(i.ndim, 1) != n:
-        raise RuntimeError(f"{op}: Index tensor must have the same number of dimensions as input tensor; got {i.ndim} and {n}")
+        raise RuntimeError(
+            f"{op}: Index tensor must have the same number of dimensions as input tensor; got {i.ndim} and {n}"
+        )
     if src is not None and i.size and max(src._a.ndim, 1) != max(i.ndim, 1):
-        raise RuntimeError(f"{op}: Index tensor must have the same number of dimensions as src tensor; got {i.ndim} and {src._a.ndim}")
+        raise RuntimeError(
+            f"{op}: Index tensor must have the same number of dimensions as src tensor; got {i.ndim} and {src._a.ndim}"
+        )
     for k, s in enumerate(i.shape):
         if i.size and k != d and input._a.ndim and s > input._a.shape[k]:
             raise RuntimeError(
@@ -345,7 +368,9 @@ def _source(op: str, input: Tensor, src: Any, index: Tensor) -> Tensor:
 
 
 @method(inplace=True, out=True)
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, reduce: str | None = None, value: Any = None) -> Tensor:
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, reduce: str | None = None, value: Any = None
+) -> Tensor:
     """`input` with `src` (a tensor or a number) written along `dim` at `index`; reduce: None, "add", "multiply"."""
     given = _source("scatter", input, value if src is None else src, index)
     if reduce == "add":
@@ -367,10 +392,14 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 
 @method(inplace=True, out=True)
-def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
     """`input` with the values of `src` that fall on one place reduced: sum, prod, mean, amax or amin."""
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
-        raise RuntimeError(f"scatter_reduce: reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+        raise RuntimeError(
+            f"scatter_reduce: reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
+        )
     src = _source("scatter_reduce", input, src, index)
     d, i = _checked("scatter_reduce", input, dim, index, src)
     x = input
@@ -403,7 +432,9 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     """`input` with alpha * source added to the slices of `dim` at `index`; duplicates accumulate."""
     d, key = _slices("index_add", input, dim, index, source)
     if source.dtype is not input.dtype:
-        raise RuntimeError(f"index_add_(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type")
+        raise RuntimeError(
+            f"index_add_(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type"
+        )
     return _index.index_put(input, source if alpha == 1 else source * alpha, key, True)
 
 
@@ -412,7 +443,9 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     """`input` with the slices of `dim` at `index` replaced by those of `source`."""
     d, key = _slices("index_copy", input, dim, index, source)
     if source.dtype is not input.dtype:
-        raise RuntimeError(f"index_copy_(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type")
+        raise RuntimeError(
+            f"index_copy_(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type"
+        )
     return _index.index_put(input, source, key, False)
 
 
@@ -437,12 +470,16 @@ def _slices(op: str, input: Tensor, dim: int, index: Tensor, source: Tensor | No
         if want:
             want[d] = i.size
         if list(source._a.shape) != want:
-            raise RuntimeError(message(op, f"source must have shape {tuple(want)}", source=source, self=input, index=index))
+            raise RuntimeError(
+                message(op, f"source must have shape {tuple(want)}", source=source, self=input, index=index)
+            )
     return d, (slice(None),) * d + (i,) if input._a.ndim else (...,)
 
 
 @method(inplace=True)
-def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+def index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
     """`input` with the slices of `source` that fall on one index reduced: prod, mean, amax or amin."""
     d, _ = _slices("index_reduce", input, dim, index, source)
     shape = [1] * source._a.ndim
@@ -463,7 +500,9 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     """A copy of `input` with input[indices] set to (or increased by) `values`."""
     key = _keys("index_put", input, indices)
     if values.dtype is not input.dtype:
-        raise RuntimeError(f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and {values.dtype} for the source.")
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and {values.dtype} for the source."
+        )
     _check_put(input, key, values, "index_put")
     return _index.index_put(input, values, key, accumulate)
 
@@ -488,11 +527,21 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             )
         v = value
     else:
-        if isinstance(value, complex) and not input.dtype.is_complex or isinstance(value, float) and input.dtype.category < 2 and value != int(value):
-            raise RuntimeError(f"masked_fill: value cannot be converted to type {input.dtype} without overflow; got {value}")
+        if (
+            isinstance(value, complex)
+            and not input.dtype.is_complex
+            or isinstance(value, float)
+            and input.dtype.category < 2
+            and value != int(value)
+        ):
+            raise RuntimeError(
+                f"masked_fill: value cannot be converted to type {input.dtype} without overflow; got {value}"
+            )
         v = _full(input, value)
     if v.dtype.category > input.dtype.category:
-        raise RuntimeError(f"masked_fill: expected self and value to have the same kind of dtype; got {input.dtype} and {v.dtype}")
+        raise RuntimeError(
+            f"masked_fill: expected self and value to have the same kind of dtype; got {input.dtype} and {v.dtype}"
+        )
     if v.device is not input.device:
         v = v.to(input.device)
     if mask.device is not input.device:
@@ -500,7 +549,9 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     try:
         np.broadcast_shapes(input._a.shape, mask._a.shape)
     except ValueError:
-        raise RuntimeError(message("masked_fill", "mask and input do not broadcast together", mask=mask, input=input)) from None
+        raise RuntimeError(
+            message("masked_fill", "mask and input do not broadcast together", mask=mask, input=input)
+        ) from None
     return _index.masked_fill(input, v, mask._a)
 
 
@@ -509,8 +560,6 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where `mask`, broadcast, is True, as a vector."""
     if mask.dtype.name != "bool":
         raise RuntimeError(message("masked_select", "expected BoolTensor for mask", mask=mask))
-    from .shape import broadcast_tensors
-
     x, m = broadcast_tensors(input, mask)
     return _index.index(x, tuple(host(m).nonzero()) if m._a.ndim else (host(m),))
 
@@ -518,8 +567,6 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 @method(inplace=True)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`input` with the elements where `mask` is True taken from `source`, in order."""
-    from .shape import broadcast_tensors
-
     x, m = broadcast_tensors(input, mask)
     key = host(m).nonzero()
     n = key[0].size if key else 0
@@ -555,7 +602,9 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     i = _indices("put", index)
     _in_range("put", i, input._a.size, 0, -input._a.size)
     if source._a.size != i.size:
-        raise RuntimeError(message("put", "index and source must have the same number of elements", index=index, source=source))
+        raise RuntimeError(
+            message("put", "index and source must have the same number of elements", index=index, source=source)
+        )
     return _index.index_put(input.reshape(-1), source.reshape(-1), (i.reshape(-1),), accumulate).reshape(input._a.shape)
 
 
@@ -567,16 +616,26 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     d = check_dim("take_along_dim", dim, input._a.ndim)
     i = _indices("take_along_dim", indices, "indices")
     if i.ndim != input._a.ndim:
-        raise RuntimeError(message("take_along_dim", "input and indices must have the same number of dimensions", input=input, indices=indices))
+        raise RuntimeError(
+            message(
+                "take_along_dim",
+                "input and indices must have the same number of dimensions",
+                input=input,
+                indices=indices,
+            )
+        )
     full = np.broadcast_shapes(
-        tuple(1 if k == d else s for k, s in enumerate(input._a.shape)), tuple(1 if k == d else s for k, s in enumerate(i.shape))
+        tuple(1 if k == d else s for k, s in enumerate(input._a.shape)),
+        tuple(1 if k == d else s for k, s in enumerate(i.shape)),
     )
     shape = [*full]
     shape[d] = i.shape[d]
     wide = [*full]
     wide[d] = input._a.shape[d]
     _in_range("take_along_dim", i, input._a.shape[d], d, -input._a.shape[d])
-    return _index.gather(input.expand(*wide), d, np.ascontiguousarray(np.broadcast_to(i, shape)) % max(input._a.shape[d], 1))
+    return _index.gather(
+        input.expand(*wide), d, np.ascontiguousarray(np.broadcast_to(i, shape)) % max(input._a.shape[d], 1)
+    )
 
 
 @method
@@ -588,7 +647,9 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 
 @method
-def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
+def slice_scatter(
+    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
     """A copy of `input` with the slice start:end:step of `dim` replaced by `src`."""
     made = input.clone()
     d = check_dim("slice_scatter", dim, input._a.ndim)
@@ -627,8 +688,13 @@ def searchsorted(
         found = np.searchsorted(rows, values, where_)
     else:
         if rows.shape[:-1] != values.shape[:-1]:
-            raise RuntimeError(message("searchsorted", "all but the last dim must agree", sorted_sequence=sorted_sequence, input=input))
-        flat = [np.searchsorted(r, v, where_) for r, v in zip(rows.reshape(-1, rows.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)]
+            raise RuntimeError(
+                message("searchsorted", "all but the last dim must agree", sorted_sequence=sorted_sequence, input=input)
+            )
+        flat = [
+            np.searchsorted(r, v, where_)
+            for r, v in zip(rows.reshape(-1, rows.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)
+        ]
         found = np.stack(flat).reshape(values.shape)
     return wrap(np.asarray(found, np.int32 if out_int32 else np.int64)).to(sorted_sequence.device)
 
@@ -642,15 +708,15 @@ def _fill(self: Tensor, value: Any) -> Tensor:
     """Every element set to `value` (a number or a 0-dim tensor); returns self."""
     if value.__class__ in TENSORS:
         if value._a.ndim:
-            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value._a.ndim} dimensions.")
+            raise RuntimeError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value._a.ndim} dimensions."
+            )
         return self.copy_(value)
     _inplace.check(self, "fill_")
     if self.device is CPU:
         try:
             self._a[...] = value if self.dtype.category >= 2 else np.asarray(value).astype(self._a.dtype)
         except ValueError:
-            from ..tensor import overlap
-
             raise overlap(self) from None
         _inplace.bump(self)
     else:
@@ -683,4 +749,3 @@ def _fill_diagonal(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
 
 
 Tensor.fill_diagonal_ = _fill_diagonal  # type: ignore[attr-defined]
-_ = in_place

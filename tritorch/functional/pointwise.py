@@ -46,7 +46,9 @@ def _binary(name: str) -> Callable[..., Any]:
 
     def f(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
         if same_dtype and getattr(other, "dtype", None) is not input.dtype:
-            raise RuntimeError(f"{name}: is not yet implemented for tensors with different dtypes; got {input.dtype}, {other!r}")
+            raise RuntimeError(
+                f"{name}: is not yet implemented for tensors with different dtypes; got {input.dtype}, {other!r}"
+            )
         if input.__class__ not in TENSORS and other.__class__ not in TENSORS:
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         result = apply(input, other) if input.__class__ in TENSORS else apply.general(input, other)
@@ -71,7 +73,13 @@ def _fast_in_place(name: str) -> Callable[..., Any]:
 
     def call(self: Tensor, other: Any) -> Tensor:
         d = self.dtype
-        if ok and self.device is CPU and d.category >= lowest and not d.is_half and (self._node is None or not STATE.grad):
+        if (
+            ok
+            and self.device is CPU
+            and d.category >= lowest
+            and not d.is_half
+            and (self._node is None or not STATE.grad)
+        ):
             kind = other.__class__
             if kind in TENSORS:
                 if other.dtype is d and other.device is CPU and (other._node is None or not STATE.grad):
@@ -117,7 +125,21 @@ for _name in [*_UNARY, *_ALIASES]:
     setattr(Tensor, _name, _apply[_source])
     if not _name.startswith("is") and _name != "signbit":
         setattr(Tensor, _name + "_", in_place(_apply[_source], _name + "_"))
-        if _name in ("exp", "log", "sqrt", "sin", "cos", "tan", "abs", "neg", "ceil", "floor", "sigmoid", "tanh", "square"):
+        if _name in (
+            "exp",
+            "log",
+            "sqrt",
+            "sin",
+            "cos",
+            "tan",
+            "abs",
+            "neg",
+            "ceil",
+            "floor",
+            "sigmoid",
+            "tanh",
+            "square",
+        ):
             _public(_name + "_", getattr(Tensor, _name + "_"))
 
 # ---- binary functions
@@ -153,7 +175,9 @@ def _alpha(name: str, apply: Any, input: Any, other: Any, alpha: Any, out: Any) 
     if alpha != 1:
         if alpha.__class__ is float and getattr(input, "dtype", None) is not None and input.dtype.category < 2:
             if not getattr(other, "dtype", input.dtype).category >= 2:
-                raise RuntimeError(f"{name}: For integral input tensors, argument alpha must not be a floating point number.")
+                raise RuntimeError(
+                    f"{name}: For integral input tensors, argument alpha must not be a floating point number."
+                )
         other = other * alpha
     result = apply(input, other) if input.__class__ in TENSORS else apply.general(input, other)
     if result is NotImplemented:
@@ -261,7 +285,9 @@ _OPERATORS = {
 }  # fmt: skip
 for _dunder, _name in _OPERATORS.items():
     setattr(Tensor, f"__{_dunder}__", _apply[_name])
-    setattr(Tensor, f"__r{_dunder}__", _apply[_name] if _dunder in ("add", "mul", "and", "or", "xor") else _reflected(_name))
+    setattr(
+        Tensor, f"__r{_dunder}__", _apply[_name] if _dunder in ("add", "mul", "and", "or", "xor") else _reflected(_name)
+    )
     setattr(Tensor, f"__i{_dunder}__", _fast_in_place(_name))
 Tensor.__rsub__, Tensor.__rtruediv__ = _rsub, _rdiv  # type: ignore[attr-defined]
 Tensor.__pow__, Tensor.__rpow__ = _exponent, _reflected("pow")  # type: ignore[attr-defined]
@@ -289,7 +315,12 @@ _relu_general = in_place(relu, "relu_")
 
 def relu_(input: Tensor) -> Tensor:
     """In-place relu; returns input."""
-    if input.device is CPU and not input.dtype.is_half and (input._node is None or not STATE.grad) and input._view is None:
+    if (
+        input.device is CPU
+        and not input.dtype.is_half
+        and (input._node is None or not STATE.grad)
+        and input._view is None
+    ):
         np.maximum(input._a, 0, out=input._a)
         _inplace.bump(input)
         return input
@@ -316,7 +347,9 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
 
 
 @_method(inplace=True, out=True)
-def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+def nan_to_num(
+    input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
     """NaN replaced by `nan` (0), infinities by `posinf` and `neginf` (the dtype's largest and smallest number)."""
     if input.dtype.category < 2:
         return input.clone()
@@ -324,7 +357,10 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
 
     limits = finfo(input.dtype)
     return _apply["nan_to_num"](
-        input, 0.0 if nan is None else nan, limits.max if posinf is None else posinf, limits.min if neginf is None else neginf
+        input,
+        0.0 if nan is None else nan,
+        limits.max if posinf is None else posinf,
+        limits.min if neginf is None else neginf,
     )
 
 
@@ -439,7 +475,11 @@ def angle(input: Tensor) -> Tensor:
     """The argument of complex x in (-pi, pi]; for real x 0 or pi."""
     if input.dtype.is_complex:
         return _apply["atan2"](input.imag, input.real)
-    return where(input < 0, np.pi, 0.0).to(input.dtype) + input * 0 if input.dtype.category >= 2 else where(input < 0, np.pi, 0.0)
+    return (
+        where(input < 0, np.pi, 0.0).to(input.dtype) + input * 0
+        if input.dtype.category >= 2
+        else where(input < 0, np.pi, 0.0)
+    )
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
@@ -527,7 +567,13 @@ def equal(input: Tensor, other: Tensor) -> bool:
 @_method
 def isreal(input: Tensor) -> Tensor:
     """Is the imaginary part 0."""
-    return input.imag == 0 if input.dtype.is_complex else input == input if input.dtype.category < 2 else input.isnan() | True
+    return (
+        input.imag == 0
+        if input.dtype.is_complex
+        else input == input
+        if input.dtype.category < 2
+        else input.isnan() | True
+    )
 
 
 def result_type(tensor1: Any, tensor2: Any) -> Any:
@@ -569,7 +615,6 @@ def is_complex(input: Tensor) -> bool:
 
 for _f in (is_tensor, is_floating_point, is_complex, result_type, can_cast):
     _public(_f.__name__, _f)
-
 
 
 def _lenient(name: str, f: Callable[..., Any]) -> Callable[..., Any]:

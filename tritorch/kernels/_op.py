@@ -170,7 +170,19 @@ def register(operator: Op) -> Op:
 
 
 _FIELDS = frozenset(
-    ("cpu", "gpu", "grad", "cpu_grad", "gpu_grad", "samples", "cost", "differentiable", "grad_on_arrays", "view", "upcast")
+    (
+        "cpu",
+        "gpu",
+        "grad",
+        "cpu_grad",
+        "gpu_grad",
+        "samples",
+        "cost",
+        "differentiable",
+        "grad_on_arrays",
+        "view",
+        "upcast",
+    )
 )
 
 

@@ -350,7 +350,9 @@ class pad_constant:
 
 def _overlap(shape: tuple[int, ...], widths: Any) -> tuple[tuple, tuple]:
     inner = tuple([slice(max(0, -a), n - max(0, -b)) for n, (a, b) in zip(shape, widths, strict=True)])
-    outer = tuple([slice(max(0, a), max(0, a) + n - max(0, -a) - max(0, -b)) for n, (a, b) in zip(shape, widths, strict=True)])
+    outer = tuple(
+        [slice(max(0, a), max(0, a) + n - max(0, -a) - max(0, -b)) for n, (a, b) in zip(shape, widths, strict=True)]
+    )
     return inner, outer
 
 

@@ -38,9 +38,11 @@ TENSOR: dict[str, Any] = {}
 
 
 # the ops that take complex numbers; the others refuse them, as PyTorch does
-COMPLEX_OK = frozenset("""add sub mul div pow pow_scalar rsub rdiv eq ne logical_and logical_or logical_xor logical_not isnan
+COMPLEX_OK = frozenset(
+    """add sub mul div pow pow_scalar rsub rdiv eq ne logical_and logical_or logical_xor logical_not isnan
 isinf isfinite exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sigmoid sin cos tan asin acos atan sinh cosh tanh asinh acosh
-atanh sinc neg abs square reciprocal lerp addcmul addcdiv silu""".split())
+atanh sinc neg abs square reciprocal lerp addcmul addcdiv silu""".split()
+)
 
 
 class Elementwise(Op):
@@ -95,7 +97,9 @@ class Elementwise(Op):
         if found is None:
             names = ", ".join(("g", *self.inputs, "y", *self.params))
             space = TENSOR if tensors else NUMPY
-            found = self._compiled[i, tensors] = eval(f"lambda {names}: {self.rules[i]}", {"__name__": __name__, **space})  # noqa: S307
+            found = self._compiled[i, tensors] = eval(
+                f"lambda {names}: {self.rules[i]}", {"__name__": __name__, **space}
+            )  # noqa: S307
         return found
 
     def cost(self, *args: Any) -> tuple[int, int]:  # type: ignore[override]
@@ -153,7 +157,9 @@ ABC = ("a", "b", "c")
 line("add", np.add, "a + b", "g", "g", operands=AB)
 line("sub", np.subtract, "a - b", "g", "-g", operands=AB, lowest=INT)
 line("mul", np.multiply, "a * b", "g * b", "g * a", operands=AB)
-line("div", np.true_divide, "a / b", "g / b", "-g * (y / b)", operands=AB, kind="float", lowest=FLOAT, domain=(1.0, 3.0))
+line(
+    "div", np.true_divide, "a / b", "g / b", "-g * (y / b)", operands=AB, kind="float", lowest=FLOAT, domain=(1.0, 3.0)
+)
 line(
     "pow", np.power, "pow(a, b)", "g * b * where(b == 0, 0, pow(a, b - 1))",
     "g * where((a == 0) & (b >= 0), 0, y * log(a))", operands=AB, lowest=INT, domain=(0.5, 2.0),
@@ -173,11 +179,26 @@ line("fmax", np.fmax, "where(isnan(b), a, where(isnan(a), b, maximum(a, b)))",
 line("fmin", np.fmin, "where(isnan(b), a, where(isnan(a), b, minimum(a, b)))",
      "where((a <= b) | isnan(b), g, 0)", "where((a <= b) | isnan(b), 0, g)", operands=AB)  # fmt: skip
 _AB_FLOAT = {"operands": AB, "kind": "float", "lowest": FLOAT}
-line("atan2", np.arctan2, "atan2(a, b)", "g * b / (a * a + b * b)", "-g * a / (a * a + b * b)", **_AB_FLOAT, domain=(0.5, 2.0))
+line(
+    "atan2",
+    np.arctan2,
+    "atan2(a, b)",
+    "g * b / (a * a + b * b)",
+    "-g * a / (a * a + b * b)",
+    **_AB_FLOAT,
+    domain=(0.5, 2.0),
+)
 line("hypot", np.hypot, "sqrt(a * a + b * b)", "g * a / y", "g * b / y", operands=AB, domain=(0.5, 2.0))
 line("copysign", np.copysign, "where((b < 0) | (b == 0) & (1 / b < 0), -abs(a), abs(a))",
      "g * sign(a) * sign(y)", None, **_AB_FLOAT)  # fmt: skip
-line("logaddexp", np.logaddexp, "maximum(a, b) + log1p(exp(-abs(a - b)))", "g * exp(a - y)", "g * exp(b - y)", **_AB_FLOAT)
+line(
+    "logaddexp",
+    np.logaddexp,
+    "maximum(a, b) + log1p(exp(-abs(a - b)))",
+    "g * exp(a - y)",
+    "g * exp(b - y)",
+    **_AB_FLOAT,
+)
 line("logaddexp2", np.logaddexp2, "maximum(a, b) + log2(1 + exp2(-abs(a - b)))",
      "g * exp((a - y) * 0.6931471805599453)", "g * exp((b - y) * 0.6931471805599453)", **_AB_FLOAT)  # fmt: skip
 line("nextafter", np.nextafter, None, None, None, **_AB_FLOAT)
@@ -186,12 +207,21 @@ line("xlogy", sp.xlogy, "where((a == 0) & ~isnan(b), 0, a * log(b))", "g * where
 line("heaviside", sp.heaviside, "where(a == 0, b, where(a > 0, 1, 0))", None, None, operands=AB)
 line("gcd", np.gcd, None, None, None, operands=AB, lowest=INT, domain=(1, 40), integers=True)
 line("lcm", np.lcm, None, None, None, operands=AB, lowest=INT, domain=(1, 20), integers=True)
-line("ldexp", lambda a, b: a * np.exp2(b), "a * exp2(b)", "g * exp(b * 0.6931471805599453)", "g * y * 0.6931471805599453", **_AB_FLOAT)
+line(
+    "ldexp",
+    lambda a, b: a * np.exp2(b),
+    "a * exp2(b)",
+    "g * exp(b * 0.6931471805599453)",
+    "g * y * 0.6931471805599453",
+    **_AB_FLOAT,
+)
 
 # a Python number first or as exponent
 line("rsub", lambda x, c: c - x, "c - x", "-g", params=("c",), values=(1.5,), lowest=INT)
 _f("rdiv", lambda x, c: c / x, "c / x", "-g * (y / x)", (0.5, 2.0), params=("c",), values=(1.5,))
-line("pow_scalar", sp.pow_scalar, "pow(x, c)", "g * (pow_scalar(x, c - 1) * c)", params=("c",), values=(3,), lowest=FLOAT)
+line(
+    "pow_scalar", sp.pow_scalar, "pow(x, c)", "g * (pow_scalar(x, c - 1) * c)", params=("c",), values=(3,), lowest=FLOAT
+)
 
 # comparison, logic, bits
 for _name, _numpy, _sign in (
@@ -287,11 +317,32 @@ line("addcdiv", lambda a, b, c, value: a + value * (b / c), "a + value * (b / c)
 _a: Any = {"lowest": FLOAT}
 line("relu", sp.relu, "where(x < 0, 0, x)", "where(y > 0, g, 0)", lowest=INT)
 line("relu6", sp.relu6, "where(x < 0, 0, where(x > 6, 6, x))", "where((x > 0) & (x < 6), g, 0)", domain=(-2.0, 8.0))
-line("leaky_relu", sp.leaky_relu, "where(x > 0, x, x * slope)", "where(x > 0, g, g * slope)", params=("slope",), values=(0.1,), **_a)
-line("threshold", sp.threshold, "where(x <= limit, value, x)", "where(x <= limit, 0, g)", params=("limit", "value"), values=(0.3, -1.0))
+line(
+    "leaky_relu",
+    sp.leaky_relu,
+    "where(x > 0, x, x * slope)",
+    "where(x > 0, g, g * slope)",
+    params=("slope",),
+    values=(0.1,),
+    **_a,
+)
+line(
+    "threshold",
+    sp.threshold,
+    "where(x <= limit, value, x)",
+    "where(x <= limit, 0, g)",
+    params=("limit", "value"),
+    values=(0.3, -1.0),
+)
 line("hardtanh", sp.hardtanh, "where(x < low, low, where(x > high, high, x))", "where((x <= low) | (x >= high), 0, g)",
      params=("low", "high"), values=(-1.0, 1.0))  # fmt: skip
-line("hardsigmoid", sp.hardsigmoid, "where(x <= -3, 0, where(x >= 3, 1, x / 6 + 0.5))", "where((x > -3) & (x < 3), g / 6, 0)", **_a)
+line(
+    "hardsigmoid",
+    sp.hardsigmoid,
+    "where(x <= -3, 0, where(x >= 3, 1, x / 6 + 0.5))",
+    "where((x > -3) & (x < 3), g / 6, 0)",
+    **_a,
+)
 line("hardswish", sp.hardswish, "where(x <= -3, 0, where(x >= 3, x, x * (x + 3) / 6))",
      "where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), g))", **_a)  # fmt: skip
 line("hardshrink", sp.hardshrink, "where((x >= -limit) & (x <= limit), 0, x)", "where((x >= -limit) & (x <= limit), 0, g)",

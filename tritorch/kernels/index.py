@@ -210,7 +210,9 @@ class masked_fill:
     def gpu(x: Array, v: Array, mask: Any) -> Array:
         from ._pointwise import cast, pointwise
 
-        return pointwise("masked_fill", ("where(m, a, b)",), ("m", "a", "b"), (mask, cast(v, x.dtype), x), (x.dtype,))[0]
+        return pointwise("masked_fill", ("where(m, a, b)",), ("m", "a", "b"), (mask, cast(v, x.dtype), x), (x.dtype,))[
+            0
+        ]
 
     def samples(rng):
         yield (rng.normal(size=(4, 3)), rng.normal(size=())), (rng.random((4, 3)) > 0.5,)

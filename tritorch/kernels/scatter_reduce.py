@@ -31,7 +31,9 @@ class scatter_prod:
         used = v[tuple([slice(n) for n in i.shape])]
         x_zero, v_zero = x == 0, used == 0
         xs, vs = where(x_zero, one, x), where(v_zero, one, used)
-        zeros = scatter_add(where(x_zero, one, zero.expand(x.shape)), where(v_zero, one, zero.expand(used.shape)), dim, i)
+        zeros = scatter_add(
+            where(x_zero, one, zero.expand(x.shape)), where(v_zero, one, zero.expand(used.shape)), dim, i
+        )
         product = scatter_prod(xs, vs, dim, i)
         clear, single = where(zeros == 0, product, zero), where(zeros == 1, product, zero)
         gx = g * where(x_zero, single, clear / xs)

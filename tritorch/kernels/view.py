@@ -77,7 +77,9 @@ class expand:
         n = len(shape) - x.ndim
         if n:
             x = x.reshape((1,) * n + x.shape)
-        strides = tuple([0 if have == 1 != want else s for have, want, s in zip(x.shape, shape, x.strides, strict=True)])
+        strides = tuple(
+            [0 if have == 1 != want else s for have, want, s in zip(x.shape, shape, x.strides, strict=True)]
+        )
         return _as_strided(x, shape, strides)
 
     def grad(g, x_shape):
@@ -99,7 +101,11 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     n = g.ndim - len(shape)
     dims = tuple([i for i in range(n)] + [i + n for i, s in enumerate(shape) if s == 1 and g.shape[i + n] != 1])
     if dims:
-        g = column_sums(g, dims) if g.dtype.itemsize != 2 else g.astype(np.float32).sum(dims, keepdims=True).astype(g.dtype)
+        g = (
+            column_sums(g, dims)
+            if g.dtype.itemsize != 2
+            else g.astype(np.float32).sum(dims, keepdims=True).astype(g.dtype)
+        )
     return g.reshape(shape)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tritorch.device import CPU
 from tritorch.dtypes import float64
 from tritorch.functional.conversion import as_tensor, tensor
-from tritorch.functional.shape import stack
+from tritorch.functional.joining import stack
 from tritorch.tensor import Tensor, wrap
 
 CollateTable = dict[Any, Callable[..., Any]]
