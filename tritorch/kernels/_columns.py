@@ -21,7 +21,7 @@ import numpy as np
 from ._blas import single_enter, single_exit
 from ._threads import parallel
 
-COLUMN_BYTES = 1 << 20  # columns made at a time: they must survive in the second-level cache until the product
+COLUMN_BYTES = 1 << 21  # columns made at a time: they must survive in the second-level cache until the product
 MIN_COLUMNS = 256  # fewer make a product too narrow for the BLAS
 
 
@@ -141,6 +141,12 @@ class _Source:
         for frames, (inside, source) in zip(self.frames, self.plan.phases, strict=True):
             frames[(slice(None), slice(0, stop - start), *inside)] = part[(slice(None), slice(None), *source)]
 
+    def empty_into(self, x: np.ndarray, start: int, stop: int) -> None:
+        """The way back: what the frames hold inside of the image goes to x."""
+        part = x[start:stop].swapaxes(0, 1)
+        for frames, (inside, source) in zip(self.frames, self.plan.phases, strict=True):
+            part[(slice(None), slice(None), *source)] = frames[(slice(None), slice(0, stop - start), *inside)]
+
 
 def _images_at_a_time(n: int, rows: int, length: int, itemsize: int) -> int:
     """Images whose columns fit together, so that small images share one product."""
@@ -211,6 +217,44 @@ def correlate(x, weights, plan: Plan, y, bias, groups: int) -> None:
     _over_images(block, n, 2 * y.size * rows // max(groups, 1))
 
 
+def scatter(g, weights, plan: Plan, gx, groups: int) -> None:
+    """The adjoint of `correlate` with a forward plan, for gradients with far fewer input than output channels.
+
+    One product gives the contribution of each tap, (C / groups * taps, columns), which is added to the frames at the
+    tap's offset. g (N, K, *out), weights (groups, C / groups * taps, K / groups); gx (N, C, *size), zeros, is written.
+    """
+    n, k = g.shape[:2]
+    channels = gx.shape[1]
+    cg, kg = channels // groups, k // groups
+    outputs = plan.classes[0]
+    taps = len(outputs.taps)
+    length = _row_length(plan, outputs)
+    images = _images_at_a_time(n, channels * taps, length, g.itemsize)
+    step = _chunk(images, channels * taps, length, g.itemsize)
+
+    def block(first: int, last: int) -> None:
+        padded = np.zeros((k, images, outputs.counts[0], *plan.frame[1:]), g.dtype)
+        inner = padded[(slice(None), slice(None), *(slice(0, c) for c in g.shape[2:]))]
+        target = _Source(gx, plan, images)
+        for start in range(first, last, images):
+            stop = min(start + images, last)
+            m = stop - start
+            inner[:, :m] = g[start:stop].swapaxes(0, 1)
+            rows = padded.reshape(groups, kg, images, length)[:, :, :m]
+            if start > first:
+                target.flat[...] = 0
+            for a in range(0, length, step):
+                b = min(a + step, length)
+                piece = rows[..., a:b].reshape(groups, kg, m * (b - a)) if m > 1 else rows[:, :, 0, a:b]
+                z = np.matmul(weights, piece).reshape(groups, cg, taps, m, b - a)
+                for t, (phase, offset) in enumerate(zip(outputs.phases, outputs.offsets, strict=True)):
+                    frames = target.flat[phase].reshape(groups, cg, *target.flat.shape[2:])
+                    frames[:, :, :m, offset + a : offset + b] += z[:, :, t]
+            target.empty_into(gx, start, stop)
+
+    _over_images(block, n, 2 * g.size * channels * taps // max(groups, 1))
+
+
 def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
     """gw (K, C / groups, *kernel) = sum over images and outputs of g times the columns of x."""
     n, k = g.shape[:2]
@@ -222,10 +266,13 @@ def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
     images = _images_at_a_time(n, channels * taps, length, x.itemsize)
     step = _chunk(images, channels * taps, length, x.itemsize)
     partial: dict[int, np.ndarray] = {}
+    # the BLAS is faster with the longer side in front, as long as the result is small enough to be turned in cache
+    columns_first = cg * taps > kg and k * cg * taps < 500_000
+    shape = (groups, cg * taps, kg) if columns_first else (groups, kg, cg * taps)
 
     def block(first: int, last: int) -> None:
         source = _Source(x, plan, images)
-        total = np.zeros((groups, kg, cg * taps), x.dtype)
+        total = np.zeros(shape, x.dtype)
         room = np.empty_like(total)
         padded = np.zeros((k, images, outputs.counts[0], *plan.frame[1:]), g.dtype)
         inner = padded[(slice(None), slice(None), *(slice(0, c) for c in g.shape[2:]))]
@@ -241,12 +288,17 @@ def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
                 _fill_columns(cols, source, outputs, m, a, b)
                 cols = cols.reshape(groups, -1, m * (b - a))
                 piece = rows[..., a:b].reshape(groups, kg, m * (b - a)) if m > 1 else rows[:, :, 0, a:b]
-                np.matmul(piece, cols.mT, out=room)
+                if columns_first:
+                    np.matmul(cols, piece.mT, out=room)
+                else:
+                    np.matmul(piece, cols.mT, out=room)
                 total += room
         partial[first] = total
 
     _over_images(block, n, 2 * g.size * channels * taps // max(groups, 1))
     total = sum(partial[first] for first in sorted(partial))  # in a fixed order: equal bits in each run
+    if columns_first:
+        total = np.ascontiguousarray(total.mT)
     return total.reshape(k, cg, *kernel)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from . import _implicit_gemm as on_gpu
 from ._blas import single_enter, single_exit
-from ._columns import correlate, forward_plan, input_plan, output_size, weight_gradient
+from ._columns import correlate, forward_plan, input_plan, output_size, scatter, weight_gradient
+from ._depthwise import depthwise_weight_gradient
 from ._op import Array, op
 from ._threads import parallel
 
@@ -70,6 +71,21 @@ def _pixelwise_weight_grad(g: np.ndarray, x: np.ndarray, groups: int) -> np.ndar
     for start in sorted(partial):  # in a fixed order: equal bits in each run
         total += partial[start]
     return total.reshape(-1, x.shape[2])
+
+
+def _turned(w: np.ndarray, groups: int) -> np.ndarray:
+    """w (K, C / groups, *kernel) as (groups, C / groups, K / groups, *kernel), copied in strips that stay in cache."""
+    kernel = w.shape[2:]
+    kg, cg = w.shape[0] // groups, w.shape[1]
+    w = w.reshape(groups, kg, cg, *kernel)
+    turned = np.empty((groups, cg, kg, *kernel), w.dtype)
+
+    def strips(start: int, stop: int) -> None:
+        for i in range(start * 8, min(stop * 8, kg), 8):
+            turned[:, :, i : i + 8] = w[:, i : i + 8].swapaxes(1, 2)
+
+    parallel(strips, -(-kg // 8), max(1, 100_000 * kg // (8 * max(w.size, 1))))
+    return turned
 
 
 def _channel_sum(g: np.ndarray) -> np.ndarray:
@@ -161,13 +177,17 @@ class conv_input_grad:
             return np.zeros(shape, g.dtype)
         if _is_pointwise(kernel, stride, padding) and tuple(size) == g.shape[2:]:
             return _pixelwise(w.reshape(groups, kg, cg).mT, g, size, None, groups)
+        if 2.5 * cg < kg:  # adding up few channels is cheaper than columns of many
+            gx = np.zeros(shape, g.dtype)
+            weights = w.reshape(groups, kg, -1).mT
+            scatter(g, weights, forward_plan(tuple(size), kernel, stride, padding, dilation), gx, groups)
+            return gx
         plan = input_plan(tuple(size), g.shape[2:], kernel, stride, padding, dilation)
-        turned = w.reshape(groups, kg, cg, *kernel).swapaxes(1, 2)
+        turned = _turned(w, groups)
         weights = []
         for outputs in plan.classes:
-            if len(outputs.taps) == math.prod(kernel):
-                part = turned
-            else:
+            part = turned
+            if len(outputs.taps) != math.prod(kernel):
                 part = turned[(..., *np.array(outputs.taps, int).reshape(-1, len(kernel)).T)]
             weights.append(part.reshape(groups, cg, -1))
         gx = np.empty(shape, g.dtype)
@@ -211,6 +231,8 @@ class conv_weight_grad:
         if _is_pointwise(kernel, stride, padding) and g.shape[2:] == x.shape[2:]:
             return _pixelwise_weight_grad(g, x, groups).reshape(k, cg, *kernel)
         plan = forward_plan(x.shape[2:], tuple(kernel), stride, padding, dilation)
+        if cg == 1 and groups > 1:
+            return depthwise_weight_gradient(g, x, tuple(kernel), plan)
         return weight_gradient(g, x, kernel, plan, groups)
 
     def gpu(g: Array, x: Array, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
