@@ -97,6 +97,8 @@ def plan(x: Array, dim: tuple[int, ...]) -> tuple[Array, list[tuple[int, int, in
         if merged[at][1]:
             runs.append((prod(n for n, _ in merged[:at]), merged[at][0], prod(n for n, _ in merged[at + 1 :])))
             merged[at][0] = 1
+    if not runs:  # only dims of size 1 are reduced, but the result is still an array of its own
+        runs.append((x.size, 1, 1))
     return y, runs, [i for i in order if i not in dim]
 
 
