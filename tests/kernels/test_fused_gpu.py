@@ -14,7 +14,7 @@ NAMES = (
     "layer_norm", "rms_norm", "batch_norm_train", "batch_norm_eval", "group_norm", "cross_entropy", "attention",
     "dropout",
     "embedding", "resample", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits", "ctc_loss", "embedding_grad",
 )  # fmt: skip
 
 

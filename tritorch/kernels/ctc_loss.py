@@ -10,10 +10,149 @@ last two places, and its gradient minus the posterior exp(alpha + beta - x + los
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from ._launch import empty, kernel, launch
 from ._op import Array, op
 from .copy import cat
+
+if TYPE_CHECKING:
+    import triton.language as tl
+
+# ------------------------------------------------------------------------------------------------------ the kernels
+
+
+@kernel
+def _log_add3(a, b, c):
+    """log(exp a + exp b + exp c)."""
+    top = tl.where(a > b, a, b)
+    top = tl.where(c > top, c, top)
+    safe = tl.where(top == float("-inf"), 0.0, top)
+    return tl.log(tl.exp(a - safe) + tl.exp(b - safe) + tl.exp(c - safe)) + safe
+
+
+@kernel
+def _ctc_alpha(
+    x_ptr, target_ptr, in_len_ptr, target_len_ptr, alpha_ptr, loss_ptr, steps, n, classes, s, blank,
+    F64: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """alpha (T, N, L) and loss (N,) of x (T, N, C), contiguous; one program walks the steps of one sample.
+
+    BLOCK >= L = 2 s + 1. Neighbouring places are read back from alpha, hence the barriers.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    b = tl.program_id(0).to(tl.int64)
+    length = 2 * s + 1
+    at = tl.arange(0, BLOCK)
+    place = at < length
+    odd = place & (at % 2 == 1)
+    label = tl.load(target_ptr + b * s + at // 2, mask=odd, other=0)
+    label = tl.where(odd, label, blank)
+    before = tl.load(target_ptr + b * s + at // 2 - 1, mask=odd & (at >= 3), other=0)
+    skip = odd & (at >= 3) & (label != before) & (label != blank)
+    target_len = tl.load(target_len_ptr + b)
+    x = tl.load(x_ptr + b * classes + label, mask=place, other=0).to(ACC)
+    a = tl.where((at == 0) | ((at == 1) & (target_len > 0)), x, float("-inf"))
+    tl.store(alpha_ptr + b * length + at, a, mask=place)
+    for t in range(1, steps):
+        tl.debug_barrier()
+        row = alpha_ptr + ((t - 1) * n + b) * length + at
+        stay = tl.load(row, mask=place, other=float("-inf"))
+        one = tl.load(row - 1, mask=place & (at >= 1), other=float("-inf"))
+        two = tl.load(row - 2, mask=skip, other=float("-inf"))
+        x = tl.load(x_ptr + (t * n + b) * classes + label, mask=place, other=0).to(ACC)
+        tl.store(alpha_ptr + (t * n + b) * length + at, _log_add3(stay, one, two) + x, mask=place)
+    tl.debug_barrier()
+    in_len = tl.load(in_len_ptr + b)
+    last = tl.load(alpha_ptr + ((in_len - 1) * n + b) * length + at, mask=place & (in_len > 0), other=float("-inf"))
+    final = place & ((at == 2 * target_len) | ((at == 2 * target_len - 1) & (target_len > 0)))
+    last = tl.where(final, last, float("-inf"))
+    top = tl.max(last, 0)
+    safe = tl.where(top == float("-inf"), 0.0, top)
+    loss = -(tl.log(tl.sum(tl.where(final, tl.exp(last - safe), 0), 0)) + safe)
+    if_empty = tl.where(target_len > 0, float("inf"), 0.0).to(ACC)
+    tl.store(loss_ptr + b, tl.where(in_len > 0, loss, if_empty).to(loss_ptr.dtype.element_ty))
+
+
+@kernel
+def _ctc_beta(
+    x_ptr, target_ptr, in_len_ptr, target_len_ptr, alpha_ptr, g_ptr, beta_ptr, post_ptr, steps, n, classes, s,
+    blank, F64: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """post (T, N, L) = -g exp(alpha + beta - x + loss), as `_ctc_alpha`; beta (2, N, L) is room for two steps.
+
+    The loss comes from alpha: the op's result may be rounded to half precision.
+    """
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    b = tl.program_id(0).to(tl.int64)
+    length = 2 * s + 1
+    at = tl.arange(0, BLOCK)
+    place = at < length
+    odd = place & (at % 2 == 1)
+    label = tl.load(target_ptr + b * s + at // 2, mask=odd, other=0)
+    label = tl.where(odd, label, blank)
+    after = tl.load(target_ptr + b * s + at // 2 + 1, mask=odd & (at + 2 < length), other=0)
+    skip = odd & (at + 2 < length) & (label != after) & (after != blank)
+    target_len = tl.load(target_len_ptr + b)
+    in_len = tl.load(in_len_ptr + b)
+    g = tl.load(g_ptr + b).to(ACC)
+    final = place & ((at == 2 * target_len) | (at == 2 * target_len - 1))
+    last = tl.load(alpha_ptr + ((in_len - 1) * n + b) * length + at, mask=final & (in_len > 0), other=float("-inf"))
+    top = tl.max(last, 0)
+    safe = tl.where(top == float("-inf"), 0.0, top)
+    loss = -(tl.log(tl.sum(tl.where(final, tl.exp(last - safe), 0), 0)) + safe)
+    for back in range(0, steps):
+        t = steps - 1 - back
+        tl.debug_barrier()
+        row = beta_ptr + ((back + 1) % 2 * n + b) * length + at
+        running = place & (t < in_len - 1)
+        stay = tl.load(row, mask=running, other=float("-inf"))
+        one = tl.load(row + 1, mask=running & (at + 1 < length), other=float("-inf"))
+        two = tl.load(row + 2, mask=running & skip, other=float("-inf"))
+        x = tl.load(x_ptr + (t * n + b) * classes + label, mask=place, other=0).to(ACC)
+        beta = _log_add3(stay, one, two) + x
+        beta = tl.where(t == in_len - 1, tl.where(final, x, float("-inf")), beta)
+        tl.store(beta_ptr + (back % 2 * n + b) * length + at, beta, mask=place)
+        alpha = tl.load(alpha_ptr + (t * n + b) * length + at, mask=place, other=float("-inf"))
+        dead = (beta == float("-inf")) | (alpha == float("-inf"))
+        post = tl.where(dead, 0.0, tl.exp(tl.where(dead, 0.0, alpha + beta - x) + tl.where(dead, 0.0, loss)))
+        post = tl.where(loss == float("inf"), float("nan"), post)
+        post = tl.where((t < in_len) & (g != 0), -g * post, 0.0)
+        tl.store(post_ptr + (t * n + b) * length + at, post, mask=place)
+
+
+@kernel
+def _ctc_classes(
+    post_ptr, target_ptr, gx_ptr, n, classes, s, blank, F64: tl.constexpr, BLOCK_L: tl.constexpr, BLOCK_C: tl.constexpr
+):
+    """gx (T, N, C): post (T, N, L) summed over the places of each class, in order; program (step and sample,
+    classes)."""
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    row = tl.program_id(0).to(tl.int64)
+    b = row % n
+    c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
+    length = 2 * s + 1
+    acc = tl.zeros((BLOCK_C,), ACC)
+    for start in range(0, length, BLOCK_L):
+        at = start + tl.arange(0, BLOCK_L)
+        odd = (at < length) & (at % 2 == 1)
+        label = tl.where(odd, tl.load(target_ptr + b * s + at // 2, mask=odd, other=0), blank)
+        post = tl.load(post_ptr + row * length + at, mask=at < length, other=0)
+        acc += tl.sum(tl.where(label[:, None] == c[None, :], post[:, None], 0.0), 0)
+    tl.store(gx_ptr + row * classes + c, acc.to(gx_ptr.dtype.element_ty), mask=c < classes)
+
+
+def _dense(x: Array) -> Array:
+    return x if x.flags.c_contiguous else x.copy()
+
+
+def _wide_type(x: Array):
+    return np.dtype(np.float64 if x.dtype.itemsize == 8 else np.float32)
+
+
+# ----------------------------------------------------------------------------------------------- the CPU and the op
 
 
 def _places(targets: Array, blank: int) -> tuple[Array, Array]:
@@ -46,6 +185,17 @@ def _step(a: Array, skip: Array, by: int) -> Array:
         return np.logaddexp(np.logaddexp(a, _shifted(a, by)), two)
 
 
+def _final(alpha: Array, in_len: Array, target_len: Array) -> Array:
+    """The loss (N,): minus the log of the sum over the last two places at each sample's last step."""
+    loss = np.where(target_len > 0, np.inf, 0.0).astype(alpha.dtype)
+    if not (in_len > 0).any():
+        return loss
+    row, end = np.arange(len(in_len)), 2 * target_len
+    last = alpha[np.maximum(in_len, 1) - 1, row]
+    before = np.where(target_len > 0, last[row, np.maximum(end - 1, 0)], -np.inf)
+    return np.where(in_len > 0, -np.logaddexp(last[row, end], before), loss).astype(alpha.dtype)
+
+
 @op
 class ctc_loss:
     """Loss (N,) of log-probabilities x (T, N, C) against targets (N, S) of the given lengths; also alpha (T, N, L)."""
@@ -63,25 +213,47 @@ class ctc_loss:
                 alpha[0, :, 1] = np.where(target_len > 0, x[0, row, ext[:, 1]], -np.inf)
         for t in range(1, steps):
             np.add(_step(alpha[t - 1], skip, 1), x[t][row[:, None], ext], out=alpha[t])
-        end = 2 * target_len
-        loss = np.where(target_len > 0, np.inf, 0.0).astype(x.dtype)
-        some = in_len > 0
-        if some.any():
-            last = alpha[np.maximum(in_len, 1) - 1, row]
-            final = last[row, end]
-            before = np.where(target_len > 0, last[row, np.maximum(end - 1, 0)], -np.inf)
-            loss = np.where(some, -np.logaddexp(final, before), loss).astype(x.dtype)
+        return _final(alpha, in_len, target_len), alpha
+
+    def gpu(x: Array, targets: Array, in_len: Array, target_len: Array, blank: int) -> tuple[Array, Array]:
+        steps, n, classes = x.shape
+        s, kind = targets.shape[1], _wide_type(x)
+        alpha, loss = empty((steps, n, 2 * s + 1), kind), empty((n,), x.dtype)
+        arrays = [_dense(a) for a in (x, targets, in_len, target_len)]
+        if n and steps:
+            block = max(2, 1 << (2 * s).bit_length())
+            launch(
+                _ctc_alpha, (n,), *arrays, alpha, loss, steps, n, classes, s, blank, F64=kind.itemsize == 8,
+                BLOCK=block,
+                num_warps=4,
+            )  # fmt: skip
         return loss, alpha
 
-    def grad(g, x, targets, in_len, target_len, y0, y1, blank):
+    def gpu_grad(g, x, targets, in_len, target_len, y1, blank):
+        steps, n, classes = x.shape
+        s, kind = targets.shape[1], _wide_type(x)
+        gx, post = empty(x.shape, x.dtype), empty((steps, n, 2 * s + 1), kind)
+        if gx.size:
+            x, targets, in_len, target_len, g = (_dense(a) for a in (x, targets, in_len, target_len, g))
+            block, double = max(2, 1 << (2 * s).bit_length()), kind.itemsize == 8
+            launch(
+                _ctc_beta, (n,), x, targets, in_len, target_len, y1, g, empty((2, n, 2 * s + 1), kind), post, steps, n,
+                classes, s, blank, F64=double, BLOCK=block, num_warps=4,
+            )  # fmt: skip
+            grid = (steps * n, -(-classes // 64))
+            launch(_ctc_classes, grid, post, targets, gx, n, classes, s, blank, F64=double, BLOCK_L=32, BLOCK_C=64)
+        return gx, None, None, None
+
+    def grad(g, x, targets, in_len, target_len, y1, blank):
         posterior, ext = _posterior(x, targets, in_len, target_len, blank)
         scaled = -(posterior * g.reshape((1, -1, 1)))
         index = ext.unsqueeze(0).expand(posterior.shape)
         return x.new_zeros(x.shape).scatter_add(2, index, scaled), None, None, None
 
-    def cpu_grad(g, x, targets, in_len, target_len, y0, y1, blank):
+    def cpu_grad(g, x, targets, in_len, target_len, y1, blank):
         steps, n, classes = x.shape
         ext, skip = _places(targets, blank)
+        loss = _final(y1, in_len, target_len)  # not the output, which may be rounded to half precision
         row = np.arange(n)
         beta = np.full(ext.shape, -np.inf, x.dtype)
         post = np.zeros(y1.shape, x.dtype)
@@ -96,11 +268,11 @@ class ctc_loss:
                 with_target = e > 0
                 beta[ending[with_target], e[with_target] - 1] = emitted[ending[with_target], e[with_target] - 1]
             with np.errstate(invalid="ignore", over="ignore"):
-                p = np.exp(y1[t] + beta - emitted + y0[:, None])
+                p = np.exp(y1[t] + beta - emitted + loss[:, None])
             post[t] = np.where((beta == -np.inf) | (y1[t] == -np.inf), 0, p)
         post[np.arange(steps)[:, None] >= in_len] = 0
-        if (y0 == np.inf).any():
-            post[:, y0 == np.inf] = np.nan  # no alignment: PyTorch's gradient, which zero_infinity turns to 0
+        if (loss == np.inf).any():
+            post[:, loss == np.inf] = np.nan  # no alignment: PyTorch's gradient, which zero_infinity turns to 0
         post *= -g[:, None]
         post[:, g == 0] = 0
         hot = np.zeros((n, ext.shape[1], classes), x.dtype)
