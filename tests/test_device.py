@@ -57,7 +57,9 @@ def test_arrays_go_to_the_device_and_back(dtype):
 
 @emulated
 def test_fresh_memory_holds_nothing_useful():
-    assert np.isnan(empty((3,), np.float32)).all() and np.isnan(empty((3,), ml_dtypes.bfloat16).astype(np.float32)).all()
+    assert (
+        np.isnan(empty((3,), np.float32)).all() and np.isnan(empty((3,), ml_dtypes.bfloat16).astype(np.float32)).all()
+    )
     assert (empty((3,), np.int32) != 0).all() and empty((0, 4), np.float32).shape == (0, 4)
 
 

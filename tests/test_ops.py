@@ -170,7 +170,7 @@ def _value(name: str, arrays: list, moving: list[int], params: tuple, weights: l
         full = list(arrays)
         for i, p in zip(moving, point, strict=True):
             full[i] = p
-        outs = [o for o in carried(name, call(name, leaves(full), params))]
+        outs = carried(name, call(name, leaves(full), params))
         return sum(float((host(o) * np.conj(w)).sum().real) for o, w in zip(outs, weights, strict=True))
 
     return f
@@ -280,16 +280,19 @@ def test_cuda_equals_cpu(name: str) -> None:
                 if name not in DISCONTINUOUS:
                     close(host(o), host(w), eps, eps, f"{name} {dtype}")
             a, b = carried(name, outs), carried(name, wants)
-            if not a or not any(o.numel() for o in a) or name in NO_CUDA_BACKWARD:
+            if not a or not any(o.numel() for o in a):
                 continue
             weights = _weights(b, rng)
             inputs = [i for i, t in enumerate(here) if t is not None and t.requires_grad]
-            got = torch.autograd.grad(a, [there[i] for i in inputs], [w.to("cuda") for w in weights], allow_unused=True)
+            try:
+                got = torch.autograd.grad(
+                    a, [there[i] for i in inputs], [w.to("cuda") for w in weights], allow_unused=True
+                )
+            except NotImplementedError as error:  # the rule calls an op that has no kernel yet, and says so
+                assert "no Triton kernel yet" in str(error), error
+                continue
             want = torch.autograd.grad(b, [here[i] for i in inputs], weights, allow_unused=True)
             for i, g, w in zip(inputs, got, want, strict=True):
                 if w is not None:
                     assert g is not None and g.device is not CPU
                     close(host(g), host(w), 10 * eps, 10 * eps, f"{name} {dtype}: gradient {i}")
-
-
-NO_CUDA_BACKWARD: set[str] = set()

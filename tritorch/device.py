@@ -44,7 +44,9 @@ class device:  # noqa: N801 - PyTorch's name
                 raise RuntimeError(f"device: invalid device string {type!r}; expected for example 'cpu' or 'cuda:0'")
             index = int(number)
         if kind not in _TYPES:
-            raise RuntimeError(f"device: expected one of {', '.join(_TYPES)} at the start of a device string; got {type!r}")
+            raise RuntimeError(
+                f"device: expected one of {', '.join(_TYPES)} at the start of a device string; got {type!r}"
+            )
         found = cls._interned.get((kind, index))
         if found is None:
             found = object.__new__(cls)
@@ -53,7 +55,9 @@ class device:  # noqa: N801 - PyTorch's name
         return found
 
     def __repr__(self) -> str:
-        return f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        return (
+            f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        )
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
@@ -93,7 +97,7 @@ _lock = threading.Lock()
 
 
 def backend() -> Any:
-    """The object that makes memory, streams and events; RuntimeError that says what to install when cuda isn't there."""
+    """What makes memory, streams and events; RuntimeError that says what to install when cuda can't be had."""
     global _backend
     if _backend is None:
         with _lock:
@@ -144,7 +148,7 @@ def current_device() -> int:
 
 def set_device(dev: device | int | str) -> None:
     """Make `dev` this thread's current cuda device; RuntimeError when there is no such device."""
-    index = dev if dev.__class__ is int else index_of(device(dev))
+    index = dev if isinstance(dev, int) else index_of(device(dev))
     if index == _current.index and _backend is not None:
         return
     b = backend()
@@ -230,10 +234,10 @@ def as_strided(
         offset: bytes from `a`'s first element to the view's.
         dtype: the view's dtype, `a`'s by default.
     """
-    dtype = a.dtype if dtype is None else dtype
+    kind: np.dtype = a.dtype if dtype is None else dtype
     if a.__class__ is np.ndarray:
-        return np.asarray(_Memory(a, shape, strides, offset, dtype)).view(dtype)
-    return backend().as_strided(a, shape, strides, offset, dtype)
+        return np.asarray(_Memory(a, shape, strides, offset, kind)).view(kind)
+    return backend().as_strided(a, shape, strides, offset, kind)
 
 
 class _Memory:
@@ -272,7 +276,9 @@ class CupyBackend:
         try:
             self.n = self.runtime.getDeviceCount()
         except Exception as error:
-            raise RuntimeError(f"device cuda: no usable GPU driver ({error}); TRITON_INTERPRET=1 emulates cuda") from error
+            raise RuntimeError(
+                f"device cuda: no usable GPU driver ({error}); TRITON_INTERPRET=1 emulates cuda"
+            ) from error
         if self.n == 0:
             raise RuntimeError("device cuda: the driver is there but no GPU; TRITON_INTERPRET=1 emulates cuda")
         self.hip = bool(self.runtime.is_hip)

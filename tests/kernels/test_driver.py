@@ -36,7 +36,10 @@ driver = Driver()
 @pytest.fixture(scope="module")
 def stub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("driver")
-    subprocess.run([COMPILER, "-shared", "-fPIC", "-O1", "-w", "-o", str(folder / "libcuda.so.1"), str(HERE / "libcuda.c")], check=True)
+    subprocess.run(
+        [COMPILER, "-shared", "-fPIC", "-O1", "-w", "-o", str(folder / "libcuda.so.1"), str(HERE / "libcuda.c")],
+        check=True,
+    )
     return folder
 
 
@@ -55,7 +58,9 @@ def child(stub: Path, code: str, **env: str) -> str:
 
 
 def test_arguments_arrive_packed_and_later_launches_take_the_plan(stub):
-    child(stub, """
+    child(
+        stub,
+        """
         x, y = empty((1000,), "f4"), empty((1000,), "f4")
         driver.expect(4)
         launch(_scale, (4,), x, y, 1000, 1.5, BLOCK=256, num_warps=2)
@@ -76,11 +81,14 @@ def test_arguments_arrive_packed_and_later_launches_take_the_plan(stub):
         launch(_scale, (1,), x, y, 1001, 1.5, BLOCK=128, num_warps=2)
         assert len(compiled) == 4 and len({driver.lib.stub_launches()[i].function for i in range(5)}) == 4
         assert "torch" not in sys.modules
-    """.replace("_module()", "sys.modules['kernels_to_launch']._scale"))
+    """.replace("_module()", "sys.modules['kernels_to_launch']._scale"),
+    )
 
 
 def test_a_one_and_none_are_constants_and_do_not_reach_the_driver(stub):
-    child(stub, """
+    child(
+        stub,
+        """
         x, y = empty((64,), "f4"), empty((64,), "f4")
         driver.expect(3)
         launch(_scale, (1,), x, y, 1, 2.5, BLOCK=64)
@@ -94,11 +102,14 @@ def test_a_one_and_none_are_constants_and_do_not_reach_the_driver(stub):
         driver.expect(4)
         launch(_optional, (1,), x, x, y, 64, BLOCK=64)
         assert driver.last().args[2] == y.data.ptr
-    """)
+    """,
+    )
 
 
 def test_integers_by_width_and_without_variants(stub):
-    child(stub, """
+    child(
+        stub,
+        """
         y = empty((16,), "i8")
         driver.expect(2)
         for n in (1, 16, 17):
@@ -109,21 +120,27 @@ def test_integers_by_width_and_without_variants(stub):
         assert driver.last().args[1] == 2**40 and driver.last().function != small
         functions = {driver.lib.stub_launches()[i].function for i in range(3)}
         assert len(functions) == 1
-    """)
+    """,
+    )
 
 
 def test_float64_numbers_keep_their_digits(stub):
-    child(stub, """
+    child(
+        stub,
+        """
         y = empty((16,), "f8")
         driver.expect(3)
         for value in (0.1, 1e300):
             launch(_precise, (1,), y, value, 16, BLOCK=16)
             assert as_double(driver.last().args[1]) == value
-    """)
+    """,
+    )
 
 
 def test_an_unaligned_view_gets_its_own_kernel(stub):
-    child(stub, """
+    child(
+        stub,
+        """
         x, y = empty((1000,), "f4"), empty((1000,), "f4")
         driver.expect(4)
         launch(_scale, (4,), x, y, 900, 1.5, BLOCK=256)
@@ -133,11 +150,14 @@ def test_an_unaligned_view_gets_its_own_kernel(stub):
             assert driver.last().function != aligned and driver.last().args[0] == x.data.ptr + 12
         launch(_scale, (4,), x[4:], y, 900, 1.5, BLOCK=256)
         assert driver.last().function == aligned
-    """)
+    """,
+    )
 
 
 def test_dtypes_are_told_apart(stub):
-    child(stub, """
+    child(
+        stub,
+        """
         import ml_dtypes
         y = empty((64,), "f4")
         driver.expect(4)
@@ -153,11 +173,14 @@ def test_dtypes_are_told_apart(stub):
             assert "complex64" in str(error)
         else:
             raise AssertionError
-    """)
+    """,
+    )
 
 
 def test_streams_devices_and_threads(stub):
-    child(stub, """
+    child(
+        stub,
+        """
         import tritorch.cuda as cuda
         driver.expect(4)
         x, y = empty((64,), "f4"), empty((64,), "f4")
@@ -183,11 +206,14 @@ def test_streams_devices_and_threads(stub):
         assert event.elapsed_time(s.record_event(cuda.Event(enable_timing=True))) == 0.5 and s.query()
         s.synchronize(); cuda.current_stream().wait_stream(s)
         assert cuda.get_device_name() == "stub" and cuda.get_device_properties(1).multi_processor_count == 132
-    """)
+    """,
+    )
 
 
 def test_an_empty_grid_launches_nothing_and_wrong_arguments_are_refused(stub):
-    child(stub, """
+    child(
+        stub,
+        """
         x, y = empty((64,), "f4"), empty((64,), "f4")
         driver.expect(4)
         launch(_scale, (0,), x, y, 0, 1.5, BLOCK=64)
@@ -205,11 +231,14 @@ def test_an_empty_grid_launches_nothing_and_wrong_arguments_are_refused(stub):
         except ValueError as error:
             assert "65535" in str(error)
         assert driver.count() == 0
-    """)
+    """,
+    )
 
 
 def test_elementwise_kernels_go_the_same_way(stub):
-    child(stub, """
+    child(
+        stub,
+        """
         from tritorch.kernels._pointwise import copy_into, fill, pointwise
         a, b = empty((300, 400), "f4"), empty((300, 400), "f4")
         driver.expect(4)
@@ -226,11 +255,14 @@ def test_elementwise_kernels_go_the_same_way(stub):
         n = driver.count()
         pointwise("add", ("a + b",), ("a", "b"), (a[:0], b[:0]), (np.dtype("f4"),))
         assert driver.count() == n
-    """)
+    """,
+    )
 
 
 def test_memory_moves_between_host_and_devices(stub):
-    child(stub, """
+    child(
+        stub,
+        """
         import ml_dtypes
         import tritorch.cuda as cuda
         x = np.arange(24, dtype=np.float32).reshape(4, 6)
@@ -250,11 +282,14 @@ def test_memory_moves_between_host_and_devices(stub):
             assert "tried to allocate 4.00 MiB on cuda:0" in str(error) and "of 1024.00 MiB" in str(error)
         else:
             raise AssertionError
-    """)
+    """,
+    )
 
 
 def test_a_fault_names_the_kernel(stub):
-    out = child(stub, """
+    out = child(
+        stub,
+        """
         import cupy
         x, y = empty((64,), "f4"), empty((64,), "f4")
         launch(_scale, (1,), x, y, 64, 1.5, BLOCK=64)
@@ -263,12 +298,16 @@ def test_a_fault_names_the_kernel(stub):
             launch(_scale, (1,), x, y, 64, 1.5, BLOCK=64)
         except RuntimeError as error:
             print(error)
-    """, TRITORCH_SYNC="1")
+    """,
+        TRITORCH_SYNC="1",
+    )
     assert "kernel _scale faulted: grid (1,)" in out and "illegal memory access" in out
 
 
 def test_without_plans_every_launch_goes_through_triton(stub):
-    child(stub, """
+    child(
+        stub,
+        """
         from triton import knobs
         hooked = []
         knobs.runtime.launch_enter_hook.add(lambda *a: hooked.append(1))
@@ -276,26 +315,36 @@ def test_without_plans_every_launch_goes_through_triton(stub):
         for _ in range(3):
             launch(_scale, (1,), x, y, 64, 1.5, BLOCK=64)
         assert len(hooked) == 3
-    """, TRITORCH_PLANS="0")
+    """,
+        TRITORCH_PLANS="0",
+    )
 
 
 def test_without_a_compiler_the_error_says_what_to_install(stub, tmp_path):
-    out = child(stub, """
+    out = child(
+        stub,
+        """
         try:
             launch(_scale, (1,), empty((64,), "f4"), empty((64,), "f4"), 64, 1.5, BLOCK=64)
         except RuntimeError as error:
             print(error)
-    """, CC=str(tmp_path / "no-compiler"), TRITON_CACHE_DIR=str(tmp_path / "cache"))
+    """,
+        CC=str(tmp_path / "no-compiler"),
+        TRITON_CACHE_DIR=str(tmp_path / "cache"),
+    )
     assert "Triton could not build its launch helper" in out and "gcc python3-dev" in out
 
 
 def test_a_triton_too_old_is_named(stub):
-    out = child(stub, """
+    out = child(
+        stub,
+        """
         import triton
         triton.__version__ = "3.2.0"
         try:
             launch(_scale, (1,), empty((64,), "f4"), empty((64,), "f4"), 64, 1.5, BLOCK=64)
         except RuntimeError as error:
             print(error)
-    """)
+    """,
+    )
     assert "tritorch needs Triton 3.6 or later; found 3.2.0" in out

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from tritorch.device import EMULATED
-from tritorch.kernels._math import _tanh
 from tritorch.kernels._launch import Kernel, empty, empty_like, kernel, launch
+from tritorch.kernels._math import _tanh
 
 pytest.importorskip("triton", reason="the emulated device needs Triton; install tritorch[triton]")
-pytestmark = pytest.mark.skipif(not EMULATED, reason="about the emulated device; TRITON_INTERPRET=0 asks for a real one")
+pytestmark = pytest.mark.skipif(
+    not EMULATED, reason="about the emulated device; TRITON_INTERPRET=0 asks for a real one"
+)
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -133,7 +135,9 @@ def test_an_argument_of_one_is_a_constant_as_on_a_gpu():
         launch(_needs_a_tensor, (1,), y, 1)
 
 
-@pytest.mark.parametrize("bad, words", [(np.float32(1), "convert it by"), (True, "constexpr"), ("x", "str"), ([1], "list")])
+@pytest.mark.parametrize(
+    "bad, words", [(np.float32(1), "convert it by"), (True, "constexpr"), ("x", "str"), ([1], "list")]
+)
 def test_arguments_that_no_kernel_takes(bad, words):
     x = np.zeros(8, np.float32)
     with pytest.raises(TypeError, match=f"kernel _affine: arguments are arrays.*{words}"):
@@ -242,7 +246,9 @@ def _to_bf16_and_back(x_ptr, y_ptr, z_ptr, N: tl.constexpr):
 
 def test_bfloat16_rounds_to_nearest_even():
     rng = np.random.default_rng(0)
-    x = np.concatenate([rng.normal(size=4090) * 10.0 ** rng.uniform(-44, 38, 4090), [0, -0.0, np.inf, -np.inf, np.nan, 3.4e38]])
+    x = np.concatenate(
+        [rng.normal(size=4090) * 10.0 ** rng.uniform(-44, 38, 4090), [0, -0.0, np.inf, -np.inf, np.nan, 3.4e38]]
+    )
     for dtype in (np.float32, np.float64, np.float16):
         with np.errstate(all="ignore"):
             v = x.astype(dtype)

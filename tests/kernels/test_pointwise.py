@@ -97,7 +97,18 @@ def test_several_results_from_one_launch():
 
 # ---- dtypes --------------------------------------------------------------------------------------------------------
 
-DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64, np.int8, np.uint8, np.int16, np.int32, np.int64, np.bool_]
+DTYPES = [
+    np.float16,
+    ml_dtypes.bfloat16,
+    np.float32,
+    np.float64,
+    np.int8,
+    np.uint8,
+    np.int16,
+    np.int32,
+    np.int64,
+    np.bool_,
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
@@ -180,7 +191,9 @@ def test_negative_powers_of_integers():
     assert evaluate("pow(a, b)", a, b).tolist() == [1, -1, 1, 0, 0]
 
 
-@pytest.mark.parametrize("dtype, value", [(np.float64, 0.1), (np.int64, 2**40 + 1), (np.bool_, True), (ml_dtypes.bfloat16, 1.5)])
+@pytest.mark.parametrize(
+    "dtype, value", [(np.float64, 0.1), (np.int64, 2**40 + 1), (np.bool_, True), (ml_dtypes.bfloat16, 1.5)]
+)
 def test_fill_writes_views_and_only_them(dtype, value):
     out = np.zeros((4, 5), dtype)
     fill(out[:, 1:3], value)
@@ -226,7 +239,9 @@ def test_accuracy_of_functions(name, dtype):
     with np.errstate(all="ignore"):
         exact = f(x.astype(np.longdouble))
     y = evaluate(f"{name}(a)", x)
-    error = np.abs(y.astype(np.longdouble) - exact) / np.spacing(np.maximum(np.abs(exact).astype(dtype), np.finfo(dtype).tiny))
+    error = np.abs(y.astype(np.longdouble) - exact) / np.spacing(
+        np.maximum(np.abs(exact).astype(dtype), np.finfo(dtype).tiny)
+    )
     assert error.max() <= limits[dtype is np.float64] + 1e-3
     if name != "sign":  # 0 for NaN, as in PyTorch
         special = np.array(SPECIAL, dtype)
@@ -257,7 +272,8 @@ def test_pow_follows_the_rules_of_c():
 
 @pytest.mark.parametrize("expr, f", [
     ("fmod(a, b)", np.fmod), ("remainder(a, b)", np.remainder), ("floor_divide(a, b)", np.floor_divide),
-    ("maximum(a, b)", np.maximum), ("minimum(a, b)", np.minimum), ("copysign(a, b)", np.copysign), ("atan2(a, b)", np.arctan2),
+    ("maximum(a, b)", np.maximum), ("minimum(a, b)", np.minimum), ("copysign(a, b)", np.copysign),
+    ("atan2(a, b)", np.arctan2),
 ])  # fmt: skip
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
 def test_functions_of_two(expr, f, dtype):
@@ -289,7 +305,11 @@ def test_the_error_function_and_gamma_family_against_python():
     np.testing.assert_allclose(evaluate("erfc(a)", tail), [math.erfc(v) for v in tail], rtol=1e-13)
     y = np.concatenate([np.linspace(-0.99, 0.99, 60), [1 - 1e-9, 1 - 1e-15]])
     inverse = evaluate("erfinv(a)", y)
-    back = np.where(np.abs(y) < 0.9, [math.erf(v) for v in inverse], np.sign(y) * (1 - np.array([math.erfc(abs(v)) for v in inverse])))
+    back = np.where(
+        np.abs(y) < 0.9,
+        [math.erf(v) for v in inverse],
+        np.sign(y) * (1 - np.array([math.erfc(abs(v)) for v in inverse])),
+    )
     np.testing.assert_allclose(back, y, rtol=1e-14)
     assert evaluate("erfinv(a)", np.array([1.0, -1.0, 0.0])).tolist() == [np.inf, -np.inf, 0.0]
     h = 1e-5  # digamma and polygamma1 as derivatives
@@ -339,7 +359,8 @@ def test_every_line_of_the_table(line):
 
 @pytest.mark.parametrize("expr, words", [
     ("a ** 2", "operator Pow is not in the language"), ("a // 2", "operator FloorDiv"), ("a if a else b", "IfExp"),
-    ("a < b < 3", "comparisons are not chained"), ("q + 1", "'q' is not an operand"), ("softmax(a)", "'softmax' is not a function"),
+    ("a < b < 3", "comparisons are not chained"), ("q + 1", "'q' is not an operand"),
+    ("softmax(a)", "'softmax' is not a function"),
     ("a.sum()", "bare names"), ("a[0]", "Subscript"), ("not a", "operator Not"), ("a and b", "BoolOp"),
 ])  # fmt: skip
 def test_what_the_language_does_not_have(expr, words):

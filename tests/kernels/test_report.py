@@ -88,7 +88,14 @@ def test_faults_are_found(tmp_path):
 
 def test_elementwise_kernels_pass_and_are_vectorised(tmp_path):
     out = tmp_path / "rows.json"
-    command = [sys.executable, "-m", "tritorch.kernels.report", r"pointwise: (add bf16 flat|copy transposed)", "--json", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "tritorch.kernels.report",
+        r"pointwise: (add bf16 flat|copy transposed)",
+        "--json",
+        str(out),
+    ]
     done = subprocess.run(command, env=_environment(tmp_path / "cache"), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     rows = json.loads(out.read_text())
@@ -102,5 +109,7 @@ def test_elementwise_kernels_pass_and_are_vectorised(tmp_path):
 
 def test_nothing_to_judge_is_a_failure():
     command = [sys.executable, "-m", "tritorch.kernels.report", "no such case"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # interpreted here, so it starts a child
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False
+    )  # interpreted here, so it starts a child
     assert done.returncode == 1 and "0 kernels" in done.stdout

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of one line per case
 """Reading and writing by index against torch: every kind of key, mixed, forward and backward, and what raises."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every layer against PyTorch: repr, state_dict keys, first values for a seed, outputs, gradients, buffers afterwards."""
+"""Every layer against PyTorch: repr, keys, first values for a seed, outputs, gradients, buffers afterwards."""
 
 from __future__ import annotations
 
@@ -184,10 +184,14 @@ LAYERS = {
         x(2, 5, 8), x(2, 4, 3), x(2, 4, 5),
     ],
     "nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0)": [x(5, 3, 8)],
-    "nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, activation='gelu', norm_first=True, batch_first=True)": [x(3, 5, 8)],
+    "nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, activation='gelu', norm_first=True, batch_first=True)": [
+        x(3, 5, 8),
+    ],
     "nn.TransformerDecoderLayer(8, 2, 16, dropout=0.0)": [x(5, 3, 8), x(4, 3, 8)],
     "nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0), 2, nn.LayerNorm(8))": [x(5, 3, 8)],
-    "nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 16, dropout=0.0, norm_first=True), 2)": [x(5, 3, 8), x(4, 3, 8)],
+    "nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 16, dropout=0.0, norm_first=True), 2)": [
+        x(5, 3, 8), x(4, 3, 8),
+    ],
     "nn.Transformer(8, 2, 1, 2, 16, dropout=0.0)": [x(5, 3, 8), x(4, 3, 8)],
     "nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.Tanh(), nn.Linear(3, 2)))": [x(5, 4)],
 }  # fmt: skip
@@ -226,8 +230,8 @@ LOSSES = {
 }
 
 ALL = {**LAYERS, **LOSSES}
-# Outputs alone: PyTorch's CrossMapLRN2d never takes the first channel out of its running sum again, and its CTC gradient
-# takes for granted that log_softmax comes before (see test_ctc_gradient).
+# Outputs alone: PyTorch's CrossMapLRN2d never takes the first channel out of its running sum again, and its CTC
+# gradient takes for granted that log_softmax comes before (see test_ctc_gradient).
 NO_GRADIENTS = ("nn.CrossMapLRN2d(3)", "nn.CTCLoss()")
 MODED = ("Dropout", "RReLU", "Norm", "LSTM(3, 4, 3", "Transformer")
 

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is the oracle; install the oracle extra")
 
-import torch.nn.utils.prune  # noqa: E402
+import torch.nn.utils.prune  # noqa: E402, F811
 
 import tritorch  # noqa: E402
 
@@ -24,7 +24,8 @@ def same(a, b, rtol=1e-5, atol=1e-6):
 INITS = [
     "uniform_(w, -0.3, 0.8)", "normal_(w, 0.2, 0.7)", "constant_(w, 0.3)", "ones_(w)", "zeros_(w)", "eye_(w)",
     "xavier_uniform_(w, gain=1.3)", "xavier_normal_(w)", "kaiming_uniform_(w, a=0.2, mode='fan_out')",
-    "kaiming_normal_(w, nonlinearity='relu')", "orthogonal_(w, gain=1.5)", "orthogonal_(w.T)", "sparse_(w, 0.3, std=0.5)",
+    "kaiming_normal_(w, nonlinearity='relu')", "orthogonal_(w, gain=1.5)", "orthogonal_(w.T)",
+    "sparse_(w, 0.3, std=0.5)",
     "trunc_normal_(w)", "trunc_normal_(w, mean=0.5, std=0.2, a=0.3, b=0.9)", "trunc_normal_(w, std=1.0, a=1.5, b=1.7)",
     "trunc_normal_(w, std=0.02)",
 ]  # fmt: skip

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of one line per case
 """Every public elementwise function against torch: values, dtypes, shapes, and which calls raise what."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of one line per case
 """Views, in-place changes and their history, against torch: fixed cases, and random programs of both.
 
 A random program makes views of views, changes tensors and views in place (by numbers, tensors in the graph, or under

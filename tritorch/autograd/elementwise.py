@@ -231,7 +231,6 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
     """The function of one operand and plain parameters."""
     f, lowest = op.numpy, op.lowest
     to_bool = op.kind == "bool"
-    native = op.ufunc
     saves_x, saves_y = "x" in op.uses[0], op.saves_output
     recorded = op.has_rule
     fast: list = []

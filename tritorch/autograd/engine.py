@@ -112,7 +112,7 @@ def freed(node: Node) -> RuntimeError:
 
 def check_versions(node: Node, tensors: Any) -> None:
     """RuntimeError when a saved tensor was changed in place after it was saved."""
-    expected = dict((id(v), n) for v, n in node.versions) if node.versions else {}
+    expected = {id(v): n for v, n in node.versions} if node.versions else {}
     for t in tensors:
         v = getattr(t, "_vc", None)
         if v is not None and v.n != expected.get(id(v), 0):

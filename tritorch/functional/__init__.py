@@ -6,7 +6,8 @@ from importlib import import_module
 from types import ModuleType
 
 AREAS = (
-    "pointwise", "shape", "views", "transfer", "joining", "arrangement", "indexing", "matmul", "reduction", "extremum", "scan", "statistics", "ordering",
+    "pointwise", "shape", "views", "transfer", "joining", "arrangement", "indexing", "matmul",
+    "reduction", "extremum", "scan", "statistics", "ordering",
     "conversion", "creation", "ranges", "grid", "random", "distributions", "random_methods",
 )  # fmt: skip
 
@@ -14,11 +15,7 @@ __all__: list[str] = []
 
 
 def _export() -> None:
-    import importlib.util
-
     for area in AREAS:
-        if importlib.util.find_spec(f"{__name__}.{area}") is None:
-            continue
         module: ModuleType = import_module(f"{__name__}.{area}")
         for name in module.__all__:
             globals()[name] = getattr(module, name)

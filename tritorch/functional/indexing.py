@@ -501,7 +501,8 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     key = _keys("index_put", input, indices)
     if values.dtype is not input.dtype:
         raise RuntimeError(
-            f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and {values.dtype} for the source."
+            f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
+            f"{values.dtype} for the source."
         )
     _check_put(input, key, values, "index_put")
     return _index.index_put(input, values, key, accumulate)

@@ -220,7 +220,7 @@ def _exact_trunc(a: Any, b: Any) -> Tensor:
 
 def _exponent(input: Tensor, exponent: Any) -> Any:
     if exponent.__class__ is float or exponent.__class__ is int:
-        if input.dtype.category >= 2 and not (exponent.__class__ is complex):
+        if input.dtype.category >= 2:
             return _pow_scalar(input, exponent)
         if exponent.__class__ is int and exponent < 0 and input.dtype.category < 2:
             raise RuntimeError("pow: Integers to negative integer powers are not allowed.")

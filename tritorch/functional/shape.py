@@ -11,7 +11,6 @@ from ..autograd.graph import Version, make_view
 from ..device import CPU
 from ..dtypes import dtype
 from ..errors import check_dim, message
-from ..kernels import copy as _copy
 from ..kernels import view as _view
 from ..kernels.copy import clone as _clone
 from ..tensor import Size, Tensor, address, method, wrap
@@ -356,4 +355,4 @@ def _sum_to_size(x: Tensor, shape: tuple[int, ...]) -> Tensor:
         fits = False
     if not fits:
         raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(x._a.shape)}}}.")
-    return x if x._a.shape == shape else _copy.sum_to_shape(x, shape)
+    return x if x._a.shape == shape else _view.sum_to(x, shape)

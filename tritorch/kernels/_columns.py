@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._blas import single_enter, single_exit
-from ._threads import parallel
+from ._threads import get_num_threads, parallel
 
 COLUMN_BYTES = 1 << 21  # columns made at a time: they must survive in the second-level cache until the product
 MIN_COLUMNS = 256  # fewer make a product too narrow for the BLAS
@@ -151,7 +151,7 @@ class _Source:
 def _images_at_a_time(n: int, rows: int, length: int, itemsize: int) -> int:
     """Images whose columns fit together, so that small images share one product."""
     wanted = max(MIN_COLUMNS, COLUMN_BYTES // max(rows * itemsize, 1))
-    return max(1, min(n, wanted // max(length, 1)))
+    return max(1, min(-(-n // get_num_threads()), wanted // max(length, 1)))
 
 
 def _chunk(images: int, rows: int, length: int, itemsize: int) -> int:

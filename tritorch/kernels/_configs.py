@@ -33,8 +33,8 @@ def flat_tile(numel: int, itemsize: int, heavy: bool = False) -> tuple[int, int]
 def strided_tile(rows: int, cols: int, transposed: bool, heavy: bool = False) -> tuple[int, int, int]:
     """(BLOCK_Y, BLOCK_X, num_warps) of an elementwise kernel over rows x cols.
 
-    `transposed`: some operand's rows are its dense dim, so that a square tile reads it in whole sectors. `heavy`: as for
-    `flat_tile`.
+    `transposed`: some operand's rows are its dense dim, so that a square tile reads it in whole sectors.
+    `heavy`: as for `flat_tile`.
     """
     if SMALL:
         x = min(next_power_of_2(cols), 128 if transposed else 4096)

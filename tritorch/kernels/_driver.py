@@ -1,8 +1,8 @@
 """The real device: Triton's compiler with our driver object, on CuPy memory, without torch.
 
-Triton would look for torch to learn device and stream; `install` puts a driver in its place that asks
-`tritorch.device`. `Compiled.start` keeps, per kernel, what a launch needs beyond addresses and numbers, keyed by dtypes,
-alignment and kinds of integers, so that a repeated launch skips Triton's Python (2-3 us instead of 12).
+Triton would look for torch to learn device and stream; `_install` puts a driver in its place that asks
+`tritorch.device`. `Compiled.start` keeps, per kernel, what a launch needs beyond addresses and numbers, keyed by
+dtypes, alignment and kinds of integers, so that a repeated launch skips Triton's Python (3 us instead of 12).
 
 Environment: `TRITORCH_SYNC=1` waits after each launch and names the kernel that faulted; `TRITORCH_PLANS=0` sends every
 launch through Triton's own path, which profilers can hook.
@@ -24,7 +24,7 @@ try:
     from triton.runtime.jit import JITFunction
 except ImportError as error:
     raise RuntimeError(
-        "device cuda: Triton is missing; install it by pip install 'tritorch[cuda13]' (or [cuda12] for a CUDA 12 driver)"
+        "device cuda: Triton is missing; install it by pip install 'tritorch[cuda13]' (or [cuda12] for CUDA 12 drivers)"
     ) from error
 
 _device = sys.modules["tritorch.device"]
@@ -210,7 +210,9 @@ def _install() -> None:
             return
         version = tuple(int(p) for p in triton.__version__.split(".")[:2])
         if version < MINIMUM:
-            raise RuntimeError(f"tritorch needs Triton {'.'.join(map(str, MINIMUM))} or later; found {triton.__version__}")
+            raise RuntimeError(
+                f"tritorch needs Triton {'.'.join(map(str, MINIMUM))} or later; found {triton.__version__}"
+            )
         from triton.runtime import driver as config
 
         backend = _device.backend()

@@ -31,7 +31,7 @@ _SHIFTS = {ast.LShift: "_left_shift", ast.RShift: "_right_shift"}
 
 
 def compute_type(dtypes: list[Any], out_dtypes: tuple[Any, ...]) -> np.dtype:
-    """The type of the arithmetic: what the non-bool operands (without any, the results) promote to, halves as float32."""
+    """The type of the arithmetic: what the non-bool operands (or else the results) promote to, halves as float32."""
     kinds = [_widened(d) for d in dtypes if d.kind != "b"]
     if not kinds and not dtypes:
         kinds = [_widened(np.dtype(d)) for d in out_dtypes if np.dtype(d).kind != "b"]

@@ -28,7 +28,9 @@ try:
     import triton.language as tl
     import triton.runtime.interpreter as interp
 except ImportError as error:  # the first launch lands here, so say what to install
-    raise RuntimeError("device cuda, emulated: Triton is missing; install it by pip install 'tritorch[triton]'") from error
+    raise RuntimeError(
+        "device cuda, emulated: Triton is missing; install it by pip install 'tritorch[triton]'"
+    ) from error
 
 from triton.language.standard import _elementwise_max, _elementwise_min, _prod_combine, _sum_combine
 from triton.runtime.interpreter import InterpretedFunction, TensorHandle
@@ -87,7 +89,9 @@ class Interpreted(InterpretedFunction):
         values = [self._value(n, kind, a) for (n, kind), a in zip(self.arg_kinds, args, strict=True)]
         body = self.body or self.rewrite()
         with _lock, np.errstate(all="ignore"):
-            _spans[:] = [np.lib.array_utils.byte_bounds(a) for a in (*args, *reach) if isinstance(a, np.ndarray) and a.size]
+            _spans[:] = [
+                np.lib.array_utils.byte_bounds(a) for a in (*args, *reach) if isinstance(a, np.ndarray) and a.size
+            ]
             builder = interp.interpreter_builder
             builder.set_grid_dim(gx, gy, gz)
             x = y = z = 0

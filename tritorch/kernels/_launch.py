@@ -83,7 +83,7 @@ def kernel(fn: Callable[..., Any] | None = None, *, do_not_specialize: Iterable[
 
 
 def prepare(kern: Any) -> Any:
-    """Triton's function for a kernel; it, and all that its module can call, is made known to Triton at the first call."""
+    """Triton's function for a kernel; the first call makes it and all that its module can call known to Triton."""
     if kern.__class__ is not Kernel:
         return kern
     if kern.jit is None:

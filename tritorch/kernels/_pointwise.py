@@ -5,8 +5,8 @@ table in `elementwise.py`: operand names, numbers, operators and bare functions.
 shapes (`_sources`), compiled once per expression, dtypes and pattern of strides:
 
 - flat: all operands are contiguous (or one element each); one program takes BLOCK consecutive elements;
-- tiled: one program takes a BLOCK_Y x BLOCK_X tile of two dims, further dims are counted by the program index. Strides 0
-  and 1 are part of the source, so that loads are vectorised along a dense dim and broadcast operands are read once.
+- tiled: one program takes a BLOCK_Y x BLOCK_X tile of two dims, further dims are counted by the program index. Strides
+  0 and 1 are part of the source, so that loads are vectorised along a dense dim and broadcast operands are read once.
 
 Whole tiles take a branch without masks, which is what lets their loads and stores be 16 bytes wide.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..device import as_strided
-from . import _configs, _math
+from . import _configs, _math, _math_special
 from ._expressions import compute_type, translate
 from ._launch import Kernel, empty, launch
 from ._op import Array
@@ -32,7 +32,8 @@ _HEAVY = ("gamma", "erfinv")  # float64 inside, or many steps: few elements per 
 
 _routes: dict[Any, _Route] = {}
 _kernels: dict[Any, Kernel] = {}
-_space: dict[str, Any] = {"__name__": __name__} | {n: k for n, k in vars(_math).items() if k.__class__ is Kernel}
+_space: dict[str, Any] = {"__name__": __name__}
+_space |= {n: k for file in (_math, _math_special) for n, k in vars(file).items() if hasattr(k, "start")}
 
 
 class _Route:
@@ -171,7 +172,9 @@ def _route(
     cols, rows, *outer = sizes
     transposed = any(s[1] == 1 and s[0] > 1 for s in strides)
     block_y, block_x, warps = _configs.strided_tile(rows, cols, transposed, heavy)
-    pattern = tuple("".join("0" if s == 0 else "1" if s == 1 and d == 0 else "s" for d, s in enumerate(st)) for st in strides)
+    pattern = tuple(
+        "".join("0" if s == 0 else "1" if s == 1 and d == 0 else "s" for d, s in enumerate(st)) for st in strides
+    )
     tiles_x, tiles_y = -(-cols // block_x), -(-rows // block_y)
     programs = tiles_x * tiles_y
     for n in outer:
@@ -262,7 +265,11 @@ def _made(key: tuple[Any, ...], compute: np.dtype) -> Kernel:
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     local: dict[str, Any] = {}
     exec(compile(source, file, "exec"), _space, local)  # noqa: S102
-    counts = ("n_elements",) if rank == 1 else ("n_rows", "n_tiles_x", "n_tiles_y", *[f"n_outer{d}" for d in range(2, rank - 1)])
+    counts = (
+        ("n_elements",)
+        if rank == 1
+        else ("n_rows", "n_tiles_x", "n_tiles_y", *[f"n_outer{d}" for d in range(2, rank - 1)])
+    )
     whole = [k for k, t in scalar_types if t == "int"]
     return Kernel(local[f"_{name}"], (*counts, *whole))
 
@@ -304,13 +311,15 @@ def _layout(names: tuple[str, ...], outs: int, pattern: tuple[str, ...]) -> list
 
 
 def _flat_source(name, exprs, names, dtypes, out_dtypes, scalar_types, pattern, rank, compute) -> str:  # noqa: ANN001
-    where = [(f"{n}_ptr + index", "index < n_elements") if p == "1" else (f"{n}_ptr", "") for n, p in zip(names, pattern, strict=False)]
+    where = [
+        (f"{n}_ptr + index", "index < n_elements") if p == "1" else (f"{n}_ptr", "")
+        for n, p in zip(names, pattern, strict=False)
+    ]
     where += [(f"out{i}_ptr + index", "index < n_elements") for i in range(len(exprs))]
 
     def body(masked: bool) -> list[str]:
         return [
-            "        " + line
-            for line in _body(exprs, names, dtypes, out_dtypes, scalar_types, compute, where, masked)
+            "        " + line for line in _body(exprs, names, dtypes, out_dtypes, scalar_types, compute, where, masked)
         ]
 
     return "\n".join([
@@ -364,8 +373,7 @@ def _tiled_source(name, exprs, names, dtypes, out_dtypes, scalar_types, pattern,
 
     def body(masked: bool) -> list[str]:
         return [
-            "        " + line
-            for line in _body(exprs, names, dtypes, out_dtypes, scalar_types, compute, where, masked)
+            "        " + line for line in _body(exprs, names, dtypes, out_dtypes, scalar_types, compute, where, masked)
         ]
 
     ints = ["n_cols", "n_rows", "n_tiles_x", "n_tiles_y", *[f"n_outer{d}" for d in range(2, rank - 1)], *strides]
@@ -421,7 +429,14 @@ def _table_case(line: Any, dtype: str) -> Any:
         rules = tuple(r for r in line.rules if r is not None)
         if rules and dtype != "i32":
             names = ("g", *line.inputs, "y")
-            pointwise(line.name + "_bwd", rules, names, (arrays[0], *arrays, arrays[0]), (arrays[0].dtype,) * len(rules), scalars)
+            pointwise(
+                line.name + "_bwd",
+                rules,
+                names,
+                (arrays[0], *arrays, arrays[0]),
+                (arrays[0].dtype,) * len(rules),
+                scalars,
+            )
 
     return run
 
@@ -440,7 +455,8 @@ def AOT() -> list[Any]:  # noqa: N802 - the name that the report looks for
         ("gelu bf16 small", _case("a * 0.5 * (1 + erf(a * 0.7071067811865476))", ((8192,), "bf16"), out="bf16")),
         ("cast fp32 to bf16", lambda array: cast(array(plain, "fp32"), array((1,), "bf16").dtype)),
         ("copy transposed bf16", lambda array: copy_into(array(big, "bf16"), array(big, "bf16").T)),
-        ("copy permuted fp32", lambda array: copy_into(array((64, 56, 56, 64)), array((64, 64, 56, 56)).transpose(0, 2, 3, 1))),
+        ("copy permuted fp32", lambda array: copy_into(
+            array((64, 56, 56, 64)), array((64, 64, 56, 56)).transpose(0, 2, 3, 1))),
         ("add transposed fp32", lambda array: pointwise(
             "case", ("a + b",), ("a", "b"), (array(big), array(big).T), (array((1,)).dtype,))),
         ("fill fp32", lambda array: fill(array(plain), 0.5)),

@@ -70,23 +70,6 @@ class cast:
 
 
 @op
-class sum_to_shape:
-    """x summed over the dims that broadcast `shape` to x.shape (Tensor.sum_to_size)."""
-
-    def cpu(x: Array, shape: tuple[int, ...]) -> Array:
-        return np.array(unbroadcast(x, shape))
-
-    def grad(g, x_shape):
-        return g.expand(x_shape)
-
-    def cpu_grad(g, x_shape):
-        return np.broadcast_to(g.reshape((1,) * (len(x_shape) - g.ndim) + g.shape), x_shape)
-
-    def samples(rng):
-        yield (rng.normal(size=(2, 3, 4)),), ((3, 1),)
-
-
-@op
 class cat:
     """Arrays joined along `dim`."""
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of one line per case
 """Elementwise ops: one line each in a table (name, NumPy function, Triton expression, derivative).
 
 The derivative is one expression in a small language that is valid for NumPy arrays, for Tensors and for Triton: the

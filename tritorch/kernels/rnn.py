@@ -1,6 +1,7 @@
 """Recurrent layers: one direction of one LSTM, GRU or plain RNN layer over a whole sequence, as one op each.
 
-    LSTM  i, f, o = sigmoid(.), g = tanh(.) of gx + h w^T in the order i, f, g, o;  c' = f c + i g;  h' = o tanh(c') (r^T)
+    LSTM  i, f, o = sigmoid(.), g = tanh(.) of gx + h w^T, in the order i, f, g, o;  c' = f c + i g;
+          h' = o tanh(c'), times r^T with a projection
     GRU   r, z = sigmoid(gx + h w^T + b);  n = tanh(gx_n + r (h w_n^T + b_n));  h' = (1 - z) n + z h
     RNN   h' = tanh or relu (gx + h w^T)
 
@@ -9,7 +10,8 @@ rows `sum(batch_sizes[:t])` to `+ batch_sizes[t]`, sizes never grow, so that seq
 equal ones are one case. `reverse` goes from the last step to the first. The states of sequences that a step does not
 reach stay as they are, so the final states are right in both directions.
 
-The backward on arrays takes the gates from the forward; the rule on Tensors makes them anew, since it is differentiated.
+The backward on arrays takes the gates from the forward; the rule on Tensors makes them anew, since it is itself
+differentiated.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def _previous(rows: Array, first: Array, spans: Spans) -> Array:
 
 
 def _sigmoid_scale(n: int, tanh_at: slice, dtype: Any) -> tuple[Array, Array]:
-    """sigmoid(x) = tanh(x / 2) / 2 + 1 / 2: the factor (before and after) and the summand that make one tanh serve all gates."""
+    """Factor (before and after) and summand that let one tanh serve all gates: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2."""
     scale, shift = np.full(n, 0.5, dtype), np.full(n, 0.5, dtype)
     scale[tanh_at], shift[tanh_at] = 1, 0
     return scale, shift
@@ -70,7 +72,7 @@ def _in_rows(parts: list[Any], spans: Spans) -> Any:
 
 @op
 class lstm_layer:
-    """y, final h, final c, and for the backward the gates and cells of all rows. arXiv:1402.1128 for the projection r."""
+    """y, final h, final c, and for the backward the gates and cells of all rows; projection r as in arXiv:1402.1128."""
 
     differentiable = 3
 

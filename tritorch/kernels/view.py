@@ -99,7 +99,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     if g.shape == shape:
         return g
     n = g.ndim - len(shape)
-    dims = tuple([i for i in range(n)] + [i + n for i, s in enumerate(shape) if s == 1 and g.shape[i + n] != 1])
+    dims = tuple([*range(n)] + [i + n for i, s in enumerate(shape) if s == 1 and g.shape[i + n] != 1])
     if dims:
         g = (
             column_sums(g, dims)
@@ -127,7 +127,7 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     if have == shape:
         return g
     n = len(have) - len(shape)
-    dims = [i for i in range(n)] + [i + n for i, s in enumerate(shape) if s == 1 and have[i + n] != 1]
+    dims = [*range(n)] + [i + n for i, s in enumerate(shape) if s == 1 and have[i + n] != 1]
     if dims:
         g = g.sum(dims, keepdim=True)
     return g.reshape(shape)

@@ -50,8 +50,8 @@ class UninitializedTensorMixin:
     @property
     def _a(self) -> Any:
         raise ValueError(
-            f"Attempted to use an uninitialized parameter: {type(self).__name__} has no elements before the lazy module "
-            "has seen its first input; call forward once, or load a state_dict"
+            f"Attempted to use an uninitialized parameter: {type(self).__name__} has no elements before the lazy "
+            "module has seen its first input; call forward once, or load a state_dict"
         )
 
     @_a.setter
@@ -62,9 +62,9 @@ class UninitializedTensorMixin:
     def shape(self) -> Any:
         """Not known yet: RuntimeError."""
         raise RuntimeError(
-            f"Can't access the shape of an uninitialized parameter or buffer ({type(self).__name__}). Call `forward` to "
-            "initialize the parameters before accessing their attributes; a state_dict with uninitialized parameters "
-            "does not load into an initialized module"
+            f"Can't access the shape of an uninitialized parameter or buffer ({type(self).__name__}). Call "
+            "`forward` to initialize the parameters before accessing their attributes; a state_dict with uninitialized "
+            "parameters does not load into an initialized module"
         )
 
     @property

@@ -81,7 +81,7 @@ def save_file(tensors: dict[str, Any], filename: str | os.PathLike, metadata: di
             if array.size:
                 write(array.reshape(-1).view(np.uint8))
 
-    _replace(os.fspath(filename), fill)
+    _replace(os.fspath(filename), fill, at)
 
 
 def load_file(filename: str | os.PathLike, device: Any = "cpu") -> dict[str, Any]:

@@ -34,7 +34,8 @@ class Shared(nn.Module):
 def test_named_parameters_buffers_and_modules():
     net = Net()
     assert [n for n, _ in net.named_parameters("net")] == [
-        "net.body.0.weight", "net.body.0.bias", "net.body.1.weight", "net.body.1.bias", "net.head.weight", "net.head.bias",
+        "net.body.0.weight", "net.body.0.bias", "net.body.1.weight", "net.body.1.bias", "net.head.weight",
+        "net.head.bias",
     ]  # fmt: skip
     assert [n for n, _ in net.named_buffers()] == [
         "scale", "cache", "body.1.running_mean", "body.1.running_var", "body.1.num_batches_tracked",

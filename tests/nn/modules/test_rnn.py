@@ -72,7 +72,7 @@ BAD = [
     (lambda: nn.LSTM(3, 4)(torch.randn(2, 5, 2, 3)), ValueError, "2D or 3D, got 4D"),
     (lambda: nn.LSTM(3, 4)(torch.randn(5, 2, 3).double()), ValueError, "does not match weight dtype"),
     (lambda: nn.LSTM(3, 4)(torch.randn(0, 2, 3)), RuntimeError, "sequence length to be larger than 0"),
-    (lambda: nn.GRU(3, 4)(torch.randn(5, 2, 3), torch.randn(2, 2, 4)), RuntimeError, r"Expected hidden size \(1, 2, 4\)"),
+    (lambda: nn.GRU(3, 4)(torch.randn(5, 2, 3), torch.randn(2, 2, 4)), RuntimeError, r"hidden size \(1, 2, 4\)"),
     (lambda: nn.GRU(3, 4)(torch.randn(5, 2, 3), torch.randn(2, 4)), RuntimeError, "should also be 3-D but got 2-D"),
     (lambda: nn.LSTM(3, 4)(torch.randn(5, 3), (torch.randn(1, 1, 4),) * 2), RuntimeError, "should also be 2-D"),
     (lambda: nn.GRU(3, 4, proj_size=2), ValueError, "only supported for LSTM"),

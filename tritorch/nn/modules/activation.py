@@ -75,7 +75,9 @@ class Mish(_Inplace):
 
 
 class SELU(_Inplace):
-    """y = scale (max(0, x) + min(0, alpha (exp(x) - 1))), alpha 1.6733, scale 1.0507. Klambauer et al., arXiv:1706.02515.
+    """y = scale (max(0, x) + min(0, alpha (exp(x) - 1))), alpha 1.6733, scale 1.0507.
+
+    Klambauer et al., arXiv:1706.02515.
 
     >>> import tritorch as torch
     >>> torch.nn.SELU()(torch.tensor([-1.0, 1.0]))

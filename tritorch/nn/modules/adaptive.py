@@ -81,7 +81,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             classes.reset_parameters()
 
     def forward(self, input_: Tensor, target_: Tensor) -> Any:
-        """Input `(N, in_features)` and target `(N)`, or without N; (output, loss): log probability of the targets, -mean.
+        """Input `(N, in_features)` and target `(N)`, or without N, to (the targets' log probabilities, the loss).
 
         Raises:
             RuntimeError: shapes that do not go together, or a target outside [0, n_classes - 1].

@@ -126,7 +126,7 @@ class MultiheadAttention(Module):
             key_padding_mask: `(N, S)` or `(S)`; True leaves a key out, floats are added to its scores.
             need_weights: also return the weights; without them less memory is needed. Default: True.
             attn_mask: `(L, S)` or `(N num_heads, L, S)`; True leaves a pair out, floats are added to the scores.
-            average_attn_weights: the mean of the heads' weights `(N, L, S)`, else `(N, num_heads, L, S)`. Default: True.
+            average_attn_weights: the mean over the heads `(N, L, S)`, else `(N, num_heads, L, S)`. Default: True.
             is_causal: `attn_mask` is the causal mask (a hint, which needs the mask itself too). Default: False.
         """
         batched = query.dim() == 3

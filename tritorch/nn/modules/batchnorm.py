@@ -110,7 +110,9 @@ class BatchNormBase(NormBase):
 
 
 class BatchNorm1d(BatchNormBase):
-    """y = (x - mean) / sqrt(var + eps) * weight + bias per channel, over the batch. Ioffe and Szegedy, arXiv:1502.03167.
+    """y = (x - mean) / sqrt(var + eps) * weight + bias per channel, over the batch.
+
+    Ioffe and Szegedy, arXiv:1502.03167.
 
     In evaluation mean and var are the running ones: running = (1 - momentum) running + momentum batch.
 

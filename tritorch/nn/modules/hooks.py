@@ -77,6 +77,10 @@ def add(
     return handle
 
 
+def _unpacked(tensors: list[Tensor]) -> Any:
+    return tuple(tensors) if len(tensors) > 1 else tensors[0]
+
+
 class _OutputTap(Function):
     """Identity on a module's outputs; its backward is where the gradients of the outputs are seen."""
 
@@ -84,8 +88,7 @@ class _OutputTap(Function):
     def forward(ctx: Any, hook: BackwardHooks, *outputs: Tensor) -> Any:
         ctx.hook = hook
         ctx.set_materialize_grads(False)
-        result = tuple(t.view_as(t) for t in outputs)
-        return result if len(result) > 1 else result[0]
+        return _unpacked([t.view_as(t) for t in outputs])
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
@@ -99,8 +102,7 @@ class _InputTap(Function):
     def forward(ctx: Any, hook: BackwardHooks, *inputs: Tensor) -> Any:
         ctx.hook = hook
         ctx.set_materialize_grads(False)
-        result = tuple(t.view_as(t) for t in inputs)
-        return result if len(result) > 1 else result[0]
+        return _unpacked([t.view_as(t) for t in inputs])
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:

@@ -69,8 +69,8 @@ class _InstanceNorm(NormBase):
                     f"but got: {channels}."
                 )
             warnings.warn(
-                f"{name}: input's size at dim={dim}, {channels}, does not match num_features {self.num_features}, which is "
-                "not used because affine=False",
+                f"{name}: input's size at dim={dim}, {channels}, does not match num_features {self.num_features}, "
+                "which is not used because affine=False",
                 stacklevel=3,
             )
         x = input if dim else input.unsqueeze(0)

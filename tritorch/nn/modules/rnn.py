@@ -62,8 +62,8 @@ class RNNBase(Module):
             raise ValueError(f"proj_size has to be smaller than hidden_size; got {proj_size} and {hidden_size}")
         if dropout > 0 and num_layers == 1:
             warnings.warn(
-                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers "
-                f"greater than 1, but got dropout={dropout} and num_layers={num_layers}",
+                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
+                f"num_layers greater than 1, but got dropout={dropout} and num_layers={num_layers}",
                 stacklevel=3,
             )
         self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
@@ -233,7 +233,11 @@ class _OneState(RNNBase):
         super().__init__(mode, *args, **kwargs)
 
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:
-        """Input `(T, N, input_size)` (batch_first `(N, T, *)`; `(T, *)`; a PackedSequence) and h_0 `(layers * dirs, N, H)`.
+        """The output and the final state.
+
+        Args:
+            input: `(T, N, input_size)`, with batch_first `(N, T, *)`, `(T, *)`, or a PackedSequence.
+            hx: h_0, `(layers * dirs, N, H)`. Default: zeros.
 
         Returns:
             the output `(T, N, dirs * H)` in the input's layout, and h_n of the shape of h_0.
@@ -267,7 +271,9 @@ class RNN(_OneState):
 
 
 class GRU(_OneState):
-    """r, z = sigmoid(.), n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h. Cho et al., arXiv:1406.1078.
+    """r, z = sigmoid(.), n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h.
+
+    Cho et al., arXiv:1406.1078.
 
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional: as for LSTM.
@@ -311,7 +317,11 @@ class LSTM(RNNBase):
         super().__init__("LSTM", *args, **kwargs)
 
     def forward(self, input: Any, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Any, tuple[Tensor, Tensor]]:
-        """Input `(T, N, input_size)` (batch_first `(N, T, *)`; `(T, *)`; a PackedSequence) and (h_0, c_0), each `(L, N, H)`.
+        """The output and the final states.
+
+        Args:
+            input: `(T, N, input_size)`, with batch_first `(N, T, *)`, `(T, *)`, or a PackedSequence.
+            hx: (h_0, c_0), each `(layers * dirs, N, H)`, h_0 with proj_size in the place of H. Default: zeros.
 
         Returns:
             the output `(T, N, dirs * H)` in the input's layout, and (h_n, c_n) of the shapes of (h_0, c_0).

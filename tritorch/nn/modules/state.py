@@ -69,7 +69,7 @@ class State:
         return add(self._state_dict_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)` before loading."""
+        """Call `hook(module, state_dict, prefix, metadata, strict, missing, unexpected, errors)` before loading."""
         return add(self._load_state_dict_pre_hooks, _Bound(hook, self))
 
     def _register_load_state_dict_pre_hook(
@@ -179,8 +179,8 @@ class State:
             except Exception as error:
                 error_msgs.append(
                     f'While copying the parameter named "{key}", whose dimensions in the model are '
-                    f"{own.shape if not lazy else 'not known yet'} and whose dimensions in the checkpoint are {new.shape}, "
-                    f"an exception occurred : {error.args}."
+                    f"{own.shape if not lazy else 'not known yet'} and whose dimensions in the checkpoint are "
+                    f"{new.shape}, an exception occurred : {error.args}."
                 )
 
         extra_key = prefix + EXTRA_STATE

@@ -45,7 +45,7 @@ def _is_causal(mask: Tensor | None, is_causal: bool | None, size: int) -> bool:
         return is_causal is True
     if tuple(mask.shape) != (size, size) or not mask.is_floating_point():
         return False
-    return bool((mask == causal_mask(size, mask.device, mask.dtype)).all())
+    return mask.equal(causal_mask(size, mask.device, mask.dtype))
 
 
 def _clones(layer: Module, n: int) -> ModuleList:
@@ -402,7 +402,8 @@ class Transformer(Module):
         batch = 0 if self.batch_first else 1
         if src.dim() == 3 and src.shape[batch] != tgt.shape[batch]:
             raise RuntimeError(
-                f"Transformer: the batch number of src and tgt must be equal; got {tuple(src.shape)}, {tuple(tgt.shape)}"
+                "Transformer: the batch number of src and tgt must be equal; "
+                f"got {tuple(src.shape)}, {tuple(tgt.shape)}"
             )
         if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
             raise RuntimeError(

@@ -15,7 +15,8 @@ def _on_one_device(parameters: Iterable[Tensor]) -> list[Tensor]:
     devices = {p.device for p in items}
     if len(devices) > 1:
         raise TypeError(
-            f"Found two parameters on different devices, this is currently not supported; got {sorted(map(str, devices))}"
+            "Found two parameters on different devices, this is currently not supported; "
+            f"got {sorted(map(str, devices))}"
         )
     return items
 

@@ -14,7 +14,7 @@ __all__ = ["skip_init"]
 
 
 def skip_init(module_cls: type[Module], *args: Any, **kwargs: Any) -> Module:
-    """`module_cls(*args, **kwargs)` whose parameters hold unspecified values, for instance to load a state_dict at once.
+    """`module_cls(*args, **kwargs)` whose parameters hold unspecified values, to load a state_dict at once.
 
     The random numbers of the ordinary construction are not drawn.
 

@@ -178,7 +178,8 @@ class _Orthogonal(Module):
     def right_inverse(self, q: Tensor) -> Tensor:
         if tuple(q.shape) != tuple(self.shape):
             raise ValueError(
-                f"Expected a matrix or batch of matrices of shape {tuple(self.shape)}. Got a tensor of shape {tuple(q.shape)}."
+                f"Expected a matrix or batch of matrices of shape {tuple(self.shape)}. "
+                f"Got a tensor of shape {tuple(q.shape)}."
             )
         start = q
         wide = q.shape[-2] < q.shape[-1]
@@ -218,7 +219,7 @@ def _householder_product(a: Tensor, tau: Tensor) -> Tensor:
 
 
 def _matrix_exp(a: Tensor) -> Tensor:
-    """exp(a) by Taylor's series of a / 2^s and s squarings; the error stays below rounding where the norm is below 1/2."""
+    """exp(a) by Taylor's series of a / 2^s, whose norm is at most 1/2, and s squarings."""
     norm = float(a.detach().abs().sum(-1).max()) if a.numel() else 0.0
     squarings = max(0, int(np.ceil(np.log2(norm))) + 1) if norm > 0.5 else 0
     terms = 18 if a.element_size() == 8 else 10
@@ -282,7 +283,7 @@ def orthogonal(
         name: of the parameter, a matrix or a batch of them. Default: "weight".
         orthogonal_map: "matrix_exp", "cayley" or "householder". Default: matrix_exp for square and complex matrices,
             householder for others.
-        use_trivialization: steps start from the weight of now (kept as a buffer `base`), which trains faster. Default: True.
+        use_trivialization: start from the weight of now, kept as a buffer `base`; trains faster. Default: True.
 
     Raises:
         ValueError: no such tensor, fewer than 2 dims, or an unknown map.

@@ -164,7 +164,8 @@ def _check(what: str, result: Any, shape: tuple[int, ...], kind: Any) -> None:
         raise ValueError(f"A parametrization must return a tensor. Got {type(result).__name__}.")
     if result.dtype != kind:
         raise ValueError(
-            f"{what} may not change the dtype of the tensor, unless `unsafe` flag is enabled; got {result.dtype} for {kind}"
+            f"{what} may not change the dtype of the tensor, unless `unsafe` flag is enabled; "
+            f"got {result.dtype} for {kind}"
         )
     if tuple(result.shape) != shape:
         raise ValueError(
@@ -259,7 +260,8 @@ def register_parametrization(
         module.parametrizations[tensor_name] = made  # type: ignore[index]
     else:
         raise ValueError(
-            f"Module '{module}' does not have a parameter, a buffer, or a parametrized element with name '{tensor_name}'"
+            f"Module '{module}' does not have a parameter, a buffer, or a parametrized element "
+            f"with name '{tensor_name}'"
         )
     return module
 

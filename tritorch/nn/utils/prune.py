@@ -25,8 +25,8 @@ class BasePruningMethod(ABC):
     """A way to choose what is pruned; define `compute_mask` and PRUNING_TYPE.
 
     Attributes:
-        PRUNING_TYPE: "unstructured" (single elements of what is left), "structured" (whole slices of what is left, along
-            the attribute `dim`) or "global" (the whole tensor).
+        PRUNING_TYPE: "unstructured" (single elements of what is left), "structured" (whole slices of what is left,
+            along the attribute `dim`) or "global" (the whole tensor).
     """
 
     PRUNING_TYPE: str
@@ -371,6 +371,10 @@ def global_unstructured(
     if not isinstance(scores, dict):
         raise TypeError("global_unstructured(): importance_scores must be of type dict")
     places = list(parameters)
+
+    def score_of(module: Module, name: str) -> Tensor:
+        return scores[module, name] if (module, name) in scores else getattr(module, name)
+
     method = pruning_method(**kwargs)
     if method.PRUNING_TYPE != "unstructured":
         raise TypeError(
@@ -378,9 +382,9 @@ def global_unstructured(
             f"{method.PRUNING_TYPE}"
         )
     method._tensor_name = "all"
-    values = parameters_to_vector([scores.get((m, name), getattr(m, name)).detach() for m, name in places])
-    masks = parameters_to_vector([getattr(m, f"{name}_mask", ones_like(getattr(m, name))) for m, name in places])
-    mask = PruningContainer(method).compute_mask(values, masks.detach())
+    values = parameters_to_vector([score_of(m, name).detach() for m, name in places])
+    masks = [getattr(m, f"{name}_mask", ones_like(getattr(m, name))).detach() for m, name in places]
+    mask = PruningContainer(method).compute_mask(values, parameters_to_vector(masks))
     start = 0
     for module, name in places:
         value = getattr(module, name)

@@ -221,8 +221,8 @@ def pad_packed_sequence(
     if total_length is not None:
         if total_length < steps:
             raise ValueError(
-                "pad_packed_sequence: Expected total_length to be at least the length of the longest sequence in input, "
-                f"but got total_length={total_length} and max sequence length being {steps}"
+                "pad_packed_sequence: Expected total_length to be at least the length of the longest sequence in "
+                f"input, but got total_length={total_length} and max sequence length being {steps}"
             )
         steps = total_length
     data = sequence.data

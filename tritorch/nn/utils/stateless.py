@@ -18,7 +18,7 @@ def swapped(module: Module, tensors: Mapping[str, Tensor], *, tie_weights: bool,
 
     A buffer that `module` assigns anew inside is put back as well.
     """
-    own = dict(module.named_parameters(remove_duplicate=False))
+    own: dict[str, Tensor] = dict(module.named_parameters(remove_duplicate=False))
     own.update(module.named_buffers(remove_duplicate=False))
     unknown = [name for name in tensors if name not in own]
     if strict and (unknown or any(name not in tensors for name in own)):
@@ -62,7 +62,7 @@ def functional_call(
     """`module(*args, **kwargs)` with these tensors in the place of its own; the module stays as it was.
 
     Args:
-        parameters_and_buffers: by dotted name, a dict or several with different names; names left out keep their tensors.
+        parameters_and_buffers: by dotted name, a dict or several; names left out keep their tensors.
         args: the arguments, a tuple, or a single one.
         kwargs: keyword arguments.
         tie_weights: a tensor for one name of a shared parameter also stands for the others. Default: True.
