@@ -4,6 +4,32 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .arrangement import *
+    from .conversion import *
+    from .creation import *
+    from .distributions import *
+    from .extremum import *
+    from .grid import *
+    from .indexing import *
+    from .joining import *
+    from .matmul import *
+    from .ordering import *
+    from .pointwise import *
+    from .random import *
+    from .random_methods import *
+    from .ranges import *
+    from .reduction import *
+    from .scan import *
+    from .shape import *
+    from .statistics import *
+    from .transfer import *
+    from .views import *
+
+    def __getattr__(name: str) -> Any: ...  # the functions made from tables
+
 
 AREAS = (
     "pointwise", "shape", "views", "transfer", "joining", "arrangement", "indexing", "matmul",

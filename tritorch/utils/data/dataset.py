@@ -249,8 +249,8 @@ class Subset(Dataset[T_co]):
 
 def _items(dataset: Any, indices: list) -> list:
     """The samples at `indices`, by the dataset's own `__getitems__` where it has one."""
-    getitems: Any = getattr(dataset, "__getitems__", None)
-    return getitems(indices) if callable(getitems) else [dataset[i] for i in indices]
+    getitems = getattr(dataset, "__getitems__", None)
+    return [dataset[i] for i in indices] if getitems is None else getitems(indices)
 
 
 def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = None) -> list[Subset]:

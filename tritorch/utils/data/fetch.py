@@ -39,7 +39,7 @@ class _MapFetcher:
                 batch = None  # the way sample by sample finds the index and words the error
             if batch is not None:
                 return batch
-        if callable(self.getitems):
+        if self.getitems is not None:
             try:
                 samples = self.getitems(indices)
             except Exception as error:
