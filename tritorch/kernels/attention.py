@@ -510,3 +510,33 @@ def _sum_to(a: Array, shape: tuple[int, ...]) -> Array:
     """Sum over the dims that `shape` broadcasts."""
     dims = tuple(i for i, n in enumerate(shape) if n == 1 and a.shape[i] != 1)
     return a.sum(axis=dims, keepdims=True) if dims else a
+
+
+def _aot() -> list:
+    def tensors(array, kind, width, groups=16):
+        q = (4, 16, 2048, width)
+        return array(q, kind), array((4, groups, 2048, width), kind), array((4, groups, 2048, width), kind)
+
+    def forward(kind, width, causal, groups=16):
+        return lambda array: attention.gpu(*tensors(array, kind, width, groups), None, 0.125, causal)
+
+    def backward(kind, width, causal):
+        def run(array):
+            q, k, v = tensors(array, kind, width)
+            lse = array((4, 16, 2048))
+            return attention.gpu_grad(q, q, k, v, None, q, lse, 0.125, causal, (True, True, True, False))
+
+        return run
+
+    return [
+        ("attention bf16 64 wide causal", forward("bf16", 64, True), "matrix"),
+        ("attention fp16 128 wide", forward("fp16", 128, False), "matrix"),
+        ("attention bf16 128 wide, grouped", forward("bf16", 128, True, 4), "matrix"),
+        ("attention fp32 64 wide", forward("fp32", 64, True)),
+        ("attention backward bf16 64 wide causal", backward("bf16", 64, True), "matrix"),
+        ("attention backward bf16 128 wide", backward("bf16", 128, False), "matrix"),
+        ("attention backward fp32 64 wide", backward("fp32", 64, True)),
+    ]
+
+
+AOT = _aot

@@ -560,3 +560,30 @@ def _group_stats_gpu(x4: Array) -> tuple[Array, Array]:
     """Mean and biased variance of each group, (N * G,)."""
     n, groups, spread, length = x4.shape
     return _stats_gpu(x4.reshape((1, n * groups, spread * length)))
+
+
+_ALL = (True, True, True)
+AOT = [
+    (
+        "batch_norm bf16 64 x 256 x 56 x 56",
+        lambda array: batch_norm_train.gpu(array((64, 256, 56, 56), "bf16"), array((256,)), array((256,)), 1e-5),
+    ),
+    ("batch_norm fp32 8192 x 512", lambda array: batch_norm_train.gpu(array((8192, 512)), array((512,)), None, 1e-5)),
+    (
+        "batch_norm backward bf16 64 x 256 x 56 x 56",
+        lambda array: batch_norm_train.gpu_grad(
+            array((64, 256, 56, 56), "bf16"), array((64, 256, 56, 56), "bf16"), array((256,)), 1e-5, array((256,)),
+            array((256,)), _ALL,
+        ),
+    ),
+    (
+        "group_norm fp32 32 x 128 x 32 x 32",
+        lambda array: group_norm.gpu(array((32, 128, 32, 32)), array((128,)), array((128,)), 32, 1e-5),
+    ),
+    (
+        "group_norm backward fp32 32 x 128 x 32 x 32",
+        lambda array: group_norm.gpu_grad(
+            array((32, 128, 32, 32)), array((32, 128, 32, 32)), array((128,)), 32, 1e-5, _ALL
+        ),
+    ),
+]  # fmt: skip

@@ -344,3 +344,27 @@ class cross_entropy_target:
 
     def cost(t, x, w, ignore_index, label_smoothing):
         return x.nbytes, 0
+
+
+AOT = [
+    (
+        "cross_entropy bf16 8192 x 50257",
+        lambda array: cross_entropy.gpu(array((8192, 50257), "bf16"), array((8192,), "i64"), None, -100, "mean", 0.0),
+    ),
+    (
+        "cross_entropy fp32 4096 x 1000 weighted and smoothed",
+        lambda array: cross_entropy.gpu(array((4096, 1000)), array((4096,), "i64"), array((1000,)), -100, "mean", 0.1),
+    ),
+    (
+        "cross_entropy backward bf16 8192 x 50257",
+        lambda array: cross_entropy.gpu_grad(
+            array(()), array((8192, 50257), "bf16"), array((8192,), "i64"), None, array((8192,)), -100, "mean", 0.0
+        ),
+    ),
+    (
+        "cross_entropy backward fp32 4096 x 1000 weighted and smoothed",
+        lambda array: cross_entropy.gpu_grad(
+            array(()), array((4096, 1000)), array((4096,), "i64"), array((1000,)), array((4096,)), -100, "mean", 0.1
+        ),
+    ),
+]

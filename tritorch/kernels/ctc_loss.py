@@ -340,3 +340,13 @@ def _running(x, in_len, steps: int):
     """(T, N, 1) of 1 where the sample still runs at step t, else 0."""
     step = (in_len.new_ones((steps,)).cumsum(0) - 1).reshape((-1, 1))
     return (step < in_len.reshape((1, -1))).to(x.dtype).unsqueeze(2)
+
+
+_LENGTHS = lambda array: (array((64, 50), "i64"), array((64,), "i64"), array((64,), "i64"))
+AOT = [
+    ("ctc_loss fp32 400 x 64 x 80", lambda array: ctc_loss.gpu(array((400, 64, 80)), *_LENGTHS(array), 0)),
+    (
+        "ctc_loss backward fp32 400 x 64 x 80",
+        lambda array: ctc_loss.gpu_grad(array((64,)), array((400, 64, 80)), *_LENGTHS(array), array((400, 64, 101)), 0),
+    ),
+]

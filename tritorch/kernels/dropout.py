@@ -36,3 +36,11 @@ class dropout:
 
     def cost(x, mask, scale):
         return 2 * x.nbytes + mask.nbytes, 2 * x.size
+
+
+AOT = [
+    (
+        "dropout bf16 8192 x 4096",
+        lambda array: dropout.gpu(array((8192, 4096), "bf16"), array((8192, 4096), "i1"), 2.0),
+    ),
+]

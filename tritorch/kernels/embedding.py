@@ -185,3 +185,19 @@ class embedding_grad:
 
     def cost(g, idx, n_rows, padding_idx, by_freq):
         return 2 * g.nbytes, g.size
+
+
+AOT = [
+    (
+        "embedding bf16 50257 x 1024",
+        lambda array: embedding.gpu(array((50257, 1024), "bf16"), array((8, 2048), "i64"), -1, False),
+    ),
+    (
+        "embedding backward bf16 50257 x 1024",
+        lambda array: embedding_grad.gpu(array((8, 2048, 1024), "bf16"), array((8, 2048), "i64"), 50257, -1, False),
+    ),
+    (
+        "embedding backward fp32 1000 x 64 by frequency",
+        lambda array: embedding_grad.gpu(array((4096, 64)), array((4096,), "i64"), 1000, 0, True),
+    ),
+]

@@ -293,3 +293,12 @@ binary_cross_entropy = _loss("binary_cross_entropy", _bce, _bce_slope, _bce_slop
 binary_cross_entropy_with_logits = _loss(
     "binary_cross_entropy_with_logits", _bce_logits, _bce_logits_slope, _bce_logits_slopes, _logits, _bce_logits_slope_t
 )
+
+
+AOT = [
+    (f"{name} fp32 4096 x 1024", lambda array, f=f: f.gpu(array((4096, 1024)), array((4096, 1024)), 1.0, "mean"))
+    for name, f in (
+        ("mse_loss", mse_loss), ("smooth_l1_loss", smooth_l1_loss), ("bce", binary_cross_entropy),
+        ("bce with logits", binary_cross_entropy_with_logits),
+    )
+]  # fmt: skip

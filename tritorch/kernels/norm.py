@@ -409,3 +409,44 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
     gw = None if part_w is None else part_w.sum(0).reshape(tail)
     gb = None if part_b is None else part_b.sum(0).reshape(tail)
     return gx, gw, gb
+
+
+_ALL = (True, True, True)
+AOT = [
+    (
+        "layer_norm bf16 8192 x 4096",
+        lambda array: layer_norm.gpu(array((8192, 4096), "bf16"), array((4096,)), array((4096,)), 1, 1e-5),
+    ),
+    (
+        "layer_norm fp32 65536 x 128",
+        lambda array: layer_norm.gpu(array((65536, 128)), array((128,)), array((128,)), 1, 1e-5),
+    ),
+    (
+        "layer_norm bf16 512 x 50257",
+        lambda array: layer_norm.gpu(array((512, 50257), "bf16"), array((50257,)), array((50257,)), 1, 1e-5),
+    ),
+    (
+        "rms_norm bf16 8192 x 4096",
+        lambda array: rms_norm.gpu(array((8192, 4096), "bf16"), array((4096,), "bf16"), 1, 1e-5),
+    ),
+    (
+        "layer_norm backward bf16 8192 x 4096",
+        lambda array: layer_norm.gpu_grad(
+            array((8192, 4096), "bf16"), array((8192, 4096), "bf16"), array((4096,)), 1, 1e-5, _ALL
+        ),
+    ),
+    (
+        "layer_norm backward fp32 65536 x 128",
+        lambda array: layer_norm.gpu_grad(array((65536, 128)), array((65536, 128)), array((128,)), 1, 1e-5, _ALL),
+    ),
+    (
+        "rms_norm backward bf16 8192 x 4096",
+        lambda array: rms_norm.gpu_grad(
+            array((8192, 4096), "bf16"), array((8192, 4096), "bf16"), array((4096,), "bf16"), 1, 1e-5, _ALL[:2]
+        ),
+    ),
+    (
+        "layer_norm backward fp32 512 x 50257",
+        lambda array: layer_norm.gpu_grad(array((512, 50257)), array((512, 50257)), array((50257,)), 1, 1e-5, _ALL),
+    ),
+]

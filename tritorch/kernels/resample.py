@@ -162,3 +162,13 @@ class resample:
 
     def cost(x, taps, dim):
         return x.nbytes * 2, 2 * x.size
+
+
+AOT = [
+    (
+        "resample fp32 16 x 64 x 128 x 128 to twice the height",
+        lambda array: resample.gpu(
+            array((16, 64, 128, 128)), Taps(np.zeros((2, 256), np.int64), np.ones((2, 256)), 128), 2
+        ),
+    ),
+]
