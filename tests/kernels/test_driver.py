@@ -219,7 +219,7 @@ def test_an_empty_grid_launches_nothing_and_wrong_arguments_are_refused(stub):
         launch(_scale, (0,), x, y, 0, 1.5, BLOCK=64)
         launch(_scale, (3, 0), x, y, 0, 1.5, BLOCK=64)
         assert driver.count() == 0
-        for bad, words in ((np.int32(3), "int32"), (True, "constexpr"), ("a", "str")):
+        for bad, words in ((np.int32(3), "int32"), (np.zeros(3, "f4"), "on the CPU"), (True, "constexpr"), ("a", "str")):
             try:
                 launch(_scale, (1,), x, y, bad, 1.5, BLOCK=64)
             except TypeError as error:

@@ -146,6 +146,18 @@ def _rewritten(fn: Any) -> Any:
     return local[fn.__name__]
 
 
+_get_np_dtype = interp._get_np_dtype
+_np_dtypes: dict[str, np.dtype] = {}
+
+
+def _np_dtype(ty: Any) -> np.dtype:
+    """Triton's table of NumPy dtypes, which it builds anew at every look-up, kept."""
+    found = _np_dtypes.get(ty.name)
+    if found is None:
+        found = _np_dtypes[ty.name] = _get_np_dtype(ty)
+    return found
+
+
 def _tile_logic(op: str, first: Any, *rest: Any) -> Any:
     """`and`, `or`, `not` in a kernel: by elements for tiles, Python's short cut for constants."""
     if op == "not":
@@ -422,6 +434,7 @@ def _patch_language_once() -> None:
 def _repair() -> None:
     builder = interp.InterpreterBuilder
     _repair_types(builder)
+    interp._get_np_dtype = _np_dtype
     interp._tile_logic = _tile_logic
     interp.FunctionRewriter.ast_transformer = _Transformer()
     interp.ReduceOps.apply_impl = _reduce

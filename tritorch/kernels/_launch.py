@@ -149,5 +149,7 @@ def check_grid(name: str, grid: tuple[int, ...]) -> tuple[int, int, int]:
 def scalar_error(name: str, value: Any) -> TypeError:
     """The TypeError for an argument that is neither an array nor a plain number."""
     kind = value.__class__.__name__
+    if isinstance(value, np.ndarray):
+        return TypeError(f"kernel {name}: got an array on the CPU; put it on the device by to_device")
     hint = "give a bool as a constexpr" if isinstance(value, (bool, np.bool_)) else "convert it by .item() or int()"
     return TypeError(f"kernel {name}: arguments are arrays, Python ints and floats, and None; got {kind}: {hint}")

@@ -1,0 +1,108 @@
+"""Host cost of a launch on cuda: Triton's own call, our plan, an elementwise kernel, an eager op on Tensors.
+
+`python benchmarks/launch_overhead.py` on a machine with a GPU; `--stub` on any Linux machine with a C compiler takes the
+driver library of the tests, which does nothing: all Python and C of the launch runs, the driver's own time is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+STUB = HERE.parent / "tests" / "kernels" / "stub"
+
+
+def best(run: Callable[[], object], calls: int = 200, batches: int = 60) -> float:
+    """Microseconds per call, the least over batches."""
+    run()
+    times = []
+    for _ in range(batches):
+        start = time.perf_counter()
+        for _ in range(calls):
+            run()
+        times.append((time.perf_counter() - start) / calls)
+    return round(min(times) * 1e6, 2)
+
+
+def measure() -> dict[str, float]:
+    """Microseconds per call of each way to launch."""
+    import numpy as np
+    import triton
+    from kernels_to_launch import _scale
+
+    import tritorch
+    from tritorch.kernels._driver import Pointer, type_name
+    from tritorch.kernels._launch import empty, launch, prepare
+    from tritorch.kernels._pointwise import pointwise
+
+    x, y = empty((65536,), "f4"), empty((65536,), "f4")
+    f4 = np.dtype("f4")
+
+    def ours() -> None:
+        launch(_scale, (64,), x, y, 65536, 1.5, BLOCK=1024, num_warps=4)
+
+    ours()
+    jit = prepare(_scale)
+
+    def triton_call() -> None:
+        px, py = Pointer(type_name(f4), x.data.ptr), Pointer(type_name(f4), y.data.ptr)
+        jit[(64,)](px, py, 65536, 1.5, BLOCK=1024, num_warps=4, enable_fp_fusion=True)
+
+    def elementwise() -> None:
+        pointwise("add", ("a + b",), ("a", "b"), (x, y), (f4,), None, (y,))
+
+    a = tritorch.ones(65536, device="cuda")
+    b = tritorch.ones(65536, device="cuda")
+    g = tritorch.ones(65536, device="cuda", requires_grad=True)
+    return {
+        "triton": float(".".join(triton.__version__.split(".")[:2])),
+        "kernel[grid](...)": best(triton_call),
+        "launch(...)": best(ours),
+        "pointwise(...) into a given array": best(elementwise),
+        "a + b": best(lambda: a + b),
+        "a + b with a graph": best(lambda: g + b),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stub", action="store_true", help="against the driver library that does nothing")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(measure()))
+        return 0
+    paths = [str(HERE.parent), str(STUB)]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = dict(os.environ, TRITON_INTERPRET="0")
+        if options.stub:
+            library = Path(folder) / "libcuda.so.1"
+            compiler = os.environ.get("CC") or shutil.which("gcc") or "cc"
+            subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-w", "-o", library, STUB / "libcuda.c"], check=True)
+            environment |= {"TRITON_LIBCUDA_PATH": folder, "LD_LIBRARY_PATH": folder}
+        else:  # the stand-in for CuPy must not be found
+            shutil.copy(STUB / "kernels_to_launch.py", folder)
+            paths[1] = folder
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+        done = subprocess.run(
+            [sys.executable, __file__, "--child"], env=environment, check=True, capture_output=True, text=True
+        )
+    result = json.loads(done.stdout.splitlines()[-1]) | {"driver": "stub" if options.stub else "real"}
+    for name, value in result.items():
+        print(f"{name:36} {value}")
+    out = HERE / "results" / f"launch_overhead{'_stub' if options.stub else ''}.json"
+    out.write_text(json.dumps(result, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
