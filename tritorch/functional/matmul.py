@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..autograd.apply import mixed_devices
-from ..autograd.graph import Node, next_seq, versions_of
+from ..autograd.graph import Node, make_node, next_seq, versions_of
 from ..autograd.modes import STATE
 from ..device import CPU
 from ..dtypes import FLOAT, bool_
@@ -35,22 +35,22 @@ def _finish(y: Any, dtype: Any, op: Any, tensors: tuple, saved: tuple) -> Tensor
     t.device = CPU
     t._node = t._vc = t._view = None
     if STATE.grad:
-        edges = tuple([None if x is None else x._node for x in tensors])
-        if edges.count(None) != len(edges):
+        edges = tuple([x._node for x in tensors])
+        if any(edges):
             if STATE.anomaly:
-                from ..autograd.graph import make_node
-
                 t._node = make_node(op, edges, saved, CPU, versions_of(tensors))
                 return t
-            n = _new(Node)
+            n = t._node = _new(Node)
             n.seq = next_seq()
             n.op = op
             n.next = edges
             n.saved = saved
             n.device = CPU
-            n.hooks = n.trace = None
-            n.versions = versions_of(tensors)
-            t._node = n
+            n.hooks = n.trace = n.versions = None
+            for x in tensors:
+                if x._vc is not None:
+                    n.versions = versions_of(tensors)
+                    break
     return t
 
 
@@ -344,11 +344,19 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             and dtype is not bool_
         ):
             if input.device is CPU and dtype.category >= FLOAT and not dtype.is_half:
-                y = _linear.cpu(input._a, weight._a, None if bias is None else bias._a)
-                saved = (input, weight, None if bias is None else bias._a.shape, None)
+                a, w = input._a, weight._a
+                if a.ndim == 2 and 2 * a.shape[0] * w.size <= TINY_PRODUCT:
+                    y = a.dot(w.T)
+                    if bias is not None:
+                        y += bias._a
+                else:
+                    y = _linear.cpu(a, w, None if bias is None else bias._a)
                 if bias is None:
-                    return _finish(y, dtype, _linear, (input, weight, None), saved)
-                return _finish(y, dtype, _linear, (input, weight, bias), saved)
+                    t = _finish(y, dtype, _linear, (input, weight), (input, weight, None, None))
+                    if t._node is not None:
+                        t._node.next += (None,)
+                    return t
+                return _finish(y, dtype, _linear, (input, weight, bias), (input, weight, bias._a.shape, None))
             return _linear(input, weight, bias)
     return _linear_checked(input, weight, bias)
 
