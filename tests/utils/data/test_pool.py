@@ -303,3 +303,35 @@ def test_large_messages_both_ways_do_not_wait_for_each_other():
 def test_two_loaders_at_once():
     pairs = list(zip(loader(Rows()), loader(Rows(), "spawn"), strict=True))
     assert len(pairs) == 10 and all(a.tolist() == b.tolist() for a, b in pairs)
+
+
+def test_workers_compute_after_the_parent_has_used_its_threads():
+    code = """
+        import numpy as np
+        import tritorch as torch
+        from tritorch.utils.data import DataLoader, Dataset
+
+        torch.set_num_threads(2)
+        a = torch.rand(700, 700)
+        here = ((a @ a).sum() + torch.rand(1 << 20).exp().sum() * 0).item()  # starts the BLAS's threads and ours
+
+        class Products(Dataset):
+            def __len__(self): return 4
+            def __getitem__(self, i):
+                torch.set_num_threads(2)  # a pool of the worker's own
+                there = (a @ a).sum() + torch.rand(1 << 20).exp().sum() * 0
+                assert abs(np.dot(a.numpy(), a.numpy()).sum() / here - 1) < 1e-3
+                return there.item()
+
+        for _ in range(2):
+            got = list(DataLoader(Products(), batch_size=None, num_workers=2, timeout=50))
+            assert all(abs(g / here - 1) < 1e-3 for g in got), got
+            (a @ a).sum()
+        print("done")
+    """
+    env = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    env |= {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OPENBLAS_NUM_THREADS": "2"}
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, env=env, timeout=120
+    )
+    assert run.stdout == "done\n", run.stderr
