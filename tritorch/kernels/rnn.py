@@ -16,14 +16,125 @@ differentiated.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._gemm import gemm
+from ._launch import empty, kernel, launch
+from ._math import _tanh
 from ._op import Array, op
-from .copy import cat
+from ._pointwise import cast, copy_into
+from .copy import cat, clone
+
+if TYPE_CHECKING:
+    import triton.language as tl
 
 Spans = list[tuple[int, int]]
+
+# ------------------------------------------------------------------------------------------------------ the kernels
+
+
+@kernel
+def _sigmoid(x):
+    return 0.5 * _tanh(0.5 * x) + 0.5
+
+
+@kernel
+def _lstm_step(
+    x_ptr, s_ptr, c_ptr, gate_ptr, cell_ptr, h_ptr, total, k, ACC: tl.constexpr, BLOCK: tl.constexpr
+):  # fmt: skip
+    """One step of all rows: x (n, 4 k) the input's share, s (n, 4 k) = h w^T, c (n, k) the cells, read and written.
+
+    Writes gates (n, 4 k), cells (n, k) and h (n, k). One program makes BLOCK of the total = n * k elements; all
+    arrays are contiguous.
+    """
+    DTYPE: tl.constexpr = tl.float64 if ACC == "f64" else tl.float32
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    mask = at < total
+    base = at // k * (4 * k) + at % k
+    i = tl.load(x_ptr + base, mask=mask, other=0).to(DTYPE) + tl.load(s_ptr + base, mask=mask, other=0).to(DTYPE)
+    base_f = base + k
+    f = tl.load(x_ptr + base_f, mask=mask, other=0).to(DTYPE) + tl.load(s_ptr + base_f, mask=mask, other=0).to(DTYPE)
+    base_u = base_f + k
+    u = tl.load(x_ptr + base_u, mask=mask, other=0).to(DTYPE) + tl.load(s_ptr + base_u, mask=mask, other=0).to(DTYPE)
+    base_o = base_u + k
+    o = tl.load(x_ptr + base_o, mask=mask, other=0).to(DTYPE) + tl.load(s_ptr + base_o, mask=mask, other=0).to(DTYPE)
+    i, f, u, o = _sigmoid(i), _sigmoid(f), _tanh(u), _sigmoid(o)
+    c = f * tl.load(c_ptr + at, mask=mask, other=0).to(DTYPE) + i * u
+    kind = gate_ptr.dtype.element_ty
+    tl.store(gate_ptr + base, i.to(kind), mask=mask)
+    tl.store(gate_ptr + base_f, f.to(kind), mask=mask)
+    tl.store(gate_ptr + base_u, u.to(kind), mask=mask)
+    tl.store(gate_ptr + base_o, o.to(kind), mask=mask)
+    tl.store(c_ptr + at, c.to(c_ptr.dtype.element_ty), mask=mask)
+    tl.store(cell_ptr + at, c.to(cell_ptr.dtype.element_ty), mask=mask)
+    tl.store(h_ptr + at, (o * _tanh(c)).to(h_ptr.dtype.element_ty), mask=mask)
+
+
+@kernel
+def _gru_step(
+    x_ptr, s_ptr, b_ptr, h_ptr, gate_ptr, inner_ptr, y_ptr, total, k,
+    HAS_BIAS: tl.constexpr, ACC: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """One step of all rows: x (n, 3 k) the input's share, s (n, 3 k) = h w^T, b (3 k), h (n, k) read and written.
+
+    Writes gates (n, 3 k), inner (n, k) = h w_n^T + b_n and y (n, k) = h. One program makes BLOCK of the total = n * k
+    elements; all arrays are contiguous.
+    """
+    DTYPE: tl.constexpr = tl.float64 if ACC == "f64" else tl.float32
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    mask = at < total
+    col = at % k
+    base = at // k * (3 * k) + col
+    s_r = tl.load(s_ptr + base, mask=mask, other=0).to(DTYPE)
+    s_z = tl.load(s_ptr + base + k, mask=mask, other=0).to(DTYPE)
+    m = tl.load(s_ptr + base + 2 * k, mask=mask, other=0).to(DTYPE)
+    if HAS_BIAS:
+        s_r += tl.load(b_ptr + col, mask=mask, other=0).to(DTYPE)
+        s_z += tl.load(b_ptr + col + k, mask=mask, other=0).to(DTYPE)
+        m += tl.load(b_ptr + col + 2 * k, mask=mask, other=0).to(DTYPE)
+    r = _sigmoid(tl.load(x_ptr + base, mask=mask, other=0).to(DTYPE) + s_r)
+    z = _sigmoid(tl.load(x_ptr + base + k, mask=mask, other=0).to(DTYPE) + s_z)
+    u = _tanh(tl.load(x_ptr + base + 2 * k, mask=mask, other=0).to(DTYPE) + r * m)
+    h = u + z * (tl.load(h_ptr + at, mask=mask, other=0).to(DTYPE) - u)
+    kind = gate_ptr.dtype.element_ty
+    tl.store(gate_ptr + base, r.to(kind), mask=mask)
+    tl.store(gate_ptr + base + k, z.to(kind), mask=mask)
+    tl.store(gate_ptr + base + 2 * k, u.to(kind), mask=mask)
+    tl.store(inner_ptr + at, m.to(inner_ptr.dtype.element_ty), mask=mask)
+    tl.store(h_ptr + at, h.to(h_ptr.dtype.element_ty), mask=mask)
+    tl.store(y_ptr + at, h.to(y_ptr.dtype.element_ty), mask=mask)
+
+
+@kernel
+def _rnn_step(x_ptr, s_ptr, h_ptr, y_ptr, total, RELU: tl.constexpr, ACC: tl.constexpr, BLOCK: tl.constexpr):
+    """h and y (n, k) = tanh or relu of x + s, s = h w^T. One program makes BLOCK of the total = n * k elements."""
+    DTYPE: tl.constexpr = tl.float64 if ACC == "f64" else tl.float32
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    mask = at < total
+    h = tl.load(x_ptr + at, mask=mask, other=0).to(DTYPE) + tl.load(s_ptr + at, mask=mask, other=0).to(DTYPE)
+    if RELU:
+        h = tl.where(h < 0, 0.0, h).to(DTYPE)
+    else:
+        h = _tanh(h)
+    tl.store(h_ptr + at, h.to(h_ptr.dtype.element_ty), mask=mask)
+    tl.store(y_ptr + at, h.to(y_ptr.dtype.element_ty), mask=mask)
+
+
+_BLOCK = 1024
+
+
+def _step(kern: Any, total: int, dtype: np.dtype, *args: Any, **consts: Any) -> None:
+    acc = "f64" if dtype.itemsize == 8 else "f32"
+    launch(kern, (-(-total // _BLOCK),), *args, ACC=acc, BLOCK=_BLOCK, num_warps=4, **consts)
+
+
+def _rows_first(x: Array) -> Array:
+    return x if x.flags.c_contiguous else clone.gpu(x)  # type: ignore[misc]
+
+
+# ------------------------------------------------------------------------------------------------------ the ops
 
 
 def _spans(batch_sizes: tuple[int, ...], reverse: bool) -> Spans:
@@ -107,6 +218,24 @@ class lstm_layer:
                 np.matmul(m, r.T, out=y[a:b])
             h[:n] = y[a:b]
         return y, h, c, gates, cells
+
+    def gpu(
+        gx: Array, h0: Array, c0: Array, w: Array, r: Array | None, batch_sizes: tuple[int, ...], reverse: bool
+    ) -> tuple[Array, Array, Array, Array, Array]:
+        k, dtype, gx = c0.shape[1], gx.dtype, _rows_first(gx)
+        gates, cells = empty(gx.shape, dtype), empty((len(gx), k), dtype)
+        y, h = empty((len(gx), h0.shape[1]), dtype), clone.gpu(h0)
+        c = cast(c0, np.dtype(np.float32)) if dtype.itemsize == 2 else clone.gpu(c0)  # a sum over time
+        for a, b in _spans(batch_sizes, reverse):
+            n = b - a
+            s = gemm(h[:n], w.T)
+            hidden = y[a:b] if r is None else empty((n, k), dtype)
+            args = gx[a:b], s, c[:n], gates[a:b], cells[a:b], hidden
+            _step(_lstm_step, n * k, dtype, *args, n * k, k)
+            if r is not None:
+                copy_into(y[a:b], gemm(hidden, r.T))
+            copy_into(h[:n], y[a:b])
+        return y, h, c if c.dtype == dtype else cast(c, dtype), gates, cells
 
     def grad(g, gx, h0, c0, w, r, y0, y3, y4, batch_sizes, reverse, needs):
         gy, gh, gc = g
@@ -228,6 +357,19 @@ class gru_layer:
             h[:n] = new
         return y, h, gates, inner
 
+    def gpu(
+        gx: Array, h0: Array, w: Array, b: Array | None, batch_sizes: tuple[int, ...], reverse: bool
+    ) -> tuple[Array, Array, Array, Array]:
+        k, dtype, gx = h0.shape[1], gx.dtype, _rows_first(gx)
+        gates, inner, y = (empty((len(gx), width), dtype) for width in (3 * k, k, k))
+        h, bias = clone.gpu(h0), None if b is None else _rows_first(b)
+        for first, end in _spans(batch_sizes, reverse):
+            n = end - first
+            s = gemm(h[:n], w.T)
+            args = gx[first:end], s, bias, h[:n], gates[first:end], inner[first:end], y[first:end]
+            _step(_gru_step, n * k, dtype, *args, n * k, k, HAS_BIAS=bias is not None)
+        return y, h, gates, inner
+
     def grad(g, gx, h0, w, b, y0, y2, y3, batch_sizes, reverse, needs):
         gy, gh = g
         spans, k = _spans(batch_sizes, reverse), h0.shape[1]
@@ -305,6 +447,16 @@ class rnn_layer:
             z += t
             np.maximum(z, 0, out=z) if relu else np.tanh(z, out=z)
             h[: b - a] = z
+        return y, h
+
+    def gpu(
+        gx: Array, h0: Array, w: Array, batch_sizes: tuple[int, ...], reverse: bool, relu: bool
+    ) -> tuple[Array, Array]:
+        k, dtype, gx = h0.shape[1], gx.dtype, _rows_first(gx)
+        y, h = empty(gx.shape, dtype), clone.gpu(h0)
+        for a, b in _spans(batch_sizes, reverse):
+            n = b - a
+            _step(_rnn_step, n * k, dtype, gx[a:b], gemm(h[:n], w.T), h[:n], y[a:b], n * k, RELU=relu)
         return y, h
 
     def grad(g, gx, h0, w, y0, batch_sizes, reverse, relu, needs):
