@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -335,3 +336,21 @@ def test_workers_compute_after_the_parent_has_used_its_threads():
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, env=env, timeout=120
     )
     assert run.stdout == "done\n", run.stderr
+
+
+def test_epochs_leave_neither_descriptors_nor_memory_nor_children():
+    def blocks() -> int:
+        return Path("/proc/self/maps").read_text().count("tritorch-batch")
+
+    data = loader(torch.utils.data.TensorDataset(torch.zeros(40, 5000)))
+    list(data)  # what is opened once and for all is open now
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        batches = list(data)
+        assert blocks() == len(batches) == 10
+        del batches
+    next(iter(data))  # left early
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before and blocks() == 0
+    assert multiprocessing.active_children() == []
