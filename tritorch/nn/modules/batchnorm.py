@@ -109,6 +109,10 @@ class BatchNormBase(NormBase):
         return F.batch_norm(input, mean, var, self.weight, self.bias, by_batch, momentum, self.eps)
 
 
+# PyTorch's names of the bases, for isinstance tests in scripts.
+_NormBase, _BatchNorm = NormBase, BatchNormBase
+
+
 class BatchNorm1d(BatchNormBase):
     """y = (x - mean) / sqrt(var + eps) * weight + bias per channel, over the batch.
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import operator
 from collections import OrderedDict
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any
 
+from .entries import pairs, position
 from .module import Module, _indented
+from .parameter_container import ParameterDict, ParameterList  # PyTorch has all five in this module
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["ModuleDict", "ModuleList", "Sequential"]
-
-
-def position(owner: Any, idx: Any) -> int:
-    """`idx` counted from the front; IndexError out of range."""
-    i = operator.index(idx)
-    if not -len(owner) <= i < len(owner):
-        raise IndexError(f"{type(owner).__name__}: index {i} is out of range for {len(owner)} entries")
-    return i % len(owner)
+__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
 
 class _Listed(Module):
@@ -264,20 +257,3 @@ class ModuleDict(Module):
         """Add or replace modules from a mapping or an iterable of pairs; TypeError or ValueError for anything else."""
         for key, module in pairs("ModuleDict.update", modules):
             self[key] = module
-
-
-def pairs(name: str, entries: Any) -> list[tuple[str, Any]]:
-    """The entries of a mapping or of an iterable of pairs."""
-    if isinstance(entries, (Mapping, ModuleDict)):
-        return list(entries.items())
-    if not isinstance(entries, Iterable):
-        raise TypeError(f"{name}: expected a mapping or an iterable of pairs; got {type(entries).__name__}")
-    result = []
-    for i, entry in enumerate(entries):
-        if not isinstance(entry, Iterable):
-            raise TypeError(f"{name}: element #{i} should be a pair (name, value); got {type(entry).__name__}")
-        values = tuple(entry)
-        if len(values) != 2:
-            raise ValueError(f"{name}: element #{i} has length {len(values)}; 2 is required")
-        result.append(values)
-    return result

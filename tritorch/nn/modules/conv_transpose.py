@@ -6,13 +6,15 @@ from typing import Any
 
 from ...tensor import Tensor
 from .. import functional as F
-from .conv import ConvBase
+from .conv_base import ConvBase
 from .sizes import Size
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 
-class _ConvTranspose(ConvBase):
+class ConvTransposeBase(ConvBase):
+    """What the three transposed convolutions share."""
+
     def __init__(
         self,
         in_channels: int,
@@ -70,7 +72,7 @@ class _ConvTranspose(ConvBase):
         return tuple(size - low for size, low in zip(sizes, least, strict=True))
 
 
-class ConvTranspose1d(_ConvTranspose):
+class ConvTranspose1d(ConvTransposeBase):
     """Transposed convolution over the last dim; a Conv1d's output goes back to its input's shape.
 
     Args:
@@ -95,7 +97,7 @@ class ConvTranspose1d(_ConvTranspose):
         return self._transpose(F.conv_transpose1d, input, output_size)
 
 
-class ConvTranspose2d(_ConvTranspose):
+class ConvTranspose2d(ConvTransposeBase):
     """Transposed convolution over the last 2 dims; see ConvTranspose1d.
 
     >>> import tritorch as torch
@@ -110,7 +112,7 @@ class ConvTranspose2d(_ConvTranspose):
         return self._transpose(F.conv_transpose2d, input, output_size)
 
 
-class ConvTranspose3d(_ConvTranspose):
+class ConvTranspose3d(ConvTransposeBase):
     """Transposed convolution over the last 3 dims; see ConvTranspose1d.
 
     >>> import tritorch as torch

@@ -22,6 +22,9 @@ class _Dropout(Module):
         return f"p={self.p}, inplace={self.inplace}"
 
 
+_DropoutNd = _Dropout  # PyTorch's name of the base
+
+
 class Dropout(_Dropout):
     """In training each element is zero with probability p, the others are divided by 1 - p.
 

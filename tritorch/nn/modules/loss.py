@@ -226,8 +226,10 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         bias: a bias in the linear layer. Default: False.
         reduction, weight, label_smoothing: as for CrossEntropyLoss.
         ignore_index: targets that do not count. Default: None.
+        options: None; PyTorch's way of computing the logits in chunks is not there.
 
     Raises:
+        ValueError: options are given.
         RuntimeError: weight not `(num_classes)`, or label_smoothing outside [0, 1].
 
     >>> import tritorch as torch
@@ -255,6 +257,10 @@ class LinearCrossEntropyLoss(_WeightedLoss):
             raise RuntimeError(f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}")
         if not 0 <= label_smoothing <= 1:
             raise RuntimeError(f"expected label_smoothing to be in range [0, 1], got {label_smoothing}")
+        if options is not None:
+            raise ValueError(
+                f"LinearCrossEntropyLoss: options must be None: all logits are made at once; got {options!r}"
+            )
         self.num_classes, self.out_features = num_classes, out_features
         self.ignore_index, self.label_smoothing, self.options = ignore_index, label_smoothing, options
         n = math.prod(out_features, start=num_classes)

@@ -14,13 +14,27 @@ from ...tensor import Parameter, Tensor
 from ..parameter import Buffer
 from . import hooks as _hooks
 from .conversion import Conversion
-from .hooks import Hooks, RemovableHandle
+from .hooks import (
+    Hooks,
+    RemovableHandle,
+    register_module_buffer_registration_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 from .state import State
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Module", "RemovableHandle"]
+__all__ = [
+    "Module", "RemovableHandle", "register_module_buffer_registration_hook", "register_module_forward_hook",
+    "register_module_forward_pre_hook", "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook", "register_module_parameter_registration_hook",
+]  # fmt: skip
 
 
 class Module(Hooks, State, Conversion):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...tensor import Parameter, Tensor
-from .container import pairs, position
+from .entries import pairs, position
 from .module import Module
 
 if TYPE_CHECKING:

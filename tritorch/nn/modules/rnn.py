@@ -13,8 +13,9 @@ from .. import functional as F
 from .. import init
 from ..utils.rnn import PackedSequence
 from .module import Module
+from .rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 
-__all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
+__all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNBase", "RNNCell", "RNNCellBase"]
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
