@@ -24,9 +24,7 @@ ROUNDS = 9
 def main() -> None:
     rng = np.random.default_rng(0)
     arrays = [rng.random((1250, 1000), np.float32) for _ in range(MB // 5)]
-    states = {
-        lib: {f"layer{i}.weight": lib.tensor(a) for i, a in enumerate(arrays)} for lib in (tritorch, torch)
-    }
+    states = {lib: {f"layer{i}.weight": lib.tensor(a) for i, a in enumerate(arrays)} for lib in (tritorch, torch)}
     size = sum(a.nbytes for a in arrays) / 1e6
     table = Table("save_load", torch=torch.__version__, megabytes=size)
     times: dict[str, list[float]] = {}

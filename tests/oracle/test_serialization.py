@@ -327,6 +327,20 @@ def test_optimizers_and_schedules_pickle_by_torchs_name():
             assert our_object(module, name) is cls
 
 
+def test_functions_of_tensors():
+    """What a model may hold as its activation."""
+    for n in ("relu", "tanh", "exp"):
+        for saver, loader in ((torch, ours), (ours, torch), (ours, ours)):
+            f = io.BytesIO()
+            saver.save({"f": getattr(saver, n), "g": saver.nn.functional.gelu}, f)
+            for safe in (True, False)[loader is torch :]:
+                f.seek(0)
+                got = loader.load(f, weights_only=safe)
+                assert got["g"] is loader.nn.functional.gelu
+                x = [0.5, 1.0]
+                assert got["f"](loader.tensor(x)).tolist() == getattr(loader, n)(loader.tensor(x)).tolist()
+
+
 def test_hung_attributes():
     for saver, loader in ((torch, ours), (ours, torch)):
         p, t = saver.nn.Parameter(saver.ones(2)), saver.ones(3)

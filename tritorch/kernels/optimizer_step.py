@@ -23,6 +23,8 @@ from ._threads import parallel
 BLOCK = 1 << 16  # elements: fits a core's share of the cache, and threads rarely meet at the interpreter's lock
 _GRAIN = 1 << 16  # the fewest elements worth a thread
 
+_SMALL = 1 << 12  # elements
+
 Rule = Callable[..., Sequence[Array]]
 
 
@@ -198,7 +200,13 @@ def sgd(
         first: the buffer becomes the gradient (the first step with momentum).
         decay, nesterov, maximize: which of them apply.
     """
-    lr, momentum, undamped, rate_decay = c["lr"], c["momentum"], c["undamped"], c["decay"]
+    lr = c["lr"]
+    if b is None and not decay and p.size <= _SMALL and p.itemsize > 2:
+        # the two calls alone: for a bias, everything else here would cost more than they do
+        t = np.multiply(g, lr)
+        (np.add if maximize else np.subtract)(p, t, p)
+        return
+    momentum, undamped, rate_decay = c["momentum"], c["undamped"], c["decay"]
     damped = bool(undamped != 1)
 
     def block(p: np.ndarray, g: np.ndarray, *buffers: np.ndarray) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
 from typing import Any, TypeAlias
@@ -219,12 +219,9 @@ class Optimizer:
         with enable_grad():
             return closure()
 
-    def _with_gradients(self, group: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    def _with_gradients(self, group: dict[str, Any]) -> list[tuple[Any, Any]]:
         """The parameters of a group that have a gradient, with it."""
-        for p in group["params"]:
-            g = p.grad
-            if g is not None:
-                yield p, g
+        return [(p, g) for p in group["params"] if (g := p.grad) is not None]
 
     # ---- hooks
 

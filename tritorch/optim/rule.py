@@ -56,7 +56,7 @@ def count(state: dict[str, Any]) -> int:
     return int(a)
 
 
-def like(p: Tensor, value: float = 0.0) -> Tensor:
+def like(p: Tensor, value: complex = 0.0) -> Tensor:
     """A state of the parameter's shape, layout, dtype and device, filled with `value`."""
     if p.device is CPU:
         # full_like keeps the layout, so that parameter and state are walked through alike

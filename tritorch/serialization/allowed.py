@@ -115,6 +115,18 @@ def _defaultdict(factory: Any = None, *items: Any) -> collections.defaultdict:
     return collections.defaultdict(factory, *items)
 
 
+_TORCHS_FUNCTIONS = object()  # where PyTorch keeps torch.relu and its like, which it pickles as an attribute of it
+
+
+def _function_of_torch(owner: Any, name: Any) -> Any:
+    if owner is not _TORCHS_FUNCTIONS or type(name) is not str:
+        raise refused("a call of getattr")
+    found = names.our_object("torch", name)
+    if not names.is_plain_function(found):
+        raise refused(f"the global 'torch.{name}'")
+    return found
+
+
 _FACTORIES = (list, dict, set, int, float, str, bool, tuple, collections.OrderedDict)
 _BUILTINS = ("set", "frozenset", "bytearray", "complex", "slice", "range", "bytes")
 _CALLS: dict[tuple[str, str], Callable[..., Any]] = {
@@ -123,6 +135,7 @@ _CALLS: dict[tuple[str, str], Callable[..., Any]] = {
     ("collections", "deque"): _plain_only(collections.deque),
     ("collections", "defaultdict"): _defaultdict,
     ("_codecs", "encode"): _encode,
+    ("builtins", "getattr"): _function_of_torch,
     **{("builtins", n): _plain_only(getattr(builtins, n)) for n in _BUILTINS},
 }
 _VALUES = {
@@ -202,6 +215,8 @@ class Allowed:
         return self._module_class(module, name, path)
 
     def _torch(self, module: str, name: str, path: str) -> Any:
+        if path == "torch._C._VariableFunctionsClass":
+            return _TORCHS_FUNCTIONS
         if module in ("torch._utils", "torch.serialization", "torch._tensor") and name in self._rebuild:
             return self._callable(self._rebuild[name], self._rebuild[name])
         found = names.our_object(module, name)

@@ -260,7 +260,7 @@ class Reader:
         record = self._find(name)
         offset = self._content_offset(record)
         out = np.empty(record.packed, np.uint8)
-        view = memoryview(out)
+        view = memoryview(out.data)
         crc = 0
         for a in range(0, record.packed, _BLOCK):
             block = view[a : a + _BLOCK]
@@ -269,7 +269,7 @@ class Reader:
             crc = zlib.crc32(block, crc)
         if record.method == 8:
             out = self._inflate(record, view)
-            crc = zlib.crc32(out)
+            crc = zlib.crc32(out.data)
         if crc != record.crc:
             raise self._altered(record)
         return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import pickle
@@ -134,6 +135,8 @@ def _unsafe(stream: Any, module: Any, persistent_load: Callable[[Any], Any], pic
                 return super().find_class(module, name)
             if name in rebuilding.FUNCTIONS:
                 return rebuilding.FUNCTIONS[name]
+            if name == "_VariableFunctionsClass":  # PyTorch pickles torch.relu as an attribute of it
+                return importlib.import_module("tritorch")
             found = names.our_object(module, name)
             if found is None:
                 raise pickle.UnpicklingError(f"load: the file names {module}.{name}, which has no counterpart here")

@@ -69,6 +69,9 @@ _TORCH_OF_OURS: dict[tuple[str, str], tuple[str, str]] = {
 }
 
 
+_OPS = ("tritorch.functional.", "tritorch.kernels.", "tritorch.autograd.elementwise")
+
+
 def torch_name(module: str, name: str) -> tuple[str, str]:
     """PyTorch's module and name for the object `module.name` of ours; both unchanged for anybody else's.
 
@@ -83,7 +86,7 @@ def torch_name(module: str, name: str) -> tuple[str, str]:
             return _MODULES[module], name
         if module.startswith("tritorch.optim.lr_scheduler."):
             return "torch.optim.lr_scheduler", name
-        if module.startswith("tritorch.functional") or module.startswith("tritorch.kernels"):
+        if module.startswith(_OPS):
             functions = sys.modules.get("tritorch.nn.functional")
             return ("torch.nn.functional" if hasattr(functions, name) else "torch"), name
         if module.startswith("tritorch.nn.functional"):
@@ -128,7 +131,8 @@ def our_object(module: str, name: str) -> Any:
 
 
 def is_plain_function(value: Any) -> bool:
-    """Whether `value` is a function of nn.functional, which a layer may hold as its activation."""
+    """Whether `value` is a function of tensors, which a layer may hold as its activation."""
+    if not isinstance(value, FunctionType):
+        return False
     functions = importlib.import_module("tritorch.nn.functional")
-    name = getattr(value, "__name__", "")
-    return (isinstance(value, FunctionType) or callable(value)) and getattr(functions, name, None) is value
+    return getattr(functions, value.__name__, None) is value or value.__module__.startswith(_OPS)

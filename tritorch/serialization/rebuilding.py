@@ -28,9 +28,8 @@ def storage_parts(saved: Any, n: int) -> tuple[StorageType, str, str, int]:
     """
     if type(saved) is not tuple or len(saved) != n:
         raise DamagedFileError(f"load: the persistent id {saved!r:.200} is not a storage's")
-    kind, storage_type, key, location, count = (
-        part.decode("ascii", "replace") if isinstance(part, bytes) else part for part in saved[:5]
-    )
+    parts: list[Any] = [part.decode("ascii", "replace") if isinstance(part, bytes) else part for part in saved[:5]]
+    kind, storage_type, key, location, count = parts
     right = kind == "storage" and type(storage_type) is StorageType and type(location) is str and type(count) is int
     if not right or type(key) is not str or count < 0:
         raise DamagedFileError(f"load: the persistent id {saved!r:.200} is not a storage's")

@@ -140,7 +140,7 @@ def _load_one(path: str, device: Any, names: set[str] | None) -> dict[str, Any]:
             if names is not None and name not in names:
                 continue
             content = np.empty(end - begin, np.uint8)
-            view, done = memoryview(content), 0
+            view, done = memoryview(content.data), 0
             f.seek(start + begin)
             while done < len(view):
                 got = f.readinto(view[done:])

@@ -194,7 +194,7 @@ class _TorchNames:
         """A class or function by PyTorch's name where it is one of ours."""
         if obj in (type(None), type(NotImplemented), type(...)):
             return self.save_type(obj)  # type: ignore[attr-defined]
-        name = name or getattr(obj, "__qualname__", None) or obj.__name__
+        name = str(name or getattr(obj, "__qualname__", None) or obj.__name__)
         module = getattr(obj, "__module__", None)
         if isinstance(module, str) and (module == "tritorch" or module.startswith("tritorch.")):
             return self._write_global(obj, *names.torch_name(module, name))

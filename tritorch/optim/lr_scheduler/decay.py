@@ -6,12 +6,12 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..optimizer import Optimizer
 from .base import LRScheduler, without_functions
 
-LrLambda = Callable[[int], float] | list[Callable[[int], float]]
+LrLambda: TypeAlias = Callable[[int], float] | list[Callable[[int], float]]
 
 
 def _functions(optimizer: Optimizer, lr_lambda: LrLambda) -> list[Callable[[int], float]]:
@@ -69,7 +69,8 @@ class MultiplicativeLR(LambdaLR):
     """
 
     def __init__(self, optimizer: Optimizer, lr_lambda: LrLambda, last_epoch: int = -1) -> None:
-        for function in lr_lambda if isinstance(lr_lambda, (list, tuple)) else [lr_lambda]:
+        functions: list[Any] = lr_lambda if isinstance(lr_lambda, list) else [lr_lambda]
+        for function in functions:
             if not callable(function):
                 raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
         super().__init__(optimizer, lr_lambda, last_epoch)
