@@ -20,7 +20,7 @@ from ._pointwise import copy_into
 from ._threads import parallel, single_enter, single_exit
 
 SMALL = 4096  # elements below which one plain NumPy call is the fastest way
-_CHUNK = 1024  # elements summed in one run, so that float32 rounding errors do not grow with the length
+_CHUNK = 128  # elements summed in one run, so that float32 rounding errors do not grow with the length
 _GRAIN = 1 << 18  # elements that are worth a thread of their own
 BLOCK = 1 << 15  # elements whose working copies stay in the second-level cache
 
@@ -121,13 +121,23 @@ def by_groups(x: Array, dim: tuple[int, ...], keepdim: bool, step: Callable[...,
     return finish(y, x.shape, dim, keepdim, kept)
 
 
+@lru_cache(maxsize=256)
+def _chunk(r: int) -> int:
+    """Elements of a row summed in one run: a divisor of `r` when there is a good one, so that rows split evenly."""
+    return next((d for d in range(min(r, 2 * _CHUNK), 31, -1) if r % d == 0), _CHUNK)
+
+
 def row_sums(x: Array) -> Array:
     """Sums of the rows of a float (M, R) whose rows are contiguous, with the rounding error of a chunked sum."""
     m, r = x.shape
     if r <= _CHUNK:
         return x @ _ones(r, x.dtype.char)
-    c, tail = divmod(r, _CHUNK)
-    y = x[:, : r - tail].reshape(m, c, _CHUNK) @ _ones(_CHUNK, x.dtype.char)
+    size = _chunk(r)
+    c, tail = divmod(r, size)
+    if tail == 0 and x.flags.c_contiguous:  # one product, where a stack of them would cost a call each
+        y = (x.reshape(m * c, size) @ _ones(size, x.dtype.char)).reshape(m, c)
+    else:
+        y = x[:, : r - tail].reshape(m, c, size) @ _ones(size, x.dtype.char)
     y = row_sums(y) if c > 8 else np.add.reduce(y, 1)
     if tail:
         y += x[:, r - tail :] @ _ones(tail, x.dtype.char)
@@ -156,7 +166,7 @@ def column_sums(x: Array) -> Array:
         return _ones(r, x.dtype.char) @ x
     c, tail = divmod(r, _CHUNK)
     y = _ones(_CHUNK, x.dtype.char) @ x[:, : r - tail].reshape(m, c, _CHUNK, k)
-    y = np.add.reduce(y, 1) if c <= 512 else column_sums(np.ascontiguousarray(y))
+    y = np.add.reduce(y, 1) if c <= 16 else column_sums(y)
     if tail:
         y += _ones(tail, x.dtype.char) @ x[:, r - tail :]
     return y
@@ -216,11 +226,17 @@ def sum_step(x: Array, *_: bool) -> Array:
         return _single(column_sums, x)
     elif m > 1:
         return _blocked(column_sums, x, (m, k))
-    c, tail = divmod(r, _CHUNK)  # one long sum: its chunks are shared out
+    if k == 1:  # one long row, folded: sums of columns read memory faster than sums of rows
+        c, tail = divmod(r, _CHUNK * 512)
+        y = row_sums(sum_step(x[0, : r - tail].reshape(c, _CHUNK, 512)).reshape(1, -1))[:, None]
+        if tail:
+            y += row_sums(x[:, r - tail :, 0])[:, None]
+        return y
+    c, tail = divmod(r, _CHUNK)  # a few long columns: their chunks are shared out
     if c < 2:
         return _single(column_sums, x)
     y = sum_step(x[0, : r - tail].reshape(c, _CHUNK, k))[None]
-    y = np.add.reduce(y, 1) if k == 1 or c <= 512 else column_sums(y)
+    y = column_sums(y) if c > 16 else np.add.reduce(y, 1)
     if tail:
         y += column_sums(x[:, r - tail :])
     return y

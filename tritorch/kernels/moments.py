@@ -140,7 +140,10 @@ def _var_array(x: Array, dim: tuple[int, ...], correction: float, keepdim: bool)
         centred = np.asarray(x - mean)
         centred *= centred
         y = sum_array(centred, dim, keepdim)
-    y /= y.dtype.type(freedom)
+    if freedom > 0:
+        y /= y.dtype.type(freedom)
+    else:  # 0 / 0 for a row of one element, else infinite
+        y[...] = np.where(y > 0, np.inf, np.nan)
     return y
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._configs import SMALL, next_power_of_2
-from ._fold import BLOCK, by_groups, column_sums, contiguous, kept_shape, over_blocks, row_dots, row_sums, ufunc_step
+from ._fold import by_groups, column_sums, contiguous, kept_shape, over_blocks, row_dots, row_sums, ufunc_step
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from .reduce import kind, parts, tiles
@@ -203,6 +203,7 @@ def _softmax_gpu_grad(g: Array, y: Array, dim: int, log: bool) -> Array:
 
 # --------------------------------------------------------------------------------------------------------- the CPU
 
+BLOCK = 1 << 16  # elements of a block: in and out fit a core's second-level cache
 FEW = 1024  # elements up to which plain NumPy calls are the fastest way
 _max, _sum = np.maximum.reduce, np.add.reduce
 _maxima = ufunc_step(np.maximum)
@@ -245,13 +246,29 @@ def _by_rows(fn: Callable[..., None], dim: int, *arrays: Array) -> Array:
     return y
 
 
+def _plain_exp(x: Array, y: Array, limit: float) -> Array | None:
+    """y = exp(x), and its sums, when that neither overflows nor loses digits: no maximum per row is needed then."""
+    if not np.maximum.reduce(x.reshape(-1)) <= limit:  # also when it is NaN
+        return None
+    s = _sums(np.exp(x, out=y))
+    return s if np.minimum.reduce(s.reshape(-1)) >= 1e-10 else None
+
+
 def _softmax_block(x: Array, y: Array) -> None:
+    s = _plain_exp(x, y, 60)
+    if s is not None:
+        y /= s[:, None]
+        return
     np.subtract(x, _maxima(x)[:, None], out=y)
     np.exp(y, out=y)
     y /= _sums(y)[:, None]
 
 
 def _log_softmax_block(x: Array, y: Array) -> None:
+    s = _plain_exp(x, y, 16)  # log(s) must not be so large that x - log(s) rounds more than x - m - log(s)
+    if s is not None:
+        np.subtract(x, np.log(s)[:, None], out=y)
+        return
     np.subtract(x, _maxima(x)[:, None], out=y)
     y -= np.log(_sums(np.exp(y)))[:, None]
 
@@ -271,14 +288,19 @@ def _logsumexp_step(x: Array, *_: bool) -> Array:
     """(M, R, K) -> (M, K)."""
     m, r, k = x.shape
     y = np.full((m, k), -np.inf, x.dtype)
-    if not r:
+    if not x.size:
         return y
 
     def block(start: int, stop: int) -> None:
         part = x[start:stop]
+        e = np.empty_like(part)
+        s = _plain_exp(part, e, 60)
+        if s is not None:
+            np.log(s, out=y[start:stop])
+            return
         top = _maxima(part)
         top[np.isinf(top)] = 0
-        e = part - top[:, None]
+        np.subtract(part, top[:, None], out=e)
         s = _sums(np.exp(e, out=e))
         np.log(s, out=s)
         y[start:stop] = s + top
