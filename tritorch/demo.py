@@ -68,8 +68,8 @@ def predict(model: nn.Module, data: Any, device: Any) -> tuple[torch.Tensor, tor
     return torch.cat(guesses), torch.cat(truth)
 
 
-def draw(path: Path, losses: list[float], test: Subset, guesses: torch.Tensor, truth: torch.Tensor) -> None:
-    """The loss curve, and eight digits with their predictions: first those that are wrong.
+def pyplot() -> Any:
+    """matplotlib.pyplot, drawing to files.
 
     Raises:
         ModuleNotFoundError: matplotlib is missing; the extra `plot` brings it.
@@ -83,6 +83,11 @@ def draw(path: Path, losses: list[float], test: Subset, guesses: torch.Tensor, t
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
+    return plt
+
+
+def draw(plt: Any, path: Path, losses: list[float], test: Subset, guesses: torch.Tensor, truth: torch.Tensor) -> None:
+    """The loss curve, and eight digits with their predictions: first those that are wrong."""
     wrong = (guesses != truth).long()
     chosen = wrong.argsort(descending=True, stable=True)[:8].tolist()
     figure, axes = plt.subplot_mosaic("LLL1234\nLLL5678", figsize=(11, 4), layout="constrained")
@@ -108,6 +113,7 @@ def main(argv: list[str] | None = None) -> float:
     args = parser.parse_args(argv)
     if args.epochs < 1:
         parser.error(f"--epochs must be at least 1; got {args.epochs}")
+    plt = pyplot()  # before the training, so that a missing extra costs no time
     device = torch.device(args.device)
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint, picture = args.out / "digits.pth", args.out / "digits.png"
@@ -133,7 +139,7 @@ def main(argv: list[str] | None = None) -> float:
     print(f"loaded into a new model: {again:.2%}")
     if again != accuracy:
         raise RuntimeError(f"demo: the loaded model is right in {again:.2%}, the trained one in {accuracy:.2%}")
-    draw(picture, losses, test_set, guesses, truth)
+    draw(plt, picture, losses, test_set, guesses, truth)
     print(f"wrote {checkpoint} and {picture}")
     return accuracy
 
