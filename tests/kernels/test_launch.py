@@ -100,6 +100,27 @@ def _uses_tanh(x_ptr, y_ptr, N: tl.constexpr):
     tl.store(y_ptr + i, _tanh(tl.load(x_ptr + i)))
 
 
+def test_a_function_of_tritons_own_decorator_is_launched_as_well(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "import triton\nimport triton.language as tl\n\n"
+        "@triton.jit\ndef half(x):\n    return x * 0.5\n\n"
+        "@triton.jit\ndef halve(x_ptr, n, BLOCK: tl.constexpr):\n    i = tl.arange(0, BLOCK)\n"
+        "    tl.store(x_ptr + i, half(tl.load(x_ptr + i, mask=i < n, other=0)), mask=i < n)\n"
+    )
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("own", path)
+    own = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(own)
+    x = np.ones(6, np.float32)
+    for _ in range(2):
+        launch(own.halve, (1,), x, 5, BLOCK=8)
+    assert x.tolist() == [0.25] * 5 + [1.0]
+    with pytest.raises(TypeError, match="expected a kernel made by"):
+        launch(len, (1,), x)
+
+
 # ---- arguments -----------------------------------------------------------------------------------------------------
 
 

@@ -42,6 +42,7 @@ from ._op import Array
 OPTIONS = frozenset(("num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion"))
 
 _lock = threading.RLock()
+_adopted_kernels: dict[int, Kernel] = {}
 
 
 class Kernel:
@@ -55,6 +56,7 @@ class Kernel:
         self.fn = fn
         self.do_not_specialize = tuple(do_not_specialize)
         self.jit: Any = None
+        self.original: Any = None
         self.__name__ = fn.__name__
         self.__doc__ = fn.__doc__
         self.__module__ = fn.__module__
@@ -114,13 +116,28 @@ def launch(kern: Any, grid: tuple[int, ...], *args: Any, **consts: Any) -> None:
     """Start `kern` on the current device and stream, over `grid` programs (nothing happens when one size is 0).
 
     Args:
-        kern: what `@kernel` made.
+        kern: what `@kernel` or Triton's own `@triton.jit` made.
         grid: 1 to 3 numbers of programs.
         args: arrays (passed as pointers) and Python ints, floats or None, in the kernel's order.
         consts: the kernel's constexpr parameters, and options of the compiler (`OPTIONS`). `reach=[...]` names arrays
             that the kernel reaches through addresses stored in memory; only the emulated device's bounds check asks.
     """
-    kern.start(grid, args, consts)
+    try:
+        start = kern.start
+    except AttributeError:
+        start = _adopted(kern).start
+    start(grid, args, consts)
+
+
+def _adopted(jit: Any) -> Kernel:
+    """A kernel of ours for a function that was made by `@triton.jit`."""
+    found = _adopted_kernels.get(id(jit))
+    if found is None:
+        if not hasattr(jit, "fn"):
+            raise TypeError(f"launch: expected a kernel made by @kernel or @triton.jit; got {jit!r}")
+        found = _adopted_kernels[id(jit)] = Kernel(jit.fn)
+        found.original = jit  # keeps the id from being given to another object
+    return found
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Array:

@@ -459,6 +459,7 @@ def AOT() -> list[Any]:  # noqa: N802 - the name that the report looks for
             array((64, 56, 56, 64)), array((64, 64, 56, 56)).transpose(0, 2, 3, 1))),
         ("add transposed fp32", lambda array: pointwise(
             "case", ("a + b",), ("a", "b"), (array(big), array(big).T), (array((1,)).dtype,))),
+        ("add i8 of 2^31 elements", _case("a + b", ((1 << 31,), "i8"), ((1 << 31,), "i8"), out="i8")),
         ("fill fp32", lambda array: fill(array(plain), 0.5)),
         ("slice fp32", lambda array: copy_into(array((1024, 513)), array((1024, 2, 1030))[:, 1, ::2][:, :513])),
     ]  # fmt: skip

@@ -315,6 +315,23 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def summary(rows: list[Row]) -> str:
+    """One line per kernel file and target: binaries, the most registers and shared memory, what was found in them."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for r in rows:
+        groups.setdefault((r.case.partition(":")[0], r.target), []).append(r)
+    lines = ["file             target  binaries  registers  shared  spills  wide loads  matrix  faults"]
+    for (file, target), found in groups.items():
+        wide = sum(any(k in r.counts for k in ("LDG128", "LDGSTS", "UTMALDG", "load128")) for r in found)
+        matrix = sum(any(k in r.counts for k in MATRIX) for r in found)
+        lines.append(
+            f"{file:16} {target:7} {len(found):8d} {max(r.registers for r in found):10d} "
+            f"{max(r.shared for r in found):7d} {sum(r.spill > 0 for r in found):7d} {wide:11d} {matrix:7d} "
+            f"{sum(bool(r.fault) for r in found):7d}"
+        )
+    return "\n".join(lines)
+
+
 def run(pattern: str = "", targets: tuple[str, ...] = tuple(TARGETS), show: bool = False) -> list[Row]:
     """Record, compile and judge the cases whose titles match a pattern."""
     rows = []
@@ -337,14 +354,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("pattern", nargs="?", default="", help="only cases whose titles match this regular expression")
     parser.add_argument("--targets", default=",".join(TARGETS), help="default: %(default)s")
     parser.add_argument("--json", help="also write the rows to this file")
+    parser.add_argument("--summary", help="also write the lines per kernel file to this file")
     options = parser.parse_args(arguments)
     if os.environ.get("TRITON_INTERPRET", "0").lower() in ("1", "true", "yes", "on", "y"):
         command = [sys.executable, "-m", "tritorch.kernels.report", *(sys.argv[1:] if arguments is None else arguments)]
         return subprocess.run(command, env=dict(os.environ, TRITON_INTERPRET="0"), check=False).returncode
     rows = run(options.pattern, tuple(options.targets.split(",")))
-    print(table(rows))
+    print(f"{table(rows)}\n\n{summary(rows)}")
     if options.json:
         Path(options.json).write_text(json.dumps([r._asdict() for r in rows], indent=1) + "\n")
+    if options.summary:
+        import triton
+
+        Path(options.summary).write_text(f"Triton {triton.__version__}\n\n{summary(rows)}\n")
     faults = [r for r in rows if r.fault]
     kernels = {(r.case, r.kernel) for r in rows}
     missing = without_cases()
