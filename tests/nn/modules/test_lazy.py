@@ -54,6 +54,10 @@ def test_dtype_and_device_wait_too():
     layer = nn.LazyLinear(2).double()
     assert layer.weight.dtype is torch.float64
     assert layer(torch.ones(1, 3, dtype=torch.float64)).dtype is torch.float64
+    norm = nn.LazyBatchNorm1d().double()
+    assert is_lazy(norm.running_mean)
+    norm(torch.ones(2, 3, dtype=torch.float64))
+    assert norm.running_mean.dtype is torch.float64
     assert nn.LazyLinear(2, dtype=torch.float16).weight.dtype is torch.float16
 
 

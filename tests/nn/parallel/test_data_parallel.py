@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import namedtuple
 
 import pytest
@@ -68,3 +71,36 @@ def test_an_error_in_a_replica_says_where():
     assert "in replica 1" in info.value.__notes__
     with pytest.raises(AssertionError, match="number of inputs"):
         parallel.parallel_apply([net], [])
+
+
+TWO_DEVICES = """
+import copy
+import tritorch as torch
+from tritorch import nn
+
+assert torch.cuda.device_count() == 2
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.LayerNorm(8), nn.Linear(8, 2))
+alone, x = copy.deepcopy(net), torch.randn(7, 3)
+model = nn.DataParallel(net.cuda())
+y, expected = model(x.cuda()), alone(x)
+assert model.device_ids == [0, 1] and str(y.device) == "cuda:0"
+y.pow(2).sum().backward()
+expected.pow(2).sum().backward()
+assert torch.allclose(y.cpu(), expected, atol=1e-5)
+for p, q in zip(net.parameters(), alone.parameters(), strict=True):
+    assert torch.allclose(p.grad.cpu(), q.grad, atol=1e-5)
+net[0].cpu()
+try:
+    model(x.cuda())
+except RuntimeError as error:
+    assert "found one of them on device: cpu" in str(error)
+else:
+    raise AssertionError("parameters on the wrong device were accepted")
+"""
+
+
+def test_two_emulated_devices():
+    env = {**os.environ, "TRITON_INTERPRET": "1", "TRITORCH_EMULATED_DEVICES": "2"}
+    done = subprocess.run([sys.executable, "-c", TWO_DEVICES], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from ...device import device as Device
 from ...dtypes import bfloat16, dtype, float16, float32, float64
 from ...functional import empty_like
 from ...tensor import Parameter, Tensor
+from ..parameter import is_lazy
 
 if TYPE_CHECKING:
     from typing import Self
@@ -44,7 +45,9 @@ class Conversion:
             if grad is not None and new_grad is not grad:
                 param.grad = new_grad
         for name, buffer in self._buffers.items():
-            if buffer is not None:
+            if is_lazy(buffer):  # it stays what it is, of the new dtype and device
+                buffer.data = fn(buffer)  # type: ignore[union-attr, arg-type]
+            elif buffer is not None:
                 self._buffers[name] = fn(buffer)
         return self
 
