@@ -126,6 +126,8 @@ class matmul:
 
     def cpu_grad(g, a, b, needs):
         ga = gb = None
+        if a.ndim == 2 == b.ndim and a.dtype.kind == "f":
+            return product(g, b.T) if needs[0] else None, product(a.T, g) if needs[1] else None
         if needs[0]:
             other = b.conj() if b.dtype.kind == "c" else b
             ga = _sum_to(matmul_arrays(g, other.mT), a.shape)
