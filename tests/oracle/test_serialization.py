@@ -6,7 +6,7 @@ import copy
 import importlib
 import io
 import pickle
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict, deque
 
 import numpy as np
 import pytest
@@ -372,10 +372,11 @@ def test_deepcopy_of_what_was_loaded():
 
 def test_defaultdict_and_unsafe_loading():
     f = io.BytesIO()
-    torch.save({"d": defaultdict(list, a=[1]), "t": torch.ones(1), "r": range(3), "s": slice(1, 2)}, f)
+    torch.save({"d": defaultdict(list, a=[1]), "q": deque([1, 2], 5), "r": range(3), "s": slice(1, 2)}, f)
     for safe in (True, False):
         f.seek(0)
         got = ours.load(f, weights_only=safe)
+        assert got["q"] == deque([1, 2]) and got["q"].maxlen == 5
         assert got["d"]["new"] == [] and got["d"]["a"] == [1] and got["r"] == range(3) and got["s"] == slice(1, 2)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+from collections import deque
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
@@ -152,8 +153,8 @@ class _Machine:
         self._list(self.stack[-1]).extend(values)
 
     @staticmethod
-    def _list(target: Any) -> list:
-        if type(target) is not list:
+    def _list(target: Any) -> Any:
+        if type(target) not in (list, deque):
             raise pickle.UnpicklingError(
                 f"load: appending to a {type(target).__name__} is not allowed by weights_only=True"
             )
