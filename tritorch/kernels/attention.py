@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..device import EMULATED
+from ._gemm import is_amd
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._pointwise import fill
@@ -258,7 +259,7 @@ def _attention_gpu_grad(g, q, k, v, mask, y, lse, scale: float, causal: bool, ne
         if gs.size:
             fill(gs, 0)
     strides, kind = _mask_strides(mask)
-    block_m, block_n, warps, stages = _tiles(width, depth, max(q.dtype.itemsize, 4))  # more accumulators than forward
+    block_m, block_n, warps, stages = _tiles(width, depth, q.dtype.itemsize, True)
     common: dict = {
         "SCALE": scale, "CAUSAL": causal, "MASK": kind, "F64": wide is np.float64, "BLOCK_M": block_m,
         "BLOCK_N": block_n, "BLOCK_E": _pow2(width), "BLOCK_D": _pow2(depth), "num_warps": warps, "num_stages": stages,
@@ -298,13 +299,18 @@ def _pow2(n: int) -> int:
     return max(16, 1 << max(n - 1, 0).bit_length())
 
 
-def _tiles(width: int, depth: int, itemsize: int) -> tuple[int, int, int, int]:
-    """(BLOCK_M, BLOCK_N, warps, stages)."""
+def _tiles(width: int, depth: int, itemsize: int, backward: bool) -> tuple[int, int, int, int]:
+    """(BLOCK_M, BLOCK_N, warps, stages); float32 products do not run on tensor cores and need many registers."""
+    wide = max(width, depth)
     if EMULATED:
         return 32, 32, 4, 1
-    if itemsize >= 4:
-        return 64, 32 if max(width, depth) <= 64 else 16, 4, 2
-    return (128, 64, 8, 3) if max(width, depth) <= 128 else (64, 32, 4, 2)
+    if itemsize >= 4 or wide > 256:
+        if wide > 64:
+            return 16, 16, 8, 1
+        return (32, 16, 4, 1) if backward else (32, 32, 8, 1)
+    if backward:
+        return (64, 64, 8, 2) if wide <= 64 and not is_amd() else (64, 32, 8, 1) if wide <= 128 else (32, 16, 8, 1)
+    return (128, 64, 8, 2 if is_amd() else 3) if wide <= 128 else (64, 32, 8, 2)
 
 
 # ----------------------------------------------------------------------------------------------- the CPU and the op
@@ -421,7 +427,7 @@ class attention:
             return y, lse
         q, k, v = _dense(q), _dense(k), _dense(v)
         strides, kind = _mask_strides(mask)
-        block_m, block_n, warps, stages = _tiles(width, depth, q.dtype.itemsize)
+        block_m, block_n, warps, stages = _tiles(width, depth, q.dtype.itemsize, False)
         launch(
             _attention_fwd, (-(-n_rows // block_m), b * heads), q, k, v, mask, y, lse, heads, heads // k.shape[1],
             n_rows, n_keys,
@@ -536,6 +542,10 @@ def _aot() -> list:
         ("attention backward bf16 64 wide causal", backward("bf16", 64, True), "matrix"),
         ("attention backward bf16 128 wide", backward("bf16", 128, False), "matrix"),
         ("attention backward fp32 64 wide", backward("fp32", 64, True)),
+        ("attention bf16 256 wide", forward("bf16", 256, False), "matrix"),
+        ("attention backward bf16 256 wide", backward("bf16", 256, False), "matrix"),
+        ("attention fp32 128 wide", forward("fp32", 128, False)),
+        ("attention backward fp32 128 wide", backward("fp32", 128, False)),
     ]
 
 
