@@ -22,14 +22,14 @@ from ...tensor import Tensor, wrap
 from .conv import _ints
 
 __all__ = [
-    f"{name}_pool{n}d{tail}"
-    for name, tails in (("max", ("", "_with_indices")), ("avg", ("",)), ("lp", ("",)), ("adaptive_avg", ("",)),
-                        ("adaptive_max", ("", "_with_indices")))
-    for n in (1, 2, 3)
-    for tail in tails
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d", "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+    "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_pool1d",
+    "max_pool1d_with_indices", "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices",
+    "max_unpool1d", "max_unpool2d", "max_unpool3d",
 ]  # fmt: skip
-__all__ += [f"max_unpool{n}d" for n in (1, 2, 3)]
-__all__ += [f"fractional_max_pool{n}d{tail}" for n in (2, 3) for tail in ("", "_with_indices")]
 
 
 def _batch(op: str, input: Any, n: int, floating: bool = False) -> Tensor:
@@ -391,25 +391,34 @@ def _fractional(n: int) -> tuple[Callable, Callable]:
     return pool, with_indices
 
 
-def _define() -> None:
-    space = globals()
-
-    def enter(name: str, f: Callable) -> None:
-        f.__name__ = f.__qualname__ = name
-        space[name] = f
-
-    for n in (1, 2, 3):
-        for name, pair in (("max", _max(n)), ("adaptive_max", _adaptive_max(n))):
-            enter(f"{name}_pool{n}d", pair[0])
-            enter(f"{name}_pool{n}d_with_indices", pair[1])
-        enter(f"avg_pool{n}d", _avg(n))
-        enter(f"lp_pool{n}d", _lp(n))
-        enter(f"adaptive_avg_pool{n}d", _adaptive_avg(n))
-        enter(f"max_unpool{n}d", _unpool(n))
-        if n > 1:
-            pair = _fractional(n)
-            enter(f"fractional_max_pool{n}d", pair[0])
-            enter(f"fractional_max_pool{n}d_with_indices", pair[1])
+def _named(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
+    f.__name__ = f.__qualname__ = name
+    return f
 
 
-_define()
+def _pair(
+    name: str, pair: tuple[Callable[..., Any], Callable[..., Any]]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    return _named(name, pair[0]), _named(f"{name}_with_indices", pair[1])
+
+
+max_pool1d, max_pool1d_with_indices = _pair("max_pool1d", _max(1))
+max_pool2d, max_pool2d_with_indices = _pair("max_pool2d", _max(2))
+max_pool3d, max_pool3d_with_indices = _pair("max_pool3d", _max(3))
+adaptive_max_pool1d, adaptive_max_pool1d_with_indices = _pair("adaptive_max_pool1d", _adaptive_max(1))
+adaptive_max_pool2d, adaptive_max_pool2d_with_indices = _pair("adaptive_max_pool2d", _adaptive_max(2))
+adaptive_max_pool3d, adaptive_max_pool3d_with_indices = _pair("adaptive_max_pool3d", _adaptive_max(3))
+fractional_max_pool2d, fractional_max_pool2d_with_indices = _pair("fractional_max_pool2d", _fractional(2))
+fractional_max_pool3d, fractional_max_pool3d_with_indices = _pair("fractional_max_pool3d", _fractional(3))
+avg_pool1d = _named("avg_pool1d", _avg(1))
+avg_pool2d = _named("avg_pool2d", _avg(2))
+avg_pool3d = _named("avg_pool3d", _avg(3))
+lp_pool1d = _named("lp_pool1d", _lp(1))
+lp_pool2d = _named("lp_pool2d", _lp(2))
+lp_pool3d = _named("lp_pool3d", _lp(3))
+adaptive_avg_pool1d = _named("adaptive_avg_pool1d", _adaptive_avg(1))
+adaptive_avg_pool2d = _named("adaptive_avg_pool2d", _adaptive_avg(2))
+adaptive_avg_pool3d = _named("adaptive_avg_pool3d", _adaptive_avg(3))
+max_unpool1d = _named("max_unpool1d", _unpool(1))
+max_unpool2d = _named("max_unpool2d", _unpool(2))
+max_unpool3d = _named("max_unpool3d", _unpool(3))
