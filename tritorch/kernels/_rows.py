@@ -7,6 +7,7 @@ of threads nor on the run.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -33,6 +34,10 @@ def over_blocks(fn: Callable[[int, int, int], None], n_rows: int, n_cols: int) -
     """Call `fn(i, start, stop)` for each block i of rows [start, stop); returns the number of blocks."""
     step = block_rows(n_cols)
     n_blocks = -(-n_rows // step)
+    if n_blocks == 1:
+        with np.errstate(all="ignore"):
+            fn(0, 0, n_rows)
+        return 1
 
     def run(first: int, last: int) -> None:
         for i in range(first, last):
@@ -46,6 +51,14 @@ def over_blocks(fn: Callable[[int, int, int], None], n_rows: int, n_cols: int) -
 def n_blocks(n_rows: int, n_cols: int) -> int:
     """How many blocks `over_blocks` makes."""
     return -(-n_rows // block_rows(n_cols))
+
+
+@lru_cache(maxsize=256)
+def averaging(n: int, kind: str) -> Array:
+    """n times 1 / n: `rows @ averaging(n, kind)` are the rows' means; `kind` is a NumPy dtype character."""
+    row = np.full(n, 1 / n, kind)
+    row.flags.writeable = False
+    return row
 
 
 def wide(x: Array) -> Array:

@@ -19,7 +19,7 @@ from ..device import EMULATED
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._pointwise import pointwise
-from ._rows import over_blocks, wide
+from ._rows import averaging, over_blocks, wide
 from .reduce import reduce_gpu
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _plane_moments(x3: Array) -> tuple[Array, Array]:
     rows = x3.reshape(n * c, length)
     mean = np.empty(n * c, x3.dtype)
     square = np.empty(n * c, x3.dtype)
-    mean_of = np.full(length, 1 / length, x3.dtype)
+    mean_of = averaging(length, x3.dtype.char)
 
     def block(i: int, start: int, stop: int) -> None:
         r = rows[start:stop]

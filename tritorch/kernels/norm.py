@@ -21,7 +21,7 @@ from ..device import EMULATED
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from ._pointwise import pointwise
-from ._rows import n_blocks, over_blocks, sizes
+from ._rows import averaging, n_blocks, over_blocks, sizes
 from .reduce import reduce_gpu
 from .softmax import row_tiles
 
@@ -275,7 +275,7 @@ class layer_norm:
         if y.size == 0:
             return y
         x2, y2, w, b = x.reshape(n_rows, n), y.reshape(n_rows, n), _flat(w, n), _flat(b, n)
-        mean_of = np.full(n, 1 / n, x.dtype)
+        mean_of = averaging(n, x.dtype.char)
 
         def block(i: int, start: int, stop: int) -> None:
             rows, out = x2[start:stop], y2[start:stop]
@@ -379,7 +379,7 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
         return gx, zero if needs[1] else None, zero.copy() if needs[2] else None
     x2, g2, w1 = x.reshape(n_rows, n), g.reshape(n_rows, n), _flat(w, n)
     gx2 = None if gx is None else gx.reshape(n_rows, n)
-    mean_of = np.full(n, 1 / n, x.dtype)
+    mean_of = averaging(n, x.dtype.char)
     blocks = n_blocks(n_rows, n)
     part_w = np.empty((blocks, n), x.dtype) if needs[1] else None
     part_b = np.empty((blocks, n), x.dtype) if needs[2] else None

@@ -63,6 +63,10 @@ def scaled_dot_product_attention(
         if attn_mask.dtype.category != BOOL and attn_mask.dtype is not query.dtype:
             rule = "Expected attn_mask dtype to be bool or to match query dtype"
             raise RuntimeError(message(op, rule, attn_mask=attn_mask, query=query))
+    qs, ks, vs = query._a.shape, key._a.shape, value._a.shape
+    if attn_mask is None and dropout_p == 0 and len(qs) == 4 and ks == vs and qs[:2] == ks[:2] and qs[3] == ks[3]:
+        scale = 1 / math.sqrt(max(qs[3], 1)) if scale is None else float(scale)  # the everyday call, without detours
+        return attention(query, key, value, None, scale, is_causal)[0]
     length, keys = query.shape[-2], key.shape[-2]
     if query.shape[-1] != key.shape[-1] or keys != value.shape[-2]:
         rule = "query and key need one last dim, key and value one number of keys"

@@ -49,9 +49,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     return (input.index_select(0, first) - input.index_select(0, second)).norm(p, -1)
 
 
-def cdist(
-    x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary"
-) -> Tensor:
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """p-norm distances between all rows of x1 and all rows of x2: (..., P, D), (..., R, D) -> (..., P, R).
 
     Args:

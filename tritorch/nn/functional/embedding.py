@@ -6,6 +6,7 @@ from typing import Any
 
 from ... import functional
 from ...autograd.modes import no_grad
+from ...device import CPU
 from ...errors import message
 from ...kernels import embedding as kernels
 from ...tensor import Tensor
@@ -21,8 +22,8 @@ def _indices(op: str, input: Tensor, weight: Tensor) -> Tensor:
         )
     if weight.ndim != 2:
         raise RuntimeError(message(op, "'weight' must be 2-D", weight=weight))
-    if input.device.type == "cpu" and input.numel():
-        low, high = int(input.min()), int(input.max())
+    if input.device is CPU and input._a.size:
+        low, high = int(input._a.min()), int(input._a.max())
         if low < 0 or high >= weight.shape[0]:
             rule = f"index out of range: weight has {weight.shape[0]} rows"
             raise IndexError(f"{op}: {rule}; got index {low if low < 0 else high}")

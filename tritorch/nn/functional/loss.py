@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import functional
+from ...device import CPU
 from ...errors import message
 from ...kernels import loss as fused
 from ...kernels.cross_entropy import cross_entropy as cross_entropy_op
@@ -277,9 +278,10 @@ def nll_loss(
     kept = classes != ignore_index
     safe = classes.masked_fill(~kept, 0)
     n = rows.shape[1]
-    if input.device.type == "cpu" and safe.numel() and (int(safe.min()) < 0 or int(safe.max()) >= n):
-        wrong = int(safe.min()) if int(safe.min()) < 0 else int(safe.max())
-        raise IndexError(f"nll_loss: Target {wrong} is out of bounds for {n} classes")
+    if input.device is CPU and safe._a.size:
+        low, high = int(safe._a.min()), int(safe._a.max())
+        if low < 0 or high >= n:
+            raise IndexError(f"nll_loss: Target {low if low < 0 else high} is out of bounds for {n} classes")
     counts = kept.to(input.dtype) if weight is None else weight.index_select(0, safe) * kept
     picked = rows.gather(1, safe.unsqueeze(1)).squeeze(1)
     loss = -(picked.masked_fill(~kept, 0.0) * counts)
@@ -318,8 +320,8 @@ def binary_cross_entropy(
         raise RuntimeError(
             message("binary_cross_entropy", "input and target must have the same dtype", input=input, target=target)
         )
-    if input.device.type == "cpu" and input.numel():
-        low, high = float(input.detach().min()), float(input.detach().max())
+    if input.device is CPU and input._a.size:
+        low, high = float(input._a.min()), float(input._a.max())
         if not (low >= 0 and high <= 1):
             raise RuntimeError(
                 f"binary_cross_entropy: all elements of input should be between 0 and 1; got [{low:g}, {high:g}]"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...autograd.modes import no_grad
+from ...device import CPU
 from ...dtypes import FLOAT, finfo
 from ...errors import message
 from ...kernels import batch_norm as kernels
 from ...kernels.norm import layer_norm as layer_norm_op
 from ...kernels.norm import rms_norm as rms_norm_op
-from ...tensor import Tensor
+from ...tensor import Tensor, bump
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm"]
 
@@ -22,7 +23,7 @@ def _float(op: str, input: Tensor) -> None:
 
 def _per_channel(op: str, channels: int, **tensors: Tensor | None) -> None:
     for name, t in tensors.items():
-        if t is not None and t.numel() != channels:
+        if t is not None and t._a.size != channels:
             raise RuntimeError(message(op, f"{name} should contain {channels} elements not {t.numel()}", **{name: t}))
 
 
@@ -30,12 +31,19 @@ def _update(
     running_mean: Tensor | None, running_var: Tensor | None, mean: Tensor, var: Tensor, n: int, momentum: float
 ) -> None:
     """Move the running statistics towards the batch's; var is biased, the running one is not."""
+    unbiased = n / (n - 1) if n > 1 else float("nan")
+    if mean.device is CPU:  # on the raw arrays: one call's overhead instead of ten
+        for running, new, factor in ((running_mean, mean, momentum), (running_var, var, momentum * unbiased)):
+            if running is not None:
+                a = running._a
+                a[...] = a * (1 - momentum) + (new._a * factor).reshape(a.shape)
+                bump(running)
+        return
     with no_grad():
         if running_mean is not None:
             running_mean.copy_(running_mean * (1 - momentum) + mean.to(running_mean.dtype) * momentum)
         if running_var is not None:
-            unbiased = momentum * n / (n - 1) if n > 1 else float("nan")
-            running_var.copy_(running_var * (1 - momentum) + var.to(running_var.dtype) * unbiased)
+            running_var.copy_(running_var * (1 - momentum) + var.to(running_var.dtype) * (momentum * unbiased))
 
 
 def batch_norm(
