@@ -87,4 +87,19 @@ def test_gradient_of_a_running_product_with_zeros():
 
 def test_float32_sums_do_not_drift():
     x = np.full(1_000_000, 0.1, np.float32)
-    assert abs(scan.cumsum.cpu(x, 0, False)[-1] / (x.astype(np.float64).sum()) - 1) < 1e-7
+    assert abs(scan.cumsum.cpu(x, 0, False)[-1] / (x.astype(np.float64).sum()) - 1) < 3e-7
+    rng = np.random.default_rng(3)
+    for n in (256, 257, 1000, 70_001):
+        x = rng.random((3, n)).astype(np.float32)
+        for reverse in (False, True):
+            wide = x[:, ::-1].astype(np.float64) if reverse else x.astype(np.float64)
+            want = np.cumsum(wide, 1)[:, :: -1 if reverse else 1]
+            np.testing.assert_allclose(scan.cumsum.cpu(x, 1, reverse), want, rtol=5e-7)
+
+
+def test_infinity_does_not_spread_to_earlier_sums():
+    x = np.ones((2, 500), np.float32)
+    x[0, 300], x[1, 40] = np.inf, np.nan
+    y = scan.cumsum.cpu(x, 1, False)
+    assert np.isfinite(y[0, :300]).all() and np.isinf(y[0, 300:]).all()
+    assert np.isfinite(y[1, :40]).all() and np.isnan(y[1, 40:]).all()

@@ -1,12 +1,14 @@
 """Scans along one dim: cumsum, cumprod, cummax, cummin, logcumsumexp and the linear recurrence h_t = a_t h_{t-1} + b_t.
 
 The recurrence is what the gradients of the products and of logcumsumexp need: with it they neither divide nor overflow.
-Sums and products of float32 run in float64 on the CPU. On the GPU a program walks along its rows tile by tile, with a
+Products of float32 run in float64 on the CPU, sums by runs whose totals do. On the GPU a program walks along its rows tile by tile, with a
 carry; few long sums are first cut into parts whose totals are scanned.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,8 @@ from .reduce import kind, reduce_gpu
 
 if TYPE_CHECKING:
     import triton.language as tl
+
+_RUN = 32  # elements that one product sums up on the CPU
 
 # ------------------------------------------------------------------------------------------------------ the kernels
 
@@ -265,6 +269,57 @@ def accumulate(
     return y
 
 
+@lru_cache(maxsize=8)
+def _triangle(kind: str, reverse: bool) -> Array:
+    ones = np.ones((_RUN, _RUN), kind)
+    return np.tril(ones) if reverse else np.triu(ones)
+
+
+def _summed_by_runs(x: Array, y: Array, reverse: bool) -> bool:
+    """Cumulative sums of the rows of a float (M, R) into y: each run of 32 is a product with a triangle of ones.
+
+    Six times as fast as an accumulation, in which each sum waits for the one before. The sums of the runs are carried on
+    in float64. False, and y undefined, where something is not finite: infinity times the triangle's zeros is NaN.
+    """
+    m, r = x.shape
+    c = r // _RUN
+    w = c * _RUN
+    local = y[:, :w].reshape(m, c, _RUN)
+    np.matmul(x[:, :w].reshape(m, c, _RUN), _triangle(x.dtype.char, reverse), out=local)
+    totals = local[:, :, 0 if reverse else -1].astype(np.float64)
+    if not np.isfinite(totals).all():
+        return False
+    tail = np.add.accumulate(x[:, : w - 1 : -1] if reverse else x[:, w:], 1, np.float64)
+    before = np.zeros((m, c))
+    if reverse:
+        if r > w:
+            y[:, w:] = tail[:, ::-1]
+            totals[:, -1] += tail[:, -1]
+        before[:, :-1] = np.add.accumulate(totals[:, :0:-1], 1)[:, ::-1]
+        if r > w:
+            before[:, -1] = tail[:, -1]
+    else:
+        ends = np.add.accumulate(totals, 1)
+        before[:, 1:] = ends[:, :-1]
+        if r > w:
+            y[:, w:] = tail + ends[:, -1:]
+    local += before.astype(x.dtype)[:, :, None]
+    return True
+
+
+def cumulative_sum(x: Array, dim: int, reverse: bool) -> Array:
+    """Cumulative sums of a NumPy array along `dim`, from the end with `reverse`; integers and bools in int64."""
+    if x.dtype.char == "f" and x.ndim and x.shape[dim] >= 8 * _RUN and prod(x.shape[dim + 1 :]) == 1:
+        y = np.empty(x.shape, x.dtype)
+        rows, m, r, _ = row_blocks(x, dim)
+        rows, to = rows[:, :, 0], y.reshape(m, r)
+        finite = []
+        over_blocks(lambda i, j: finite.append(_summed_by_runs(rows[i:j], to[i:j], reverse)), m, r)
+        if all(finite):
+            return y
+    return accumulate(np.add, x, dim, _integer(x.dtype), _wide(x.dtype), reverse)
+
+
 def _wide(dtype: Any) -> Any:
     return {"f": np.float64, "F": np.complex128}.get(dtype.char)
 
@@ -328,7 +383,7 @@ class cumsum:
     """y_t = x_0 + ... + x_t along one dim (x_t + ... + x_last with reverse), of integers in int64."""
 
     def cpu(x: Array, dim: int, reverse: bool) -> Array:
-        return accumulate(np.add, x, dim, _integer(x.dtype), _wide(x.dtype), reverse)
+        return cumulative_sum(x, dim, reverse)
 
     def gpu(x: Array, dim: int, reverse: bool) -> Array:
         return _scan_gpu(x, dim, reverse, "sum", _integer(x.dtype))
@@ -337,7 +392,7 @@ class cumsum:
         return cumsum(g, dim, not reverse)
 
     def cpu_grad(g, dim, reverse):
-        return accumulate(np.add, g, dim, None, _wide(g.dtype), not reverse)
+        return cumulative_sum(g, dim, not reverse)
 
     def gpu_grad(g, dim, reverse):
         return _scan_gpu(g, dim, not reverse, "sum")
@@ -372,7 +427,7 @@ class cumprod:
         if not x.shape:
             return g
         if np.all(x):
-            gx = accumulate(np.add, g * y, dim, None, _wide(x.dtype), True)
+            gx = cumulative_sum(g * y, dim, True)
             gx /= x
             return gx
         return shifted(y, dim, 1, 1) * recurrence(shifted(x, dim, -1, 0), g, dim, True)
