@@ -226,6 +226,25 @@ class roll:
     def cpu(x: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
         return np.roll(x, shifts, dims)
 
+    def gpu(x: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
+        from ._launch import empty
+        from ._pointwise import copy_into
+
+        y = empty(x.shape, x.dtype)
+        pieces: list[tuple[tuple, tuple]] = [((), ())]  # (where from, where to), one slice per dim
+        for d, n in enumerate(x.shape):
+            k = sum(s for s, e in zip(shifts, dims, strict=True) if e == d) % n if n else 0
+            cuts = (
+                [(slice(None), slice(None))]
+                if k == 0
+                else [(slice(0, n - k), slice(k, n)), (slice(n - k, n), slice(0, k))]
+            )
+            pieces = [((*a, source), (*b, target)) for a, b in pieces for source, target in cuts]
+        for source, target in pieces:
+            if y.size:
+                copy_into(y[target], x[source])
+        return y
+
     def grad(g, shifts, dims):
         return roll(g, tuple([-s for s in shifts]), dims)
 
@@ -245,6 +264,17 @@ class repeat:
     def cpu(x: Array, times: tuple[int, ...]) -> Array:
         return np.tile(x, times)
 
+    def gpu(x: Array, times: tuple[int, ...]) -> Array:
+        from ._launch import empty
+        from ._pointwise import copy_into
+
+        sizes = (1,) * (len(times) - x.ndim) + x.shape
+        y = empty(tuple([t * n for t, n in zip(times, sizes, strict=True)]), x.dtype)
+        if y.size:
+            pairs = [n for pair in zip(times, sizes, strict=True) for n in pair]
+            copy_into(y.reshape(pairs), x.reshape([n for s in sizes for n in (1, s)]))
+        return y
+
     def grad(g, x_shape, times):
         shape = (1,) * (len(times) - len(x_shape)) + tuple(x_shape)
         split_shape = [n for pair in zip(times, shape, strict=True) for n in pair]
@@ -255,6 +285,19 @@ class repeat:
         yield (rng.normal(size=(2,)),), ((3,),)
 
 
+def _triangle(x: Array, expr: str) -> Array:
+    """`expr` of each element and its row i and column j, on the device."""
+    from ._gather import on_device
+    from ._launch import empty
+    from ._pointwise import pointwise
+
+    y = empty(x.shape, x.dtype)
+    if y.size:
+        rows, columns = (on_device(np.arange(n)) for n in x.shape[-2:])
+        pointwise("triangle", (expr,), ("x", "i", "j"), (x, rows.reshape(-1, 1), columns), (x.dtype,), None, (y,))
+    return y
+
+
 @op
 class tril:
     """x with the elements above diagonal `k` of the last two dims set to 0."""
@@ -263,6 +306,9 @@ class tril:
 
     def cpu(x: Array, k: int) -> Array:
         return np.tril(x, k)
+
+    def gpu(x: Array, k: int) -> Array:
+        return _triangle(x, f"where(j - i <= {k}, x, 0)")
 
     def grad(g, k):
         return tril(g, k)
@@ -283,6 +329,9 @@ class triu:
 
     def cpu(x: Array, k: int) -> Array:
         return np.triu(x, k)
+
+    def gpu(x: Array, k: int) -> Array:
+        return _triangle(x, f"where(j - i >= {k}, x, 0)")
 
     def grad(g, k):
         return triu(g, k)

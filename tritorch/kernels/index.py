@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ._gather import along, copy_of, fold_runs, gather_runs, places, scatter_runs, spread
+from ._launch import empty
 from ._op import Array, op
 
 
@@ -40,6 +42,10 @@ class index:
     def cpu(x: Array, key: tuple) -> Array:
         return np.ascontiguousarray(x[key]) if x.ndim else np.asarray(x[key])
 
+    def gpu(x: Array, key: tuple) -> Array:
+        at, m, shape = places(x.shape, key)
+        return gather_runs(x, at, m, shape)
+
     def grad(g, x_shape, key):
         return index_add_zeros(g, x_shape, key)
 
@@ -65,6 +71,12 @@ class index_add_zeros:
         add_at(z, key, x)
         return z
 
+    def gpu(x: Array, shape: tuple[int, ...], key: tuple) -> Array:
+        z = zeros(shape, x.dtype)
+        at, m, _ = places(shape, key)
+        fold_runs(z, at, x, m)
+        return z
+
     def grad(g, key):
         return index(g, key)
 
@@ -86,6 +98,15 @@ class index_put:
             y[key] = v
         return y
 
+    def gpu(x: Array, v: Array, key: tuple, accumulate: bool) -> Array:
+        y = copy_of(x)
+        at, m, shape = places(x.shape, key)
+        if accumulate:
+            fold_runs(y, at, spread(v, shape), m)
+        else:
+            scatter_runs(y, at, spread(v, shape), m)
+        return y
+
     def grad(g, v_shape, key, accumulate, needs):
         gx = gv = None
         if needs[0]:
@@ -97,6 +118,25 @@ class index_put:
     def samples(rng):
         yield (rng.normal(size=(4, 3)), rng.normal(size=(2, 3))), ((np.array([0, 2]),), False)
         yield (rng.normal(size=(4, 3)), rng.normal(size=(3,))), ((np.array([0, 2, 0]),), True)
+
+
+def folded(x: Array, v: Array, dim: int, i: Any, kind: str) -> Array:
+    """Device side of the scatters that accumulate."""
+    y = copy_of(x)
+    if i.size:
+        at = along(i, dim, x.shape) if x.ndim and i.ndim else zeros((i.size,), np.int64)
+        fold_runs(y, at, v[tuple(slice(n) for n in i.shape)] if v.ndim else v, 1, kind)
+    return y
+
+
+def zeros(shape: tuple[int, ...], np_dtype: Any) -> Array:
+    """Device memory of zeros."""
+    from ._pointwise import fill
+
+    z = empty(shape, np_dtype)
+    if z.size:
+        fill(z, 0)
+    return z
 
 
 def _along(i: Array, dim: int, shape: tuple[int, ...]) -> tuple:
@@ -117,6 +157,10 @@ class gather:
         if x.ndim == 0:
             return np.array(x).reshape(i.shape)
         return np.asarray(x[_along(i, dim, x.shape)])
+
+    def gpu(x: Array, dim: int, i: Any) -> Array:
+        at = along(i, dim, x.shape) if x.ndim and i.ndim else zeros((i.size,), np.int64)
+        return gather_runs(x, at, 1, i.shape)
 
     def grad(g, x_shape, dim, i):
         return scatter_add(g.new_zeros(x_shape), g, dim, i)
@@ -144,6 +188,13 @@ class scatter:
                 y[_along(i, dim, x.shape)] = v[tuple(slice(n) for n in i.shape)]
         return y
 
+    def gpu(x: Array, v: Array, dim: int, i: Any) -> Array:
+        y = copy_of(x)
+        if i.size:
+            at = along(i, dim, x.shape) if x.ndim and i.ndim else zeros((i.size,), np.int64)
+            scatter_runs(y, at, v[tuple(slice(n) for n in i.shape)] if v.ndim else v, 1)
+        return y
+
     def grad(g, v_shape, dim, i, needs):
         gx = scatter(g, g.new_zeros(i.shape), dim, i) if needs[0] else None
         gv = padded(gather(g, dim, i), v_shape) if needs[1] else None
@@ -167,6 +218,9 @@ class scatter_add:
             else:
                 np.add.at(y, _along(i, dim, x.shape), v[tuple(slice(n) for n in i.shape)])
         return y
+
+    def gpu(x: Array, v: Array, dim: int, i: Any) -> Array:
+        return folded(x, v, dim, i, "sum")
 
     def grad(g, v_shape, dim, i, needs):
         gv = padded(gather(g, dim, i), v_shape) if needs[1] else None

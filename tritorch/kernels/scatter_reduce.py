@@ -8,7 +8,7 @@ import numpy as np
 
 from ._op import Array, op
 from .copy import where
-from .index import _along, gather, padded, scatter_add
+from .index import _along, folded, gather, padded, scatter_add
 
 
 def _parts(x: Array, v: Array, dim: int, i: Any) -> tuple[Array, tuple, Array]:
@@ -23,6 +23,9 @@ class scatter_prod:
         y, key, values = _parts(x, v, dim, i)
         np.multiply.at(y, key, values)
         return y
+
+    def gpu(x: Array, v: Array, dim: int, i: Any) -> Array:
+        return folded(x, v, dim, i, "prod")
 
     def grad(g, x, v, v_shape, dim, i):
         # the product of all other factors, without dividing by zero: a factor of 0 sees the product of the nonzero
@@ -52,6 +55,9 @@ class scatter_extremum:
         y, key, values = _parts(x, v, dim, i)
         (np.maximum if largest else np.minimum).at(y, key, values)
         return y
+
+    def gpu(x: Array, v: Array, dim: int, i: Any, largest: bool) -> Array:
+        return folded(x, v, dim, i, "max" if largest else "min")
 
     def grad(g, x, v, y, v_shape, dim, i):
         one, zero = g.new_ones(()), g.new_zeros(())
