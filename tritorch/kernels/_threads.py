@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _blas
+from . import _blas, _malloc  # noqa: F401 - importing _malloc keeps freed memory in the process
 from ._blas import LARGE_PRODUCT, TINY_PRODUCT, single_enter, single_exit
 
 
