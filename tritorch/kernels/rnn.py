@@ -16,134 +16,22 @@ differentiated.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ._gemm import gemm
-from ._launch import empty, kernel, launch
-from ._math import _tanh
 from ._op import Array, op
-from ._pointwise import cast, copy_into
-from .copy import cat, clone
-
-if TYPE_CHECKING:
-    import triton.language as tl
-
-Spans = list[tuple[int, int]]
-
-# ------------------------------------------------------------------------------------------------------ the kernels
-
-
-@kernel
-def _sigmoid(x):
-    return 0.5 * _tanh(0.5 * x) + 0.5
-
-
-@kernel
-def _lstm_step(
-    x_ptr, s_ptr, c_ptr, gate_ptr, cell_ptr, h_ptr, total, k, ACC: tl.constexpr, BLOCK: tl.constexpr
-):  # fmt: skip
-    """One step of all rows: x (n, 4 k) the input's share, s (n, 4 k) = h w^T, c (n, k) the cells, read and written.
-
-    Writes gates (n, 4 k), cells (n, k) and h (n, k). One program makes BLOCK of the total = n * k elements; all
-    arrays are contiguous.
-    """
-    DTYPE: tl.constexpr = tl.float64 if ACC == "f64" else tl.float32
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    mask = at < total
-    base = at // k * (4 * k) + at % k
-    i = tl.load(x_ptr + base, mask=mask, other=0).to(DTYPE) + tl.load(s_ptr + base, mask=mask, other=0).to(DTYPE)
-    base_f = base + k
-    f = tl.load(x_ptr + base_f, mask=mask, other=0).to(DTYPE) + tl.load(s_ptr + base_f, mask=mask, other=0).to(DTYPE)
-    base_u = base_f + k
-    u = tl.load(x_ptr + base_u, mask=mask, other=0).to(DTYPE) + tl.load(s_ptr + base_u, mask=mask, other=0).to(DTYPE)
-    base_o = base_u + k
-    o = tl.load(x_ptr + base_o, mask=mask, other=0).to(DTYPE) + tl.load(s_ptr + base_o, mask=mask, other=0).to(DTYPE)
-    i, f, u, o = _sigmoid(i), _sigmoid(f), _tanh(u), _sigmoid(o)
-    c = f * tl.load(c_ptr + at, mask=mask, other=0).to(DTYPE) + i * u
-    kind = gate_ptr.dtype.element_ty
-    tl.store(gate_ptr + base, i.to(kind), mask=mask)
-    tl.store(gate_ptr + base_f, f.to(kind), mask=mask)
-    tl.store(gate_ptr + base_u, u.to(kind), mask=mask)
-    tl.store(gate_ptr + base_o, o.to(kind), mask=mask)
-    tl.store(c_ptr + at, c.to(c_ptr.dtype.element_ty), mask=mask)
-    tl.store(cell_ptr + at, c.to(cell_ptr.dtype.element_ty), mask=mask)
-    tl.store(h_ptr + at, (o * _tanh(c)).to(h_ptr.dtype.element_ty), mask=mask)
-
-
-@kernel
-def _gru_step(
-    x_ptr, s_ptr, b_ptr, h_ptr, gate_ptr, inner_ptr, y_ptr, total, k,
-    HAS_BIAS: tl.constexpr, ACC: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    """One step of all rows: x (n, 3 k) the input's share, s (n, 3 k) = h w^T, b (3 k), h (n, k) read and written.
-
-    Writes gates (n, 3 k), inner (n, k) = h w_n^T + b_n and y (n, k) = h. One program makes BLOCK of the total = n * k
-    elements; all arrays are contiguous.
-    """
-    DTYPE: tl.constexpr = tl.float64 if ACC == "f64" else tl.float32
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    mask = at < total
-    col = at % k
-    base = at // k * (3 * k) + col
-    s_r = tl.load(s_ptr + base, mask=mask, other=0).to(DTYPE)
-    s_z = tl.load(s_ptr + base + k, mask=mask, other=0).to(DTYPE)
-    m = tl.load(s_ptr + base + 2 * k, mask=mask, other=0).to(DTYPE)
-    if HAS_BIAS:
-        s_r += tl.load(b_ptr + col, mask=mask, other=0).to(DTYPE)
-        s_z += tl.load(b_ptr + col + k, mask=mask, other=0).to(DTYPE)
-        m += tl.load(b_ptr + col + 2 * k, mask=mask, other=0).to(DTYPE)
-    r = _sigmoid(tl.load(x_ptr + base, mask=mask, other=0).to(DTYPE) + s_r)
-    z = _sigmoid(tl.load(x_ptr + base + k, mask=mask, other=0).to(DTYPE) + s_z)
-    u = _tanh(tl.load(x_ptr + base + 2 * k, mask=mask, other=0).to(DTYPE) + r * m)
-    h = u + z * (tl.load(h_ptr + at, mask=mask, other=0).to(DTYPE) - u)
-    kind = gate_ptr.dtype.element_ty
-    tl.store(gate_ptr + base, r.to(kind), mask=mask)
-    tl.store(gate_ptr + base + k, z.to(kind), mask=mask)
-    tl.store(gate_ptr + base + 2 * k, u.to(kind), mask=mask)
-    tl.store(inner_ptr + at, m.to(inner_ptr.dtype.element_ty), mask=mask)
-    tl.store(h_ptr + at, h.to(h_ptr.dtype.element_ty), mask=mask)
-    tl.store(y_ptr + at, h.to(y_ptr.dtype.element_ty), mask=mask)
-
-
-@kernel
-def _rnn_step(x_ptr, s_ptr, h_ptr, y_ptr, total, RELU: tl.constexpr, ACC: tl.constexpr, BLOCK: tl.constexpr):
-    """h and y (n, k) = tanh or relu of x + s, s = h w^T. One program makes BLOCK of the total = n * k elements."""
-    DTYPE: tl.constexpr = tl.float64 if ACC == "f64" else tl.float32
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    mask = at < total
-    h = tl.load(x_ptr + at, mask=mask, other=0).to(DTYPE) + tl.load(s_ptr + at, mask=mask, other=0).to(DTYPE)
-    if RELU:
-        h = tl.where(h < 0, 0.0, h).to(DTYPE)
-    else:
-        h = _tanh(h)
-    tl.store(h_ptr + at, h.to(h_ptr.dtype.element_ty), mask=mask)
-    tl.store(y_ptr + at, h.to(y_ptr.dtype.element_ty), mask=mask)
-
-
-_BLOCK = 1024
-
-
-def _step(kern: Any, total: int, dtype: np.dtype, *args: Any, **consts: Any) -> None:
-    acc = "f64" if dtype.itemsize == 8 else "f32"
-    launch(kern, (-(-total // _BLOCK),), *args, ACC=acc, BLOCK=_BLOCK, num_warps=4, **consts)
-
-
-def _rows_first(x: Array) -> Array:
-    return x if x.flags.c_contiguous else clone.gpu(x)  # type: ignore[misc]
-
-
-# ------------------------------------------------------------------------------------------------------ the ops
-
-
-def _spans(batch_sizes: tuple[int, ...], reverse: bool) -> Spans:
-    """(first row, end row) of each step, in the order of computation."""
-    spans, start = [], 0
-    for n in batch_sizes:
-        spans.append((start, start + n))
-        start += n
-    return spans[::-1] if reverse else spans
+from ._recurrence import (
+    Spans,
+    gru_backward,
+    gru_forward,
+    lstm_backward,
+    lstm_forward,
+    rnn_backward,
+    rnn_forward,
+    spans_of,
+)
+from .copy import cat
 
 
 def _previous(rows: Array, first: Array, spans: Spans) -> Array:
@@ -197,7 +85,7 @@ class lstm_layer:
         y = np.empty((len(gx), h0.shape[1]), gx.dtype)
         h, c = h0.copy(), c0.copy()
         room, part = np.empty((len(h0), 4 * k), gx.dtype), np.empty((len(h0), k), gx.dtype)
-        for a, b in _spans(batch_sizes, reverse):
+        for a, b in spans_of(batch_sizes, reverse):
             n = b - a
             z, t, m = gates[a:b], room[:n], part[:n]
             np.matmul(h[:n], wt, out=t)
@@ -222,24 +110,11 @@ class lstm_layer:
     def gpu(
         gx: Array, h0: Array, c0: Array, w: Array, r: Array | None, batch_sizes: tuple[int, ...], reverse: bool
     ) -> tuple[Array, Array, Array, Array, Array]:
-        k, dtype, gx = c0.shape[1], gx.dtype, _rows_first(gx)
-        gates, cells = empty(gx.shape, dtype), empty((len(gx), k), dtype)
-        y, h = empty((len(gx), h0.shape[1]), dtype), clone.gpu(h0)
-        c = cast(c0, np.dtype(np.float32)) if dtype.itemsize == 2 else clone.gpu(c0)  # a sum over time
-        for a, b in _spans(batch_sizes, reverse):
-            n = b - a
-            s = gemm(h[:n], w.T)
-            hidden = y[a:b] if r is None else empty((n, k), dtype)
-            args = gx[a:b], s, c[:n], gates[a:b], cells[a:b], hidden
-            _step(_lstm_step, n * k, dtype, *args, n * k, k)
-            if r is not None:
-                copy_into(y[a:b], gemm(hidden, r.T))
-            copy_into(h[:n], y[a:b])
-        return y, h, c if c.dtype == dtype else cast(c, dtype), gates, cells
+        return lstm_forward(gx, h0, c0, w, r, batch_sizes, reverse)
 
     def grad(g, gx, h0, c0, w, r, y0, y3, y4, batch_sizes, reverse, needs):
         gy, gh, gc = g
-        spans, k = _spans(batch_sizes, reverse), c0.shape[1]
+        spans, k = spans_of(batch_sizes, reverse), c0.shape[1]
         h, c, kept = h0, c0, []
         for a, b in spans:
             n = b - a
@@ -276,7 +151,7 @@ class lstm_layer:
 
     def cpu_grad(g, gx, h0, c0, w, r, y0, y3, y4, batch_sizes, reverse, needs):
         gy, gh, gc = g[0], g[1].copy(), g[2].copy()
-        spans, k, gates = _spans(batch_sizes, reverse), c0.shape[1], y3
+        spans, k, gates = spans_of(batch_sizes, reverse), c0.shape[1], y3
         i, f, u, o = gates[:, :k], gates[:, k : 2 * k], gates[:, 2 * k : 3 * k], gates[:, 3 * k :]
         t = np.tanh(y4)
         hidden = None if r is None else o * t
@@ -309,6 +184,9 @@ class lstm_layer:
         gr = tops.T @ hidden if tops is not None else None
         return gz, gh, gc, gw, gr
 
+    def gpu_grad(g, gx, h0, c0, w, r, y0, y3, y4, batch_sizes, reverse, needs):
+        return lstm_backward(g, h0, c0, w, r, y0, y3, y4, batch_sizes, reverse)
+
     def samples(rng):
         for sizes, k, p, reverse in [((2, 2, 2), 3, 0, False), ((3, 2, 1, 1), 4, 2, True), ((2, 1), 2, 0, True)]:
             rows, n, out = sum(sizes), sizes[0], p or k
@@ -335,7 +213,7 @@ class gru_layer:
         bias = None if b is None else b * scale
         inner, y = np.empty((len(gx), k), gx.dtype), np.empty((len(gx), k), gx.dtype)
         h, room = h0.copy(), np.empty((len(h0), 3 * k), gx.dtype)
-        for first, end in _spans(batch_sizes, reverse):
+        for first, end in spans_of(batch_sizes, reverse):
             n = end - first
             z, t, state, new = gates[first:end], room[:n], h[:n], y[first:end]
             np.matmul(state, wt, out=t)
@@ -360,19 +238,11 @@ class gru_layer:
     def gpu(
         gx: Array, h0: Array, w: Array, b: Array | None, batch_sizes: tuple[int, ...], reverse: bool
     ) -> tuple[Array, Array, Array, Array]:
-        k, dtype, gx = h0.shape[1], gx.dtype, _rows_first(gx)
-        gates, inner, y = (empty((len(gx), width), dtype) for width in (3 * k, k, k))
-        h, bias = clone.gpu(h0), None if b is None else _rows_first(b)
-        for first, end in _spans(batch_sizes, reverse):
-            n = end - first
-            s = gemm(h[:n], w.T)
-            args = gx[first:end], s, bias, h[:n], gates[first:end], inner[first:end], y[first:end]
-            _step(_gru_step, n * k, dtype, *args, n * k, k, HAS_BIAS=bias is not None)
-        return y, h, gates, inner
+        return gru_forward(gx, h0, w, b, batch_sizes, reverse)
 
     def grad(g, gx, h0, w, b, y0, y2, y3, batch_sizes, reverse, needs):
         gy, gh = g
-        spans, k = _spans(batch_sizes, reverse), h0.shape[1]
+        spans, k = spans_of(batch_sizes, reverse), h0.shape[1]
         h, kept = h0, []
         for first, end in spans:
             before = h[: end - first]
@@ -397,7 +267,7 @@ class gru_layer:
 
     def cpu_grad(g, gx, h0, w, b, y0, y2, y3, batch_sizes, reverse, needs):
         gy, gh = g[0], g[1].copy()
-        spans, k, gates = _spans(batch_sizes, reverse), h0.shape[1], y2
+        spans, k, gates = spans_of(batch_sizes, reverse), h0.shape[1], y2
         r, z, u = gates[:, :k], gates[:, k : 2 * k], gates[:, 2 * k :]
         before = _previous(y0, h0, spans)
         gx_rows = np.empty((len(gates), 3, k), gates.dtype)
@@ -418,6 +288,9 @@ class gru_layer:
         gs = gs_rows.reshape(-1, 3 * k)
         gw = gs.T @ before if needs[2] else None
         return gx_rows.reshape(-1, 3 * k), gh, gw, None if b is None else gs.sum(0)
+
+    def gpu_grad(g, gx, h0, w, b, y0, y2, y3, batch_sizes, reverse, needs):
+        return gru_backward(g, h0, w, b, y0, y2, y3, batch_sizes, reverse)
 
     def samples(rng):
         for sizes, k, bias, reverse in [
@@ -441,7 +314,7 @@ class rnn_layer:
     ) -> tuple[Array, Array]:
         y, h = np.array(gx, order="C"), h0.copy()
         wt, room = w.T, np.empty_like(h0)
-        for a, b in _spans(batch_sizes, reverse):
+        for a, b in spans_of(batch_sizes, reverse):
             z, t = y[a:b], room[: b - a]
             np.matmul(h[: b - a], wt, out=t)
             z += t
@@ -452,16 +325,11 @@ class rnn_layer:
     def gpu(
         gx: Array, h0: Array, w: Array, batch_sizes: tuple[int, ...], reverse: bool, relu: bool
     ) -> tuple[Array, Array]:
-        k, dtype, gx = h0.shape[1], gx.dtype, _rows_first(gx)
-        y, h = empty(gx.shape, dtype), clone.gpu(h0)
-        for a, b in _spans(batch_sizes, reverse):
-            n = b - a
-            _step(_rnn_step, n * k, dtype, gx[a:b], gemm(h[:n], w.T), h[:n], y[a:b], n * k, RELU=relu)
-        return y, h
+        return rnn_forward(gx, h0, w, batch_sizes, reverse, relu)
 
     def grad(g, gx, h0, w, y0, batch_sizes, reverse, relu, needs):
         gy, gh = g
-        spans, h, kept = _spans(batch_sizes, reverse), h0, []
+        spans, h, kept = spans_of(batch_sizes, reverse), h0, []
         for a, b in spans:
             before = h[: b - a]
             z = gx[a:b] + before @ w.mT
@@ -477,7 +345,7 @@ class rnn_layer:
         return _in_rows(parts, spans[::-1]), gh, gw
 
     def cpu_grad(g, gx, h0, w, y0, batch_sizes, reverse, relu, needs):
-        gy, gh, spans = g[0], g[1].copy(), _spans(batch_sizes, reverse)
+        gy, gh, spans = g[0], g[1].copy(), spans_of(batch_sizes, reverse)
         gz = (y0 > 0).astype(y0.dtype) if relu else 1 - y0 * y0
         for a, b in reversed(spans):
             top, dz = gh[: b - a], gz[a:b]
@@ -485,6 +353,9 @@ class rnn_layer:
             dz *= top
             np.matmul(dz, w, out=top)
         return gz, gh, gz.T @ _previous(y0, h0, spans) if needs[2] else None
+
+    def gpu_grad(g, gx, h0, w, y0, batch_sizes, reverse, relu, needs):
+        return rnn_backward(g, h0, w, y0, batch_sizes, reverse, relu)
 
     def samples(rng):
         for sizes, k, reverse, relu in [
@@ -497,3 +368,24 @@ class rnn_layer:
 
     def cost(gx, h0, w, batch_sizes, reverse, relu):
         return 2 * gx.nbytes + len(batch_sizes) * w.nbytes, 2 * gx.size * w.shape[1]
+
+
+def AOT() -> list:  # noqa: N802 - the name that the report looks for
+    """What the report compiles: two steps of each kind, forward and backward."""
+
+    def run(op_: Any, gates: int, extra: Any, *params: Any) -> Any:
+        def call(array: Any) -> None:
+            k, sizes = 256, (64, 64)
+            args = [array((128, gates * k), "bf16"), *(array((64, k), "bf16") for _ in range(1 + (gates == 4)))]
+            args += [array((gates * k, k), "bf16"), *([extra] if gates > 1 else [])]
+            outs = op_.gpu(*args, sizes, False, *params)
+            saved = {"input": args, "param": (sizes, False, *params), "output": outs, "needs": [(True,) * len(args)]}
+            op_.gpu_grad(list(outs[: op_.differentiable]), *(saved[kind][i] for kind, i in op_.saved))
+
+        return call
+
+    return [
+        ("lstm_layer bf16 2 x 64 x 256", run(lstm_layer, 4, None)),
+        ("gru_layer bf16 2 x 64 x 256", run(gru_layer, 3, None)),
+        ("rnn_layer bf16 2 x 64 x 256", run(rnn_layer, 1, None, False)),
+    ]

@@ -73,3 +73,19 @@ def test_moving_keeps_parameters_and_carries_gradients_and_buffers():
     net.load_state_dict(state)
     assert net[0].weight.device.type == "cuda"
     assert {p.device.type for p in net.cpu().parameters()} == {"cpu"}
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_recurrent_layers_in_half_precision(kind, dtype):
+    exact = kind(3, 4).to(dtype).float()
+    x = torch.randn(4, 2, 3).to(dtype)
+    rough = copy.deepcopy(exact).to("cuda", dtype)
+    results = []
+    for layer, v in ((exact, x.float()), (rough, x.cuda())):
+        y, _ = layer(v)
+        (y * y).sum().backward()
+        results.append([y, *(p.grad for p in layer.parameters())])
+    for want, got in zip(*results, strict=True):
+        assert got.dtype is dtype
+        assert torch.allclose(got.cpu().float(), want, rtol=0.05, atol=0.03)
