@@ -24,6 +24,10 @@ _new = object.__new__
 _F32 = np.dtype(np.float32)
 
 
+WATCH: list[Any] = []
+"""What looks at each op that runs on a device, forward and fused backward; `tritorch.debug.twin` puts itself here."""
+
+
 class Output:
     """A saved output: its array and version counter (not the Tensor, which owns the node)."""
 
@@ -69,7 +73,10 @@ def on_device(op: Op, device: Any, arrays: Any, params: Any) -> Any:
     if op.gpu is None:
         raise no_kernel(op.name, device)
     with devices.on_device(device.index):
-        return op.gpu(*arrays, *params)
+        result = op.gpu(*arrays, *params)
+    if WATCH:
+        WATCH[0].forward(op, arrays, params, result)
+    return result
 
 
 def mixed_devices(op: str, names: Any, tensors: Any) -> RuntimeError:
@@ -297,6 +304,8 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
         if node.device is not CPU:
             with devices.on_device(node.device.index):
                 grads = fast(g, *args)
+            if WATCH:
+                WATCH[0].backward(op, g, args, grads)
             return grads if several else (grads,)
         first = g[0] if g.__class__ is list else g
         if upcast and first.dtype.itemsize == 2 and first.dtype.kind in "fV":

@@ -20,7 +20,7 @@ from ..errors import describe, message
 from ..kernels._op import OPS
 from ..kernels.elementwise import Elementwise
 from ..kernels.view import sum_to, unbroadcast
-from .apply import Output, mixed_devices, no_kernel
+from .apply import WATCH, Output, mixed_devices, no_kernel
 from .engine import changed, check_versions, freed
 from .graph import Node, make_node, next_seq, versions_of
 from .modes import ANOMALY, STATE
@@ -502,9 +502,12 @@ def _compute(op: Elementwise, operands: tuple, params: tuple) -> tuple[Any, Any]
     scalars.update(zip(op.params, params, strict=True))
     result = np.dtype(bool) if op.kind == "bool" else common.to_real().np if op.name == "abs" else common.np
     with devices.on_device(device.index):
-        return pointwise(op.name, (op.triton,), tuple(names), tuple(a._a for a in tensors), (result,), scalars or None)[
+        made = pointwise(op.name, (op.triton,), tuple(names), tuple(a._a for a in tensors), (result,), scalars or None)[
             0
-        ], device
+        ]
+    if WATCH:
+        WATCH[0].forward(op, arrays, params, made)
+    return made, device
 
 
 def _on_cpu(op: Elementwise, common: Any, arrays: list, params: tuple) -> Any:
