@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ._op import Array, op
-from ._recurrence import (
+from ._rnn_steps import (
     Spans,
     gru_backward,
     gru_forward,
