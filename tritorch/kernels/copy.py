@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ._op import Array, op
+from ._select import where as _where
 from .view import sum_to, unbroadcast
 
 
@@ -395,7 +396,7 @@ class where:
     upcast = False
 
     def cpu(mask: Array, x: Array, z: Array) -> Array:
-        return np.asarray(np.where(mask, x, z))
+        return np.asarray(_where(mask, x, z))
 
     def gpu(mask: Array, x: Array, z: Array) -> Array:
         from ._pointwise import pointwise
@@ -410,8 +411,8 @@ class where:
 
     def cpu_grad(g, mask, x_shape, z_shape, needs):
         zero = np.zeros((), g.dtype)
-        gx = unbroadcast(np.where(mask, g, zero), x_shape) if needs[1] else None
-        gz = unbroadcast(np.where(mask, zero, g), z_shape) if needs[2] else None
+        gx = unbroadcast(_where(mask, g, zero), x_shape) if needs[1] else None
+        gz = unbroadcast(_where(mask, zero, g), z_shape) if needs[2] else None
         return None, gx, gz
 
     def samples(rng):

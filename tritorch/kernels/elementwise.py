@@ -22,6 +22,7 @@ import numpy as np
 from ..dtypes import BOOL, FLOAT, INT
 from . import _special as sp
 from ._op import OPS, Array, Op, register
+from ._select import where
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -29,7 +30,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 # `tritorch.functional.pointwise` fills, in Triton as `_pointwise` translates them.
 NUMPY: dict[str, Any] = {
     "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tan": np.tan, "sinh": np.sinh,
-    "cosh": np.cosh, "tanh": np.tanh, "abs": np.abs, "sign": np.sign, "where": np.where, "maximum": np.maximum,
+    "cosh": np.cosh, "tanh": np.tanh, "abs": np.abs, "sign": np.sign, "where": where, "maximum": np.maximum,
     "minimum": np.minimum, "pow": np.power, "floor": np.floor, "trunc": np.trunc, "log1p": np.log1p,
     "expm1": np.expm1, "isnan": np.isnan, "digamma": sp.digamma, "polygamma1": sp.trigamma, "sigmoid": sp.sigmoid,
     "erf": sp.erf, "zeros_like": np.zeros_like, "i0": np.i0, "isinf": np.isinf, "floor_divide": np.floor_divide,
