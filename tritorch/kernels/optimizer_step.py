@@ -21,7 +21,7 @@ from ._op import Array
 from ._threads import parallel
 
 BLOCK = 1 << 16  # elements: fits a core's share of the cache, and threads rarely meet at the interpreter's lock
-_GRAIN = 1 << 16  # the fewest elements worth a thread
+_GRAIN = 1 << 18  # elements worth a thread: a third of a ms; below, waiting for a busy core costs more than is gained
 
 _SMALL = 1 << 12  # elements
 

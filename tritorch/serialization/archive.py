@@ -14,11 +14,15 @@ import mmap
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from ..kernels._threads import get_num_threads, parallel
+
 ALIGNMENT = 64  # of each record's first byte; PyTorch's own choice
+_SHARED = 1 << 23  # bytes that are worth several threads
 _BLOCK = 1 << 20  # bytes read and checked at a time: still in the cache when the CRC reads them again
 
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -62,11 +66,12 @@ class Writer:
         self._write(piece)
         self._position += size
 
-    def add(self, name: str, content: Any) -> None:
-        """Append the record `name` with `content` (bytes, or a contiguous uint8 array)."""
+    def add(self, name: str, content: Any, crc: int | None = None) -> None:
+        """Append the record `name` with `content` (bytes, or a contiguous uint8 array) and its CRC-32 where known."""
         path = f"{self._folder}/{name}".encode()
         size = len(content)
-        crc = zlib.crc32(content)
+        if crc is None:
+            crc = zlib.crc32(content)
         start = self._position
         wide = size >= _BIG32
         field = struct.pack("<2H2Q", 1, 16, size, size) if wide else b""
@@ -104,6 +109,17 @@ class Writer:
         self._put(tail, len(tail))
 
 
+def share(work: Callable[[Any], None], tasks: list[Any], total: int) -> None:
+    """`work` on each task, by all threads when `total` bytes are worth it; the largest tasks should come first."""
+    left = iter(tasks)
+
+    def run(start: int, stop: int) -> None:
+        for task in left:  # shared by the threads, which each take what comes next
+            work(task)
+
+    parallel(run, get_num_threads() if total >= _SHARED else 1)
+
+
 class Source:
     """Random access to the bytes of an open file or of a seekable file-like object, counted from where it stands."""
 
@@ -114,14 +130,18 @@ class Source:
         self.size = file.tell() - self._base
         file.seek(self._base)
         self._readinto = getattr(file, "readinto", None)
+        self._fd = _descriptor(file)
         self._map: mmap.mmap | None = None
 
     def fill(self, offset: int, target: memoryview) -> bool:
         """Read into `target`; False when the file ends before it is full."""
-        self._file.seek(self._base + offset)
         done, wanted = 0, len(target)
+        if self._fd is None:
+            self._file.seek(self._base + offset)
         while done < wanted:
-            if self._readinto is not None:
+            if self._fd is not None:  # leaves the file's position alone, so that threads can share it
+                got = os.preadv(self._fd, [target[done:]], self._base + offset + done)
+            elif self._readinto is not None:
                 got = self._readinto(target[done:]) or 0
             else:
                 piece = self._file.read(wanted - done)
@@ -131,6 +151,11 @@ class Source:
                 return False
             done += got
         return True
+
+    @property
+    def is_shareable(self) -> bool:
+        """Whether several threads can read at once."""
+        return self._fd is not None
 
     def read(self, offset: int, size: int) -> bytes:
         """Exactly `size` bytes from `offset`, b'' when the file does not hold them."""
@@ -144,6 +169,15 @@ class Source:
         if self._map is None:
             self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY)
         return np.frombuffer(self._map, np.uint8, size, self._base + offset)
+
+
+def _descriptor(file: Any) -> int | None:
+    """The descriptor of a plain file opened for reading bytes; None for anything that only looks like a file."""
+    if not isinstance(file, (io.BufferedReader, io.BufferedRandom, io.FileIO)) or not hasattr(os, "preadv"):
+        return None
+    if isinstance(file, io.BufferedRandom):
+        file.flush()
+    return file.fileno()
 
 
 def is_archive(source: Source) -> bool:
@@ -161,6 +195,7 @@ class Reader:
     def __init__(self, source: Source, where: str):
         self._source, self._where = source, where
         self.records: dict[str, Record] = {}
+        self._ahead: dict[str, np.ndarray] = {}
         names = self._directory()
         if not names:
             raise self._damaged("the archive holds no records")
@@ -257,7 +292,22 @@ class Reader:
 
     def read(self, name: str) -> np.ndarray:
         """The record's bytes, in memory of their own, after the CRC was compared."""
-        record = self._find(name)
+        ahead = self._ahead.pop(name, None)
+        return self._read(self._find(name)) if ahead is None else ahead
+
+    def read_ahead(self, prefix: str) -> None:
+        """Read all records whose names begin with `prefix`, by several threads where that pays."""
+        found = [(name, record) for name, record in self.records.items() if name.startswith(prefix)]
+        total = sum(record.packed for _, record in found)
+        if not self._source.is_shareable or total < _SHARED or len(found) < 2:
+            return
+
+        def read(task: tuple[str, Record]) -> None:
+            self._ahead[task[0]] = self._read(task[1])
+
+        share(read, sorted(found, key=lambda task: -task[1].packed), total)
+
+    def _read(self, record: Record) -> np.ndarray:
         offset = self._content_offset(record)
         out = np.empty(record.packed, np.uint8)
         view = memoryview(out.data)

@@ -123,6 +123,8 @@ def _load_archive(source: Source, where: str, restore: Any, unpickled: Any, mmap
         return rebuilding.TypedStorage(loaded[key], storage_type.dtype)
 
     pickled = bytes(reader.read("data.pkl"))
+    if not mmap:
+        reader.read_ahead("data/")
     return unpickled(io.BytesIO(pickled), len(pickled), persistent_load)
 
 
