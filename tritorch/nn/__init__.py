@@ -9,12 +9,12 @@ torch.Size([64, 10])
 from __future__ import annotations
 
 from . import functional, init, modules, parallel, utils
-from .modules import *  # noqa: F403
-from .modules import __all__ as _layers
+from .modules import *
 from .parallel import DataParallel
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
-__all__ = [  # noqa: PLE0605
-    *_layers, "Buffer", "DataParallel", "Parameter", "UninitializedBuffer", "UninitializedParameter", "functional",
-    "init", "modules", "parallel", "utils",
+__all__ = [
+    "Buffer", "DataParallel", "Parameter", "UninitializedBuffer", "UninitializedParameter", "functional", "init",
+    "modules", "parallel", "utils",
 ]  # fmt: skip
+__all__ += modules.__all__
