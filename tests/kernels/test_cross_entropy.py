@@ -35,6 +35,13 @@ def test_large_logits_do_not_overflow():
     assert loss.tolist() == [0.0, 1000.0]
 
 
+@pytest.mark.parametrize("classes", [3, 49, 1000])
+def test_a_certain_row_costs_exactly_nothing(classes):
+    x = np.zeros((1, classes), np.float32)
+    x[0, 1] = 500
+    assert cross_entropy.cpu(x, np.array([1]), None, -100, "sum", 0.0)[0] == 0
+
+
 def test_only_ignored_rows_give_nan_mean_and_zero_sum():
     x, t = np.zeros((2, 3)), np.array([-100, -100])
     assert np.isnan(cross_entropy.cpu(x, t, None, -100, "mean", 0.0)[0])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..device import EMULATED
+from ._fold import row_sums
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from ._pointwise import pointwise
@@ -157,6 +158,51 @@ def _weights_gpu(t: Array, w: Array | None, ignore_index: int, kind) -> Array:
 # ----------------------------------------------------------------------------------------------- the CPU and the ops
 
 
+def _is_plain(t: Array, w: Array | None, ignore_index: int, n_classes: int, label_smoothing: float) -> bool:
+    """All rows count alike: no weights, no smoothing, no row ignored, all targets classes."""
+    if w is not None or label_smoothing or not t.size or 0 <= ignore_index < n_classes:
+        return False
+    return t.min() >= 0 and t.max() < n_classes
+
+
+def _plain(x: Array, t: Array, reduction: str) -> tuple[Array, Array]:
+    """Loss and lse where all rows count alike."""
+    n_rows, n = x.shape
+    lse = np.empty(n_rows, x.dtype)
+
+    def block(i: int, start: int, stop: int) -> None:
+        rows, out = x[start:stop], lse[start:stop]
+        top = np.maximum.reduce(rows, 1)
+        buf = np.subtract(rows, top[:, None])
+        np.exp(buf, out=buf)
+        np.log(row_sums(buf), out=out)
+        out += top
+
+    over_blocks(block, n_rows, n)
+    with np.errstate(invalid="ignore"):
+        loss = lse - x[np.arange(n_rows), t]
+    if reduction == "none":
+        return loss, lse
+    total = np.add.reduce(loss)
+    return np.asarray(total / n_rows if reduction == "mean" else total, x.dtype), lse
+
+
+def _plain_grad(g: Array, x: Array, t: Array, lse: Array, reduction: str) -> Array:
+    n_rows, n = x.shape
+    gx = np.empty(x.shape, x.dtype)
+    factor = g[:, None] if reduction == "none" else g / x.dtype.type(n_rows) if reduction == "mean" else g
+
+    def block(i: int, start: int, stop: int) -> None:
+        out = gx[start:stop]
+        np.subtract(x[start:stop], lse[start:stop, None], out=out)
+        np.exp(out, out=out)
+        out[np.arange(stop - start), t[start:stop]] -= 1
+        out *= factor[start:stop] if reduction == "none" else factor
+
+    over_blocks(block, n_rows, n)
+    return gx
+
+
 def _target_terms(t: Array, w: Array | None, ignore_index: int, n_classes: int, dtype):
     """(rows that count, target with 0 for ignored rows, weight of each row's target with 0 for ignored rows)."""
     kept = t != ignore_index
@@ -182,6 +228,8 @@ class cross_entropy:
         x: Array, t: Array, w: Array | None, ignore_index: int, reduction: str, label_smoothing: float
     ) -> tuple[Array, Array]:
         n_rows, n = x.shape
+        if _is_plain(t, w, ignore_index, n, label_smoothing):
+            return _plain(x, t, reduction)
         kept, safe, wt = _target_terms(t, w, ignore_index, n, x.dtype)
         lse = np.empty(n_rows, x.dtype)
         eps = label_smoothing
@@ -275,6 +323,8 @@ class cross_entropy:
 
     def cpu_grad(g, x, t, w, y1, ignore_index, reduction, label_smoothing):
         n_rows, n = x.shape
+        if _is_plain(t, w, ignore_index, n, label_smoothing):
+            return _plain_grad(g, x, t, y1, reduction), None, None
         gx = np.empty(x.shape, x.dtype)
         if gx.size == 0:
             return gx, None, None
