@@ -63,20 +63,6 @@ def test_logcumsumexp_of_infinities():
             np.testing.assert_allclose(getattr(OPS["logcumsumexp"], side)(x, 0), want, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("shape", "dim"), [((5, 40), 1), ((40, 5), 0), ((3000,), 0), ((2, 1500, 3), 1)], ids=str)
-@pytest.mark.parametrize("reverse", [False, True])
-def test_linear_recurrence(shape, dim, reverse):
-    rng = np.random.default_rng(2)
-    a, b = rng.uniform(0.2, 1, shape), rng.normal(size=shape)
-    h, now = np.zeros(shape), np.zeros([n for i, n in enumerate(shape) if i != dim])
-    at, bt, ht = (np.moveaxis(v, dim, 0) for v in (a, b, h))
-    for t in range(shape[dim])[:: -1 if reverse else 1]:
-        now = at[t] * now + bt[t]
-        ht[t] = now
-    np.testing.assert_allclose(scan.linear_recurrence.cpu(a, b, dim, reverse), h, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(scan.linear_recurrence.gpu(a, b, dim, reverse), h, rtol=1e-9, atol=1e-12)
-
-
 def test_gradient_of_a_running_product_with_zeros():
     x = np.array([2.0, 0, 3, 0, 4])
     g = np.array([1.0, 10, 100, 1000, 10000])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.graph import Node, next_seq
-from ..autograd.modes import STATE
+from ..autograd.modes import ANOMALY, STATE
 from ..device import CPU
 from ..dtypes import bool_, dtype, float32, float64, uint8
 from ..errors import check_dims, message
@@ -90,7 +90,7 @@ def _fast(op: Any, general: Callable[..., Tensor]) -> Callable[..., Tensor]:
         if xn is None or not STATE.grad:
             t._node = None
             return t
-        if STATE.anomaly:
+        if ANOMALY[0]:
             return general(input, dim, keepdim, None, None)
         node = _new(Node)
         node.seq = next_seq()

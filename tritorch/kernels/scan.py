@@ -1,8 +1,8 @@
-"""Scans along one dim: cumsum, cumprod, cummax, cummin, logcumsumexp and the linear recurrence h_t = a_t h_{t-1} + b_t.
+"""Scans along one dim: cumsum, cumprod, cummax, cummin, logcumsumexp.
 
-The recurrence is what the gradients of the products and of logcumsumexp need: with it they neither divide nor overflow.
-Products of float32 run in float64 on the CPU, sums by runs whose totals do. On the GPU a program walks along its rows tile by tile, with a
-carry; few long sums are first cut into parts whose totals are scanned.
+Products of float32 run in float64 on the CPU; sums go by runs, whose totals do. On the GPU a program walks along its rows
+tile by tile, with a carry; few long sums are first cut into parts whose totals are scanned. The gradients of products and
+of logcumsumexp are linear recurrences (`recurrence.py`), which neither divide nor overflow.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._configs import SMALL, next_power_of_2
+from ._configs import SMALL
 from ._fold import contiguous, over_blocks, row_blocks
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from ._pointwise import copy_into, fill
+from .recurrence import folded, linear_recurrence, recurrence, shifted, shifted_tensor, tiles
 from .reduce import kind, reduce_gpu
 
 if TYPE_CHECKING:
@@ -55,12 +56,6 @@ def _later_max(a, a_at, b, b_at):
 def _later_min(a, a_at, b, b_at):
     later = (b <= a) | (b != b)
     return tl.where(later, b, a), tl.where(later, b_at, a_at)
-
-
-@kernel
-def _then(a1, b1, a2, b2):
-    """First h -> a1 h + b1, then h -> a2 h + b2."""
-    return a1 * a2, a2 * b1 + b2
 
 
 @kernel
@@ -140,52 +135,8 @@ def _scan_extremum(
         tl.store(at_ptr + at, place, mask=mask)
 
 
-@kernel
-def _scan_linear(
-    a_ptr, b_ptr, h_ptr, n_out, r, k,
-    F64: tl.constexpr, REVERSE: tl.constexpr, BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
-):  # fmt: skip
-    """h_t = a_t h_{t-1} + b_t along the middle dim of a, b, h (m, r, k), contiguous; REVERSE from the end.
-
-    One program does BLOCK_J of the n_out = m * k rows.
-    """
-    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
-    j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
-    j_ok = j < n_out
-    m = j // k
-    cols = tl.arange(0, BLOCK_R)[None, :]
-    carry = tl.zeros((BLOCK_J,), ACC)
-    for i in range(0, r, BLOCK_R):
-        mask = (i + cols < r) & j_ok[:, None]
-        place = (i + cols).to(tl.int64)
-        if REVERSE:
-            place = r - 1 - place
-        at = (m * r * k + (j - m * k))[:, None] + place * k
-        a = tl.load(a_ptr + at, mask=mask, other=1).to(ACC)
-        b = tl.load(b_ptr + at, mask=mask, other=0).to(ACC)
-        a, b = tl.associative_scan((a, b), 1, _then)
-        h = a * carry[:, None] + b
-        carry = tl.sum(tl.where(cols == BLOCK_R - 1, h, 0), 1)
-        tl.store(h_ptr + at, h.to(h_ptr.dtype.element_ty), mask=mask)
-
-
-def tiles(n_out: int, r: int, k: int) -> tuple[int, int, int]:
-    """(BLOCK_J, BLOCK_R, warps) of a scan over `n_out` rows of `r` elements, `k` apart."""
-    block_r = min(next_power_of_2(r), 1024 if k == 1 else 64)
-    block_j = min(next_power_of_2(n_out), max(1, (4096 if SMALL else 1024) // block_r))
-    return block_j, block_r, 4
-
-
-def _folded(x: Array, dim: int) -> tuple[Array, int, int, int]:
-    x = contiguous(x)
-    m = r = k = 1
-    for i, n in enumerate(x.shape):
-        m, r, k = (m * n, r, k) if i < dim else (m, n, k) if i == dim else (m, r, k * n)
-    return x, m, r, k
-
-
 def _scan_gpu(x: Array, dim: int, reverse: bool, operation: str, result: Any = None) -> Array:
-    x, m, r, k = _folded(x, dim)
+    x, m, r, k = folded(x, dim)
     y = empty_like(x, result)
     if x.size == 0:
         return y
@@ -214,7 +165,7 @@ def _scan_gpu(x: Array, dim: int, reverse: bool, operation: str, result: Any = N
 
 
 def _extremum_gpu(x: Array, dim: int, largest: bool) -> tuple[Array, Array]:
-    x, m, r, k = _folded(x, dim)
+    x, m, r, k = folded(x, dim)
     y, at = empty_like(x), empty_like(x, np.int64)
     name, _ = kind(x.dtype)
     info = np.iinfo(x.dtype) if x.dtype.kind in "iu" else None
@@ -328,53 +279,6 @@ def _integer(dtype: Any) -> Any:
     return np.int64 if dtype.kind in "iub" else None
 
 
-def shifted(x: Array, dim: int, step: int, fill: float) -> Array:
-    """x moved by +1 or -1 along `dim`, `fill` at the end that becomes free."""
-    y = np.empty_like(x)
-    to, by = np.moveaxis(y, dim, 0), np.moveaxis(x, dim, 0)
-    if step > 0:
-        to[:1], to[1:] = fill, by[:-1]
-    else:
-        to[-1:], to[:-1] = fill, by[1:]
-    return y
-
-
-def _shifted(x: Any, dim: int, step: int, fill: float) -> Any:
-    """`shifted` on Tensors, differentiable."""
-    n = x.shape[dim]
-    end = x.narrow(dim, 0, 1).detach() * 0 + fill
-    parts = [end, x.narrow(dim, 0, n - 1)] if step > 0 else [x.narrow(dim, 1, n - 1), end]
-    from .copy import cat  # needed on Tensors only
-
-    return cat(parts, dim)
-
-
-def recurrence(a: Array, b: Array, dim: int, reverse: bool) -> Array:
-    """h_t = a_t h_{t-1} + b_t along `dim` (from the end with `reverse`), h starting at 0."""
-    h = np.empty(np.broadcast_shapes(a.shape, b.shape), b.dtype)
-    if h.size == 0:
-        return h
-    a, m, r, k = row_blocks(a, dim)
-    b = row_blocks(b, dim)[0]
-    to = h.reshape(m, r, k)
-    if reverse:
-        a, b, to = a[:, ::-1], b[:, ::-1], to[:, ::-1]
-    if m * k >= 32 or r <= 32:
-        to[:, 0] = b[:, 0]
-        for t in range(1, r):
-            now = to[:, t]
-            np.multiply(a[:, t], to[:, t - 1], out=now)
-            now += b[:, t]
-        return h
-    a, to[...] = a.copy(), b
-    step = 1
-    while step < r:  # few long rows: each pass doubles the number of steps that are folded in
-        to[:, step:] += a[:, step:] * to[:, :-step].copy()
-        a[:, step:] *= a[:, :-step].copy()
-        step *= 2
-    return h
-
-
 # --------------------------------------------------------------------------------------------------------- the ops
 
 
@@ -421,7 +325,7 @@ class cumprod:
         # y_t / x_s is the product before s times the product from s + 1 to t: the second factor folds into a recurrence
         if not x.shape:
             return g
-        return _shifted(y, dim, 1, 1) * linear_recurrence(_shifted(x, dim, -1, 0), g, dim, True)
+        return shifted_tensor(y, dim, 1, 1) * linear_recurrence(shifted_tensor(x, dim, -1, 0), g, dim, True)
 
     def cpu_grad(g, x, y, dim):
         if not x.shape:
@@ -461,7 +365,7 @@ def _runs_collected(g: Any, at: Any, dim: int) -> Any:
     """
     if not at.shape or not at.numel():
         return g
-    same = (_shifted(at, dim, -1, -1) == at).to(g.dtype)
+    same = (shifted_tensor(at, dim, -1, -1) == at).to(g.dtype)
     places = at.detach() * 0 + 1
     starts = (cumsum(places, dim, False) - 1 == at).to(g.dtype)
     return linear_recurrence(same, g, dim, True) * starts
@@ -545,7 +449,7 @@ class logcumsumexp:
         if not x.shape:
             return g
         y = y.masked_fill(y == -float("inf"), 0)
-        decay = (y - _shifted(y, dim, -1, 0)).clamp(max=0).exp()
+        decay = (y - shifted_tensor(y, dim, -1, 0)).clamp(max=0).exp()
         return (x - y).exp() * linear_recurrence(decay, g, dim, True)
 
     def cpu_grad(g, x, y, dim):
@@ -565,44 +469,6 @@ class logcumsumexp:
         return 2 * x.nbytes, 5 * x.size
 
 
-@op
-class linear_recurrence:
-    """h_t = a_t h_{t-1} + b_t along one dim, h = 0 before the first; h_t = a_t h_{t+1} + b_t with reverse."""
-
-    def cpu(a: Array, b: Array, dim: int, reverse: bool) -> Array:
-        return recurrence(a, b, dim, reverse)
-
-    def gpu(a: Array, b: Array, dim: int, reverse: bool) -> Array:
-        a, m, r, k = _folded(a, dim)
-        b = _folded(b, dim)[0]
-        h = empty_like(b)
-        block_j, block_r, warps = tiles(m * k, r, k)
-        if h.size:
-            launch(
-                _scan_linear, (-(-m * k // block_j),), a, b, h, m * k, r, k,
-                F64=b.dtype.itemsize == 8, REVERSE=reverse, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
-            )  # fmt: skip
-        return h
-
-    def grad(g, a, y, dim, reverse):
-        step = 1 if reverse else -1
-        gb = linear_recurrence(_shifted(a, dim, step, 0), g, dim, not reverse)
-        return gb * _shifted(y, dim, -step, 0), gb
-
-    def cpu_grad(g, a, y, dim, reverse):
-        step = 1 if reverse else -1
-        gb = recurrence(shifted(a, dim, step, 0), g, dim, not reverse)
-        return gb * shifted(y, dim, -step, 0), gb
-
-    def samples(rng):
-        yield (rng.uniform(0.2, 1, (4, 9)), rng.normal(size=(4, 9))), (1, False)
-        yield (rng.uniform(0.2, 1, (3, 5, 7)), rng.normal(size=(3, 5, 7))), (1, True)
-        yield (rng.uniform(0.2, 1, (40,)), rng.normal(size=40)), (0, False)
-
-    def cost(a, b, dim, reverse):
-        return 3 * a.nbytes, 2 * a.size
-
-
 AOT = [
     ("cumsum fp32 4096 x 4096 along the last dim", lambda array: cumsum.gpu(array((4096, 4096)), 1, False)),
     ("cumsum bf16 4096 x 512 along the first dim", lambda array: cumsum.gpu(array((4096, 512), "bf16"), 0, True)),
@@ -610,8 +476,4 @@ AOT = [
     ("cumprod fp32 1024 x 1000", lambda array: cumprod.gpu(array((1024, 1000)), 1)),
     ("logcumsumexp fp32 1024 x 1000", lambda array: logcumsumexp.gpu(array((1024, 1000)), 1)),
     ("cummax fp16 1024 x 1000", lambda array: cummax.gpu(array((1024, 1000), "fp16"), 1)),
-    (
-        "linear_recurrence fp32 64 x 4096 x 64",
-        lambda array: linear_recurrence.gpu(array((64, 4096, 64)), array((64, 4096, 64)), 1, False),
-    ),
 ]
