@@ -17,7 +17,7 @@ LAYERS = [
     ["kernels"],
     ["autograd"],
     ["tensor", "tensor_repr"],
-    ["functional"],
+    ["functional", "linalg", "fft", "special"],
     ["nn"],
     ["optim"],
     ["utils", "serialization", "datasets"],

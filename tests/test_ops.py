@@ -153,6 +153,14 @@ def directional(f, point: list[np.ndarray], direction: list[np.ndarray], eps: fl
     return (plus - minus) / (2 * eps)
 
 
+SYMMETRIC = {"linalg_cholesky", "linalg_eigh", "linalg_eigvalsh"}  # read one triangle, are functions of symmetric x
+
+
+def _direction(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    d = rng.normal(size=shape)
+    return (d + d.swapaxes(-2, -1)) / 2 if name in SYMMETRIC else d
+
+
 def _split(arrays: list) -> list[int]:
     return [i for i, a in enumerate(arrays) if a is not None and a.dtype.kind == "f" and a.size]
 
@@ -190,7 +198,7 @@ def test_backward_against_finite_differences(name: str) -> None:
             continue
         weights = _weights(outs, rng)
         grads = torch.autograd.grad(outs, [tensors[i] for i in moving], weights, allow_unused=True)
-        direction = [rng.normal(size=arrays[i].shape) for i in moving]
+        direction = [_direction(name, arrays[i].shape, rng) for i in moving]
         f = _value(name, arrays, moving, params, [host(w) for w in weights])
         numeric = directional(f, [arrays[i] for i in moving], direction, 1e-6)
         for i, g in zip(moving, grads, strict=True):
@@ -230,7 +238,8 @@ def test_second_derivatives_against_finite_differences(name: str) -> None:
         second = {k: rng.normal(size=tuple(grads[k].shape)) for k in used}
         both = [*inputs, *weights]
         twice = torch.autograd.grad([grads[k] for k in used], both, [wrap(second[k]) for k in used], allow_unused=True)
-        direction = [rng.normal(size=tuple(t.shape)) for t in both]
+        direction = [_direction(name, tuple(t.shape), rng) for t in inputs]
+        direction += [rng.normal(size=tuple(w.shape)) for w in weights]
 
         def f(point: list[np.ndarray], n=len(inputs), second=second, used=used, weights=weights) -> float:
             _, gs = gradient(point[:n], [wrap(p).requires_grad_() for p in point[n:]])

@@ -15,6 +15,10 @@ class OutOfMemoryError(RuntimeError):
     """Device memory is exhausted; the message gives what was asked for, used and present, in MiB."""
 
 
+class LinAlgError(RuntimeError):
+    """A matrix for which an algorithm of linear algebra has no answer: singular, not positive definite, no convergence."""
+
+
 def describe(value: Any) -> str:
     """What came, in words: `shape (3, 4), float32, cuda:0` for tensors and arrays, the value itself otherwise.
 

@@ -50,7 +50,7 @@ for _name, _names in {
     "linalg_eig": "eigenvalues eigenvectors", "linalg_eigh": "eigenvalues eigenvectors", "linalg_qr": "Q R",
     "linalg_svd": "U S Vh", "linalg_slogdet": "sign logabsdet",
     "linalg_lstsq": "solution residuals rank singular_values",
-    "linalg_lu": "P L U", "linalg_lu_factor": "LU pivots", "linalg_inv_ex": "inverse info",
+    "linalg_lu": "P L U", "linalg_lu_factor": "LU pivots", "linalg_lu_factor_ex": "LU pivots info", "linalg_inv_ex": "inverse info",
     "linalg_cholesky_ex": "L info", "linalg_solve_ex": "result info", "linalg_ldl_factor": "LD pivots",
 }.items():  # fmt: skip
     _define(_name, _names)

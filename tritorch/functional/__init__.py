@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .grid import *
     from .indexing import *
     from .joining import *
+    from .linear_algebra import *
     from .matmul import *
     from .ordering import *
     from .pointwise import *
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 AREAS = (
     "pointwise", "shape", "views", "transfer", "joining", "arrangement", "indexing", "matmul",
-    "reduction", "extremum", "scan", "statistics", "ordering",
+    "reduction", "extremum", "scan", "statistics", "ordering", "linear_algebra",
     "conversion", "creation", "ranges", "grid", "random", "distributions", "random_methods",
 )  # fmt: skip
 
