@@ -27,13 +27,15 @@ Dims = int | Sequence[int] | None
 
 _new, _ndarray, _asarray, _dot = object.__new__, np.ndarray, np.asarray, np.dot
 _add: Any = np.add.reduce
-_ONES: dict[tuple[int, dtype], np.ndarray] = {}  # at most SMALL vectors per dtype, of at most SMALL elements
+_ONES: dict[tuple[int, dtype], np.ndarray] = {}  # by length and dtype, a few hundred of at most SMALL elements
 _ONE = tuple([(i,) for i in range(64)])
 _ALL = tuple([tuple(range(n)) for n in range(65)])  # every dim of a tensor, by the number of its dims
 _sum_op, _mean_op = _reduce.sum_, _reduce.mean
 
 
 def _ones(n: int, d: dtype) -> np.ndarray:
+    if len(_ONES) > 200:
+        _ONES.clear()
     found = _ONES[n, d] = np.ones(n, d.np)
     return found
 
