@@ -59,6 +59,15 @@ CALLS = {
     "pad": (lambda x: F.pad(x, (1, 2)), (X,)),
     "pad by reflection": (lambda x: F.pad(x, (1, 2), "reflect"), (X,)),
     "affine_grid": (lambda a: F.affine_grid(a, (2, 1, 3, 4), False), (numbers(2, 2, 3),)),
+    "nll_loss": (lambda x: F.nll_loss(x, classes(x, 1, 5, 0, 2)), (X,)),
+    "multi_margin_loss": (lambda x: F.multi_margin_loss(x, classes(x, 1, 5, 0, 2)), (X,)),
+    "multilabel_margin_loss": (lambda x: F.multilabel_margin_loss(x, classes(x, [1, 0, -1], [2, -1, 0])), (numbers(2, 3),)),
+    "gaussian_nll_loss": (lambda x, y: F.gaussian_nll_loss(x, y, x * x + 1), (X, Y)),
+    "embedding_bag": (lambda w: F.embedding_bag(classes(w, 1, 2, 0, 1), w, classes(w, 0, 3)), (numbers(4, 5),)),
+    "embedding_bag by maximum": (lambda w: F.embedding_bag(classes(w, [1, 2], [0, 1]), w, mode="max"), (numbers(4, 5),)),
+    "grid_sample": (lambda x, g: F.grid_sample(x, g, align_corners=False), (IMAGE, numbers(2, 3, 3, 2) * 0.7)),
+    "pdist": (F.pdist, (X,)),
+    "cdist": (torch.cdist, (X, Y)),
     "pixel_shuffle": (lambda x: F.pixel_shuffle(x, 2), (IMAGE,)),
 }  # fmt: skip
 
