@@ -1,16 +1,71 @@
-"""The weight gradient of a convolution with one channel per group, on NumPy arrays.
+"""Convolution with one channel per group: no matrix product is worth its tiles here.
 
-Columns would be used for a single row of products. Instead each tap is a dot product per channel, of the gradient's row
-with the flat frame (see `_columns.py`) at the tap's offset, without a copy.
+On NumPy the weight gradient is a dot product per tap and channel, of the gradient's row with the flat frame (see
+`_columns.py`) at the tap's offset, without a copy. In Triton a program makes outputs of all images and channels in a
+row and walks over the taps; its geometry is that of `_implicit_gemm.py`.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ._columns import Plan, _over_images, _row_length, _Source
+from ._launch import kernel
+
+if TYPE_CHECKING:
+    import triton.language as tl
+
+
+@kernel
+def _depthwise(
+    x_ptr, w_ptr, b_ptr, y_ptr, total, many, features, od, oh, ow, sd, sh, sw, td, th, tw,
+    step_d, step_h, step_w, shift_d, shift_h, shift_w, per_d, per_h, per_w,
+    stride_xn, stride_xc, stride_xd, stride_xh, stride_xw, stride_wk, stride_wd, stride_wh, stride_ww,
+    stride_yn, stride_yk, stride_yd, stride_yh, stride_yw,
+    F64: tl.constexpr, HAS_BIAS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """y (images, features, od, oh, ow) from x (images, features / many, sd, sh, sw) and w (features, td, th, tw).
+
+    `total` outputs, BLOCK a program, in y's logical order; all operands through strides. Per dim: source = output * step
+    + shift + tap * per. bias (features,).
+    """
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    live = i < total
+    q = (i % ow).to(tl.int32)
+    rest = i // ow
+    p = (rest % oh).to(tl.int32)
+    rest = rest // oh
+    o = (rest % od).to(tl.int32)
+    rest = rest // od
+    k = rest % features
+    n = rest // features
+    base = x_ptr + n * stride_xn + k // many * stride_xc
+    w_base = w_ptr + k * stride_wk
+    d0 = o * step_d + shift_d
+    h0 = p * step_h + shift_h
+    w0 = q * step_w + shift_w
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    acc = tl.zeros((BLOCK,), ACC)
+    for t in range(0, td * th * tw):
+        rw = t % tw
+        rest_t = t // tw
+        rh = rest_t % th
+        rd = rest_t // th
+        ds = d0 + rd * per_d
+        hs = h0 + rh * per_h
+        ws = w0 + rw * per_w
+        inside = live & (ds >= 0) & (ds < sd) & (hs >= 0) & (hs < sh) & (ws >= 0) & (ws < sw)
+        at = ds.to(tl.int64) * stride_xd + hs.to(tl.int64) * stride_xh + ws.to(tl.int64) * stride_xw
+        v = tl.load(base + at, mask=inside, other=0).to(ACC)
+        u = tl.load(w_base + rd * stride_wd + rh * stride_wh + rw * stride_ww, mask=live, other=0).to(ACC)
+        acc += v * u
+    if HAS_BIAS:
+        acc += tl.load(b_ptr + k, mask=live, other=0).to(ACC)
+    at_y = n * stride_yn + k * stride_yk + o.to(tl.int64) * stride_yd + p.to(tl.int64) * stride_yh
+    tl.store(y_ptr + at_y + q.to(tl.int64) * stride_yw, acc.to(y_ptr.dtype.element_ty), mask=live)
 
 
 def depthwise_weight_gradient(g, x, kernel, plan: Plan) -> np.ndarray:

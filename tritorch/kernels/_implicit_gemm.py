@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ._configs import SMALL, next_power_of_2
+from ._depthwise import _depthwise
 from ._gemm import _add_splits, _copied, fitting_stages, gemm_kind, get_float32_precision, set_float32_precision
 from ._launch import empty, kernel, launch
 from ._op import Array
@@ -305,6 +306,16 @@ def _run(x: Array, w: Array, b: Array | None, y: Array, reach: list[Reach], grou
         return
     taps = [slice(r.first, r.first + (r.taps - 1) * r.every + 1, r.every) if r.taps else slice(0, 0) for r in reach]
     w = w[(slice(None), slice(None), *taps)]
+    if c == 1:
+        total = pixels * y.shape[1]
+        block = min(next_power_of_2(total), 8192) if SMALL else 256
+        launch(
+            _depthwise, (-(-total // block),), x, w, b, y, total, k, y.shape[1],
+            *(r.outputs for r in reach), *(r.source for r in reach), *(r.taps for r in reach), *(r.step for r in reach),
+            *(r.shift for r in reach), *(r.per for r in reach), *_strides(x), _strides(w)[0], *_strides(w)[2:],
+            *_strides(y), F64=kind.startswith("f64"), HAS_BIAS=b is not None, BLOCK=block, num_warps=4,
+        )  # fmt: skip
+        return
     flat = c < 16
     block_m, block_n, block_k, warps, stages = conv_tile(kind, pixels, k, flat, precision)
     launch(
@@ -376,6 +387,7 @@ def conv_weight_gradient(
     taps = math.prod(kernel_size)
     pixels = g.shape[0] * math.prod(out)
     block_m, block_n, block_k, warps, stages = conv_tile(kind, k, taps * c if flat else c, flat, precision, True)
+    block_m = min(block_m, max(16, next_power_of_2(k)))
     columns = -(-taps * c // block_n) if flat else taps * -(-c // block_n)
     tiles = -(-k // block_m) * columns * groups
     if not splits:
@@ -403,12 +415,14 @@ def conv_weight_gradient(
 def AOT() -> list:  # noqa: N802 - the name that the report looks for
     """All three directions with many and with few channels, for `tritorch.kernels.report`."""
 
-    def case(dtype: str, channels: int, features: int, size: int, stride: int = 1, precision: str = "ieee"):
+    def case(
+        dtype: str, channels: int, features: int, size: int, stride: int = 1, precision: str = "ieee", groups: int = 1
+    ):
         def run(array):
-            x, w = array((32, channels, size, size), dtype), array((features, channels, 3, 3), dtype)
+            x, w = array((32, channels, size, size), dtype), array((features, channels // groups, 3, 3), dtype)
             out = (size - 1) // stride + 1
             g = array((32, features, out, out), dtype)
-            geometry = ((stride, stride), (1, 1), (1, 1), 1)
+            geometry = ((stride, stride), (1, 1), (1, 1), groups)
             before = get_float32_precision()
             set_float32_precision(precision)
             try:
@@ -418,7 +432,8 @@ def AOT() -> list:  # noqa: N802 - the name that the report looks for
             finally:
                 set_float32_precision(before)
 
-        return f"{dtype} {precision} 32x{channels}x{size}x{size} to {features}, stride {stride}", run
+        title = f"{dtype} {precision} 32x{channels}x{size}x{size} to {features}, stride {stride}, groups {groups}"
+        return title, run
 
     return [
         case("bf16", 64, 64, 32),
@@ -430,4 +445,6 @@ def AOT() -> list:  # noqa: N802 - the name that the report looks for
         case("fp32", 64, 128, 56, 2, "tf32"),
         case("fp32", 3, 64, 32, 1, "tf32"),
         case("fp64", 16, 16, 16),
+        case("bf16", 64, 64, 32, 2, groups=64),
+        case("fp32", 64, 64, 32, 1, groups=64),
     ]
