@@ -22,7 +22,7 @@ import numpy as np
 from ..kernels._threads import get_num_threads, parallel
 
 ALIGNMENT = 64  # of each record's first byte; PyTorch's own choice
-_SHARED = 1 << 23  # bytes that are worth several threads
+SHARED = 1 << 23  # bytes that are worth several threads
 _BLOCK = 1 << 20  # bytes read and checked at a time: still in the cache when the CRC reads them again
 
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -117,7 +117,7 @@ def share(work: Callable[[Any], None], tasks: list[Any], total: int) -> None:
         for task in left:  # shared by the threads, which each take what comes next
             work(task)
 
-    parallel(run, get_num_threads() if total >= _SHARED else 1)
+    parallel(run, get_num_threads() if total >= SHARED else 1)
 
 
 class Source:
@@ -299,7 +299,7 @@ class Reader:
         """Read all records whose names begin with `prefix`, by several threads where that pays."""
         found = [(name, record) for name, record in self.records.items() if name.startswith(prefix)]
         total = sum(record.packed for _, record in found)
-        if not self._source.is_shareable or total < _SHARED or len(found) < 2:
+        if not self._source.is_shareable or total < SHARED or len(found) < 2:
             return
 
         def read(task: tuple[str, Record]) -> None:

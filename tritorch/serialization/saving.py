@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import io
 import os
@@ -10,15 +11,16 @@ import stat
 import sys
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from ..device import CPU
+from ..kernels._threads import get_num_threads
 from . import names, storages
-from .archive import ALIGNMENT, Writer, share
+from .archive import ALIGNMENT, SHARED, Writer
 
 DEFAULT_PROTOCOL = 2
 
@@ -75,24 +77,25 @@ def _write(write: Callable[[Any], Any], content: bytes, memory: list[Any]) -> No
     out.add(".format_version", b"1")
     out.add(".storage_alignment", str(ALIGNMENT).encode())
     out.add("byteorder", sys.byteorder.encode())
-    crcs = _checksums(memory)
-    for i, owner in enumerate(memory):
-        out.add(f"data/{i}", storages.host_bytes(owner), crcs.get(i))
+    for i, (owner, crc) in enumerate(zip(memory, _checksums(memory), strict=True)):
+        out.add(f"data/{i}", storages.host_bytes(owner), crc)
     out.add("version", b"3\n")
     out.close()
 
 
-def _checksums(memory: list[Any]) -> dict[int, int]:
-    """The CRC-32 of the storages in the host's memory, by several threads where that pays."""
-    found: dict[int, int] = {}
-    at_hand = [i for i, owner in enumerate(memory) if isinstance(owner, np.ndarray)]
+def _checksums(memory: list[Any]) -> Iterator[int | None]:
+    """The CRC-32 of each storage in the host's memory, where there is much of it by a thread that runs ahead."""
 
-    def add(i: int) -> None:
-        found[i] = zlib.crc32(storages.host_bytes(memory[i]).data)
+    def crc(owner: Any) -> int | None:
+        return zlib.crc32(storages.host_bytes(owner).data) if isinstance(owner, np.ndarray) else None
 
-    order = sorted(at_hand, key=lambda i: -memory[i].nbytes)
-    share(add, order, sum(memory[i].nbytes for i in at_hand))
-    return found
+    if sum(owner.nbytes for owner in memory) < SHARED or get_num_threads() < 2:
+        yield from map(crc, memory)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as ahead:
+        yield from ahead.map(crc, memory)
 
 
 def _whole_writes(f: Any) -> Callable[[Any], None]:
@@ -281,6 +284,7 @@ def _attributes(tensor: Any) -> dict[str, Any]:
 
 
 _PREALLOCATED = 1 << 20  # bytes
+_SYNC_FILE_RANGE_WRITE = 2
 
 
 # ---- the file ------------------------------------------------------------------------------------------------------
@@ -320,11 +324,32 @@ def _write_beside(
     with _Temporary(target, nameless) as out:
         if size >= _PREALLOCATED and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(out.file.fileno(), 0, size)  # a full disk shows at once, and writing takes half the time
-        fill(_whole_writes(out.file))
+        fill(_to_disk_meanwhile(out.file) if size >= _PREALLOCATED else _whole_writes(out.file))
         if old is not None:
             os.chmod(out.file.fileno() if os.chmod in os.supports_fd else out.path, stat.S_IMODE(old.st_mode))
         os.fsync(out.file.fileno())
         out.rename()
+
+
+def _to_disk_meanwhile(file: Any) -> Callable[[Any], None]:
+    """A function that writes all of a piece and has the system start to bring it to the disk, where it knows how."""
+    write = _whole_writes(file)
+    try:
+        start = ctypes.CDLL(None).sync_file_range
+        start.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    except (AttributeError, OSError, TypeError):
+        return write  # not Linux: all of it waits for the fsync
+    position = 0
+
+    def write_and_start(piece: Any) -> None:
+        nonlocal position
+        write(piece)
+        size = len(piece)
+        if size >= _PREALLOCATED:
+            start(file.fileno(), position, size, _SYNC_FILE_RANGE_WRITE)  # a hint: its failure is the fsync's to find
+        position += size
+
+    return write_and_start
 
 
 class _CannotBeNamed(OSError):
