@@ -81,6 +81,23 @@ def test_local_response_norm(size):
     both(lambda t, x: t.nn.functional.local_response_norm(x, size), normal(2, 4, 3, 2))
 
 
+MIXED = {
+    "layer": lambda t, x, w, b: t.nn.functional.layer_norm(x, (6,), w, b),
+    "batch": lambda t, x, w, b: t.nn.functional.batch_norm(x.transpose(1, 2), None, None, w, b, True),
+    "group": lambda t, x, w, b: t.nn.functional.group_norm(x.transpose(1, 2), 2, w, b),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_float32_weights_beside_a_half_precision_input(name):
+    def call(t, x, w, b):
+        y = MIXED[name](t, x.bfloat16(), w, b)
+        assert y.dtype is t.bfloat16
+        return y.float()
+
+    both(call, normal(3, 4, 6), W, B, kind="float32", tol=2e-2)
+
+
 def test_second_derivative_of_layer_norm():
     def call(t, x, w, b):
         y = t.nn.functional.layer_norm(x, (6,), w, b)

@@ -436,14 +436,16 @@ class batch_norm_eval:
 class group_norm:
     """Layer norm over each of `groups` groups of channels, scaled and shifted per channel (arXiv 1803.08494)."""
 
+    upcast = False
+
     def cpu(x: Array, w: Array | None, b: Array | None, groups: int, eps: float) -> Array:
-        x3 = _planes(x)
+        x3 = _planes(wide(x))
         if x3.size == 0:
             return np.empty(x.shape, x.dtype)
         scale, shift = _group_affine(x3, w, groups, eps)
         if b is not None:
             shift = shift + b
-        return _scale_shift(x3, scale, shift).reshape(x.shape)
+        return _scale_shift(x3, scale, shift).reshape(x.shape).astype(x.dtype, copy=False)
 
     def gpu(x: Array, w: Array | None, b: Array | None, groups: int, eps: float) -> Array:
         if x.size == 0:
@@ -469,10 +471,11 @@ class group_norm:
         return gx, gw, g.sum(dims) if needs[2] else None
 
     def cpu_grad(g, x, w, groups, eps, needs):
-        x3, g3 = _planes(x), _planes(g)
+        x3, g3 = _planes(wide(x)), _planes(wide(g))
+        kind = x.dtype if w is None else w.dtype
         n, c, length = x3.shape
         if x3.size == 0:
-            zero = np.zeros(c, x.dtype)
+            zero = np.zeros(c, kind)
             return np.empty(x.shape, x.dtype), zero if needs[1] else None, zero.copy() if needs[2] else None
         mean, rstd = _group_stats(x3, groups, eps)  # (N, G)
         spread = c // groups
@@ -485,9 +488,9 @@ class group_norm:
             mean_h = _group_sum(sum_g * wc, groups) / count
             mean_hx = _group_sum(dot * wc * rstd, groups) / count
             k = -rstd * rstd * mean_hx
-            gx = _combine(g3, x3, rstd * wc, k, -rstd * mean_h - k * mean).reshape(x.shape)
-        gw = (dot * rstd).sum(0).astype(x.dtype) if needs[1] else None
-        return gx, gw, sum_g.sum(0).astype(x.dtype) if needs[2] else None
+            gx = _combine(g3, x3, rstd * wc, k, -rstd * mean_h - k * mean).reshape(x.shape).astype(x.dtype, copy=False)
+        gw = (dot * rstd).sum(0).astype(kind) if needs[1] else None
+        return gx, gw, sum_g.sum(0).astype(kind) if needs[2] else None
 
     def gpu_grad(g, x, w, groups, eps, needs):
         x4, g4 = _grouped(_dense(x), groups), _grouped(_dense(g), groups)

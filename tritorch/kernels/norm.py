@@ -21,7 +21,7 @@ from ..device import EMULATED
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from ._pointwise import pointwise
-from ._rows import averaging, n_blocks, over_blocks, sizes
+from ._rows import averaging, n_blocks, over_blocks, sizes, wide
 from .reduce import reduce_gpu
 from .softmax import row_tiles
 
@@ -200,20 +200,20 @@ def _norm_gpu_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
     tail = x.shape[x.ndim - ndim :]
     g, x, w = _dense(g), _dense(x), _dense(w)
     kind = x.dtype if w is None else w.dtype
-    wide = np.dtype(np.float64 if x.dtype.itemsize == 8 else np.float32)
+    sums = np.dtype(np.float64 if x.dtype.itemsize == 8 else np.float32)
     block_j, block_r, one, warps = row_tiles(n_rows, n, 1)
     need_w, need_b = needs[1], needs[2]
     if not one or not x.size:
-        return _long_grad(g, x, w, n_rows, n, tail, eps, needs, centred, kind, wide)
+        return _long_grad(g, x, w, n_rows, n, tail, eps, needs, centred, kind, sums)
     gx = empty_like(x) if needs[0] else None
     tiles = -(-n_rows // block_j)
     programs = min(tiles, 4 if EMULATED else 264)  # two for each of an H100's multiprocessors
-    part_w = empty((programs, n), wide) if need_w else None
-    part_b = empty((programs, n), wide) if need_b else None
+    part_w = empty((programs, n), sums) if need_w else None
+    part_b = empty((programs, n), sums) if need_b else None
     launch(
         _row_norm_bwd, (programs,), g, x, w, gx, part_w, part_b, n_rows, n, -(-tiles // programs), EPS=eps,
         CENTRED=centred,
-        HAS_W=w is not None, NEED_X=needs[0], NEED_W=need_w, NEED_B=need_b, F64=wide.itemsize == 8,
+        HAS_W=w is not None, NEED_X=needs[0], NEED_W=need_w, NEED_B=need_b, F64=sums.itemsize == 8,
         BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
     )  # fmt: skip
     gw = None if part_w is None else reduce_gpu(part_w, (0,), False, "sum", kind).reshape(tail)
@@ -221,13 +221,13 @@ def _norm_gpu_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
     return gx, gw, gb
 
 
-def _long_grad(g, x, w, n_rows, n, tail, eps, needs, centred, kind, wide):
+def _long_grad(g, x, w, n_rows, n, tail, eps, needs, centred, kind, sums):
     """The gradients of rows longer than a tile: statistics of each row first, then elementwise and column sums."""
-    stats = [empty((n_rows, 1), wide) for _ in range(4)]
+    stats = [empty((n_rows, 1), sums) for _ in range(4)]
     if x.size:
         launch(
             _row_stats, (n_rows,), g, x, w, *stats, n_rows, n, EPS=eps, CENTRED=centred, HAS_W=w is not None,
-            F64=wide.itemsize == 8, BLOCK_R=1024 if EMULATED else 4096, num_warps=8,
+            F64=sums.itemsize == 8, BLOCK_R=1024 if EMULATED else 4096, num_warps=8,
         )  # fmt: skip
     x2, g2 = x.reshape((n_rows, n)), g.reshape((n_rows, n))
     gx = gw = gb = None
@@ -239,7 +239,7 @@ def _long_grad(g, x, w, n_rows, n, tail, eps, needs, centred, kind, wide):
         gx = pointwise("row_norm_grad", (expr,), names, (g2, x2, *stats, *extra), (x.dtype,))[0].reshape(x.shape)
     if needs[1]:
         arrays = (g2, x2, stats[0], stats[1])
-        each = pointwise("row_norm_grad", ("g * (x - mean) * rstd",), ("g", "x", "mean", "rstd"), arrays, (wide,))[0]
+        each = pointwise("row_norm_grad", ("g * (x - mean) * rstd",), ("g", "x", "mean", "rstd"), arrays, (sums,))[0]
         gw = reduce_gpu(each, (0,), False, "sum", kind).reshape(tail)
     if needs[2]:
         gb = reduce_gpu(g2, (0,), False, "sum", kind).reshape(tail)
@@ -250,7 +250,7 @@ def _long_grad(g, x, w, n_rows, n, tail, eps, needs, centred, kind, wide):
 
 
 def _flat(w: Array | None, n: int) -> Array | None:
-    return None if w is None else w.reshape(n)
+    return None if w is None else wide(w).reshape(n)
 
 
 def _last_dims(x, ndim: int) -> tuple[int, ...]:
@@ -269,11 +269,14 @@ def _affine_grads(g, xhat, ndim: int, needs_w: bool, needs_b: bool):
 class layer_norm:
     """y = (x - mean) * rstd * w + b over the last `ndim` dims, rstd = 1 / sqrt(var + eps), var biased."""
 
+    upcast = False  # the gradients of float32 weights beside a half-precision x stay float32
+
     def cpu(x: Array, w: Array | None, b: Array | None, ndim: int, eps: float) -> Array:
         n_rows, n = sizes(x.shape, ndim)
+        kind, x = x.dtype, wide(x)
         y = np.empty(x.shape, x.dtype)
         if y.size == 0:
-            return y
+            return y.astype(kind, copy=False)
         x2, y2, w, b = x.reshape(n_rows, n), y.reshape(n_rows, n), _flat(w, n), _flat(b, n)
         mean_of = averaging(n, x.dtype.char)
 
@@ -288,7 +291,7 @@ class layer_norm:
                 out += b
 
         over_blocks(block, n_rows, n)
-        return y
+        return y.astype(kind, copy=False)
 
     def gpu(x: Array, w: Array | None, b: Array | None, ndim: int, eps: float) -> Array:
         return _norm_gpu(x, w, b, ndim, eps, True)
@@ -324,11 +327,14 @@ class layer_norm:
 class rms_norm:
     """y = x / sqrt(mean(x^2) + eps) * w over the last `ndim` dims (arXiv 1910.07467)."""
 
+    upcast = False
+
     def cpu(x: Array, w: Array | None, ndim: int, eps: float) -> Array:
         n_rows, n = sizes(x.shape, ndim)
+        kind, x = x.dtype, wide(x)
         y = np.empty(x.shape, x.dtype)
         if y.size == 0:
-            return y
+            return y.astype(kind, copy=False)
         x2, y2, w = x.reshape(n_rows, n), y.reshape(n_rows, n), _flat(w, n)
 
         def block(i: int, start: int, stop: int) -> None:
@@ -339,7 +345,7 @@ class rms_norm:
                 out *= w
 
         over_blocks(block, n_rows, n)
-        return y
+        return y.astype(kind, copy=False)
 
     def gpu(x: Array, w: Array | None, ndim: int, eps: float) -> Array:
         return _norm_gpu(x, w, None, ndim, eps, False)
@@ -373,10 +379,13 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
     """(gx, gw, gb) of layer_norm, or of rms_norm when not `centred`; the statistics are made again in cache."""
     n_rows, n = sizes(x.shape, ndim)
     tail = x.shape[x.ndim - ndim :]
+    kind, kind_w = x.dtype, x.dtype if w is None else w.dtype
+    x, g = wide(x), wide(g)
     gx = np.empty(x.shape, x.dtype) if needs[0] else None
     if x.size == 0:
         zero = np.zeros(tail, x.dtype)
-        return gx, zero if needs[1] else None, zero.copy() if needs[2] else None
+        gx = None if gx is None else gx.astype(kind)
+        return gx, zero.astype(kind_w) if needs[1] else None, zero.astype(kind_w) if needs[2] else None
     x2, g2, w1 = x.reshape(n_rows, n), g.reshape(n_rows, n), _flat(w, n)
     gx2 = None if gx is None else gx.reshape(n_rows, n)
     mean_of = averaging(n, x.dtype.char)
@@ -406,9 +415,9 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
         out *= rstd[:, None]
 
     over_blocks(block, n_rows, n)
-    gw = None if part_w is None else part_w.sum(0).reshape(tail)
-    gb = None if part_b is None else part_b.sum(0).reshape(tail)
-    return gx, gw, gb
+    gw = None if part_w is None else part_w.sum(0).reshape(tail).astype(kind_w, copy=False)
+    gb = None if part_b is None else part_b.sum(0).reshape(tail).astype(kind_w, copy=False)
+    return None if gx is None else gx.astype(kind, copy=False), gw, gb
 
 
 _ALL = (True, True, True)
