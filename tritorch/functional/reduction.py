@@ -25,18 +25,19 @@ __all__ = [
 
 Dims = int | Sequence[int] | None
 
-_new, _ndarray, _asarray, _dot = object.__new__, np.ndarray, np.asarray, np.dot
+_new, _ndarray, _asarray, _dot = object.__new__, np.ndarray, np.asarray, np.vdot
 _add: Any = np.add.reduce
-_ONES: dict[tuple[int, dtype], np.ndarray] = {}  # by length and dtype, a few hundred of at most SMALL elements
+_ONES32: dict[int, np.ndarray] = {}  # vectors of ones by length, a few hundred of at most SMALL elements
+_ONES64: dict[int, np.ndarray] = {}
 _ONE = tuple([(i,) for i in range(64)])
 _ALL = tuple([tuple(range(n)) for n in range(65)])  # every dim of a tensor, by the number of its dims
 _sum_op, _mean_op = _reduce.sum_, _reduce.mean
 
 
-def _ones(n: int, d: dtype) -> np.ndarray:
-    if len(_ONES) > 200:
-        _ONES.clear()
-    found = _ONES[n, d] = np.ones(n, d.np)
+def _ones(n: int, kept: dict[int, np.ndarray]) -> np.ndarray:
+    if len(kept) > 200:
+        kept.clear()
+    found = kept[n] = np.ones(n, np.float32 if kept is _ONES32 else np.float64)
     return found
 
 
@@ -74,8 +75,9 @@ def _fast(op: Any, general: Callable[..., Tensor]) -> Callable[..., Tensor]:
             if keepdim:
                 y = _add(a, None, None, None, True)
             else:  # a product with ones starts faster than a reduction
-                w = _ONES.get((size, d))
-                y = _dot(a.ravel(), _ones(size, d) if w is None else w)
+                kept = _ONES32 if d is float32 else _ONES64
+                w = kept.get(size)
+                y = _dot(a, _ones(size, kept) if w is None else w)
         elif dim.__class__ is int and -n <= dim < n:  # type: ignore[operator]
             dims = _ONE[dim if dim >= 0 else dim + n]  # type: ignore[operator,index]
             y = _add(a, dim, None, None, keepdim)
