@@ -157,8 +157,9 @@ def scalar_dtype(value: Any) -> dtype:
         return _default.to_complex()
     if isinstance(value, np.generic):
         return from_numpy_dtype(value.dtype)
-    if isinstance(value, (bool, int, float, complex)):
-        return scalar_dtype(next(t(value) for t in (bool, int, float, complex) if isinstance(value, t)))
+    for kind, found in ((bool, bool_), (int, int64), (float, _default), (complex, _default.to_complex())):
+        if isinstance(value, kind):  # subclasses of Python's numbers
+            return found
     raise TypeError(f"expected a tensor or a number; got {value.__class__.__name__}")
 
 

@@ -62,7 +62,7 @@ def check_dims(op: str, dim: int | Sequence[int] | None, ndim: int) -> tuple[int
     if dim is None:
         return tuple(range(ndim))
     if not isinstance(dim, (tuple, list)):
-        d = check_dim(op, dim, ndim)
+        d = check_dim(op, dim, ndim)  # type: ignore[arg-type]
         return (d,) if ndim else ()
     dims = tuple(check_dim(op, d, ndim) for d in dim)
     if len(set(dims)) != len(dims):

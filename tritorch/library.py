@@ -76,7 +76,7 @@ def check(operator: Op, *, second: bool = True, tolerance: float = 1e-4) -> int:
             if second:
                 gradgradcheck(lambda *xs, p=params: operator(*xs, *p), inputs)
         if operator.gpu is not None and device_count():
-            _compare_devices(operator, args, params, tolerance)
+            _compare_devices(operator, args, tuple(params), tolerance)
     return count
 
 

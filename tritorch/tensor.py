@@ -13,7 +13,6 @@ from weakref import ref
 
 import numpy as np
 
-from . import device as devices
 from .autograd import bridge as _bridge
 from .autograd import inplace as _inplace
 from .autograd.apply import bind
@@ -21,7 +20,9 @@ from .autograd.backward import backward as _backward
 from .autograd.elementwise import bind as bind_elementwise
 from .autograd.graph import Leaf, RemovableHandle, Version, add_hook
 from .autograd.modes import STATE
-from .device import CPU, device
+from .device import CPU, device, on_device, to_device, to_host
+from .device import as_strided as strided_view
+from .device import copy as device_copy
 from .dtypes import FROM_NP, dtype, from_numpy_dtype
 from .errors import message
 from .kernels._op import BIND, Op
@@ -329,7 +330,7 @@ class Tensor:
         return self.__dict__.get("_grad")
 
     @grad.setter
-    def grad(self, value: Tensor | None) -> None:
+    def grad(self, value: Any) -> None:
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
@@ -425,7 +426,7 @@ class Tensor:
             )
         self._a, self.dtype, self.device = value._a, value.dtype, value.device
         _inplace.bump(self)
-        node = self._node
+        node: Any = self._node
         if node.__class__ is Leaf:
             node.shape, node.dtype, node.device = self._a.shape, self.dtype, self.device
 
@@ -521,7 +522,7 @@ class Tensor:
         if a.size != 1:
             raise RuntimeError(f"a Tensor with {a.size} elements cannot be converted to Scalar")
         if a.__class__ is not np.ndarray:
-            a = devices.to_host(a)
+            a = to_host(a)
         return a.item() if self.dtype.name != "bfloat16" else float(a.reshape(-1)[0])
 
     def tolist(self) -> Any:
@@ -561,7 +562,8 @@ class Tensor:
 
     def __contains__(self, element: Any) -> bool:
         if isinstance(element, (Tensor, bool, int, float, complex)):
-            return bool((element == self).any().item())
+            found: Any = self == element
+            return bool(found.any().item())
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
 
     def __reversed__(self) -> Tensor:
@@ -611,13 +613,13 @@ class Tensor:
             copied = memo[key]
             offset = address(self._a) - address(root)
             if root.flags.c_contiguous:
-                made = wrap(devices.as_strided(copied, self._a.shape, self._a.strides, offset), self.device)
+                made = wrap(strided_view(copied, self._a.shape, self._a.strides, offset), self.device)
             else:
                 made = wrap(self._a.copy(order="K"), self.device)
         elif self._a.__class__ is np.ndarray:
             made = wrap(self._a.copy(order="K"), self.device)
         else:
-            made = wrap(devices.copy(self._a, self.device), self.device)
+            made = wrap(device_copy(self._a, self.device), self.device)
         if self.__class__ is not Tensor:
             made = made.as_subclass(self.__class__)
         memo[id(self)] = made
@@ -707,7 +709,7 @@ def wrap(a: Any, place: device = CPU) -> Tensor:
 
 def host(t: Tensor) -> np.ndarray:
     """The elements as a NumPy array, copied only when they are on a GPU."""
-    return t._a if t._a.__class__ is np.ndarray else devices.to_host(t._a)
+    return t._a if t._a.__class__ is np.ndarray else to_host(t._a)
 
 
 def address(a: Any) -> int:
@@ -808,7 +810,7 @@ def write(target: Tensor, values: Any) -> None:
                 raise overlap(target) from None
             raise
     else:
-        from .kernels._pointwise import cast, copy_into
+        from .kernels._pointwise import copy_into
 
         v = values._a
         if values.device is not target.device:
@@ -817,14 +819,10 @@ def write(target: Tensor, values: Any) -> None:
                 np.copyto(a, v, casting="unsafe")
                 bump(target)
                 return
-            v = devices.to_device(np.ascontiguousarray(v).reshape(v.shape), target.device)
-        with devices.on_device(target.device.index):
-            if v.dtype != a.dtype:
-                v = cast(v, a.dtype)
+            v = to_device(np.ascontiguousarray(v).reshape(v.shape), target.device)
+        with on_device(target.device.index):
             if a.size:
-                copy_into(
-                    a, np.broadcast_to(v, a.shape) if v.__class__ is np.ndarray else devices.broadcast(v, a.shape)
-                )
+                copy_into(a, v)
     bump(target)
 
 
@@ -843,7 +841,7 @@ def in_place(f: Callable[..., Any], name: str) -> Callable[..., Any]:
         if STATE.grad:
             old = alias(self)
             if self._node is not None or any(getattr(a, "_node", None) is not None for a in args):
-                old._a = old._a.copy() if self.device is CPU else devices.copy(old._a, self.device)
+                old._a = old._a.copy() if self.device is CPU else device_copy(old._a, self.device)
             result = f(old, *args, **kwargs)
         else:
             result = f(self, *args, **kwargs)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as devices
-from ..device import CPU
+from ..device import CPU, on_device
+from ..device import empty as device_empty
 from ..dtypes import FROM_NP
 from ..errors import describe
 from ..kernels._op import Op
@@ -46,15 +46,15 @@ def bind(op: Op, Tensor: type) -> None:
 
 
 def bind_rules(op: Op, Tensor: type) -> None:
-    op.pull, op.pull_tensors = _pulls(op, Tensor)  # type: ignore[attr-defined]
+    op.pull, op.pull_tensors = _pulls(op, Tensor)
 
 
 def zeros(shape: Any, np_dtype: Any, device: Any) -> Any:
     """A raw array of zeros on any device."""
     if device is CPU:
         return np.zeros(shape, np_dtype)
-    with devices.on_device(device.index):
-        a = devices.empty(shape, np_dtype)
+    with on_device(device.index):
+        a = device_empty(shape, np_dtype)
         if a.size:
             from ..kernels._pointwise import fill
 
@@ -68,11 +68,11 @@ def no_kernel(op: str, device: Any) -> NotImplementedError:
     )
 
 
-def on_device(op: Op, device: Any, arrays: Any, params: Any) -> Any:
+def run_kernel(op: Op, device: Any, arrays: Any, params: Any) -> Any:
     """Run the device side of `op` with `device` current."""
     if op.gpu is None:
         raise no_kernel(op.name, device)
-    with devices.on_device(device.index):
+    with on_device(device.index):
         result = op.gpu(*arrays, *params)
     if WATCH:
         WATCH[0].forward(op, arrays, params, result)
@@ -146,7 +146,7 @@ def _function(op: Op, Tensor: type) -> Callable[..., Any]:
             else:
                 y = cpu(arrays, *params) if variadic else cpu(*arrays, *params)
         else:
-            y = on_device(op, device, (arrays,) if variadic else arrays, params)
+            y = run_kernel(op, device, (arrays,) if variadic else arrays, params)
         record = edges is not None and has_rule and STATE.grad
         if not many:
             out = wrap(y, device)
@@ -302,7 +302,7 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
             return slow(node, g)
         args = arrays_of(node)
         if node.device is not CPU:
-            with devices.on_device(node.device.index):
+            with on_device(node.device.index):
                 grads = fast(g, *args)
             if WATCH:
                 WATCH[0].backward(op, g, args, grads)
@@ -320,14 +320,13 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
     def slow(node: Node, g: Any) -> Any:
         """The rule on Tensors with recording off."""
         device = node.device
-        args = [
-            wrap(a, device)
-            if kind in ("input", "output") and a is not None and hasattr(a, "strides")
-            else [wrap(v, device) for v in a]
-            if kind == "input" and a.__class__ is list
-            else a
-            for (kind, _), a in zip(plan, arrays_of(node), strict=True)
-        ]
+
+        def lift(kind: str, a: Any) -> Any:
+            if kind == "input" and a.__class__ is list:
+                return [wrap(v, device) for v in a]
+            return wrap(a, device) if kind in ("input", "output") and hasattr(a, "strides") else a
+
+        args = [lift(kind, a) for (kind, _), a in zip(plan, arrays_of(node), strict=True)]
         seen = [wrap(v, device) for v in g] if g.__class__ is list else wrap(g, device)
         grads = rule(seen, *args)  # type: ignore[misc]
         if not several:
@@ -335,8 +334,8 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
         return tuple([None if r is None else r._a for r in grads])
 
     def pull_tensors(node: Node, g: Any) -> Any:
-        saved = node.saved
         arrays_of(node)  # freed and version checks
+        saved: Any = node.saved
         args = []
         for (kind, i), value in zip(plan, saved, strict=True):
             if kind == "output":

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as devices
 from .. import dtypes as dt
-from ..device import CPU
+from ..device import CPU, on_device
 from ..dtypes import FROM_NP, bool_
 from ..errors import describe, message
 from ..kernels._op import OPS
@@ -174,7 +173,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         y = None if out is None else _output(node, out)
         half = g.dtype if g.dtype.itemsize == 2 else None
         if half is not None:
-            g, xa, wa, y = [v.astype(_F32) if getattr(v, "dtype", None) == half else v for v in (g, xa, wa, y)]
+            g, xa, wa, y = [_wide(v, half) for v in (g, xa, wa, y)]
         flip = g.dtype.kind == "c"
         if flip:
             g = np.conj(g)
@@ -193,10 +192,10 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
 
     def on_tensors(node: Any, g: Any) -> Any:
         wrap = _wrapper(Tensor, node.device)
-        args = [wrap(s._a) if s.__class__ in TENSORS else s for s in node.saved[:2]]
+        x, w = [wrap(s._a) if s.__class__ in TENSORS else s for s in node.saved[:2]]
         check_versions(node, [s for s in node.saved[:2] if s.__class__ in TENSORS])
         y = wrap(_output(node, node.saved[2])) if len(node.saved) == 5 and node.saved[2] is not None else None
-        grads = rules(node, wrap(g), *args, y)
+        grads = rules(node, wrap(g), x, w, y)
         return [None if r is None else r._a for r in grads]
 
     def rules(node: Any, g: Any, x: Any, w: Any, y: Any) -> Any:
@@ -367,6 +366,10 @@ def ternary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., 
     return apply
 
 
+def _wide(v: Any, half: Any) -> Any:
+    return v.astype(_F32) if getattr(v, "dtype", None) == half else v
+
+
 def _versions(*tensors: Any) -> Any:
     return versions_of([t for t in tensors if t is not None])
 
@@ -477,7 +480,7 @@ def _compute(op: Elementwise, operands: tuple, params: tuple) -> tuple[Any, Any]
     tensors = [v for v in operands if not isinstance(v, (bool, int, float, complex))]
     device = tensors[0].device
     common = tensors[0].dtype
-    arrays = [v if isinstance(v, (bool, int, float, complex)) else v._a for v in operands]
+    arrays: list[Any] = [v if isinstance(v, (bool, int, float, complex)) else v._a for v in operands]
     if device is CPU:
         try:
             return _asarray(_on_cpu(op, common, arrays, params)), device
@@ -501,7 +504,7 @@ def _compute(op: Elementwise, operands: tuple, params: tuple) -> tuple[Any, Any]
     scalars = {n: v for n, v in zip(op.inputs, operands, strict=True) if not hasattr(v, "_a")}
     scalars.update(zip(op.params, params, strict=True))
     result = np.dtype(bool) if op.kind == "bool" else common.to_real().np if op.name == "abs" else common.np
-    with devices.on_device(device.index):
+    with on_device(device.index):
         made = pointwise(op.name, (op.triton,), tuple(names), tuple(a._a for a in tensors), (result,), scalars or None)[
             0
         ]

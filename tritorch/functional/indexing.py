@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as devices
 from ..autograd import inplace as _inplace
 from ..autograd.graph import make_view
 from ..autograd.modes import STATE
-from ..device import CPU
+from ..device import CPU, on_device
 from ..errors import check_dim, message
 from ..kernels import index as _index
 from ..kernels.copy import cast
@@ -51,7 +50,7 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
 
     Returns (basic key or None, tuple of full slices and index arrays or None).
     """
-    items = list(key) if isinstance(key, tuple) else [key]
+    items: list[Any] = list(key) if isinstance(key, tuple) else [key]
     if isinstance(key, list):
         items = (
             [key]
@@ -723,7 +722,7 @@ def _fill(self: Tensor, value: Any) -> Tensor:
     else:
         from ..kernels._pointwise import fill
 
-        with devices.on_device(self.device.index):
+        with on_device(self.device.index):
             if self._a.size:
                 fill(self._a, value)
         _inplace.bump(self)

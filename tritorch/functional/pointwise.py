@@ -471,7 +471,7 @@ Tensor.conj_physical = Tensor.resolve_conj = Tensor.conj  # type: ignore[attr-de
 
 
 @_method(out=True)
-def angle(input: Tensor) -> Tensor:
+def angle(input: Any) -> Tensor:
     """The argument of complex x in (-pi, pi]; for real x 0 or pi."""
     if input.dtype.is_complex:
         return _apply["atan2"](input.imag, input.real)
@@ -497,7 +497,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
         condition = condition != 0
     from .. import dtypes as dt
 
-    tensors = [v for v in (input, other) if v.__class__ in TENSORS]
+    tensors: list[Any] = [v for v in (input, other) if v.__class__ in TENSORS]
     for v in tensors:
         if v.device is not condition.device and v._a.ndim:
             raise RuntimeError(message("where", f"expected all tensors to be on {condition.device}", tensor=v))
@@ -506,6 +506,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
         [dt.scalar_dtype(v) for v in (input, other) if v.__class__ not in TENSORS],
     )  # fmt: skip
     pair = []
+    v: Any
     for v in (input, other):
         if v.__class__ not in TENSORS:
             v = wrap(np.asarray(v, common.np))

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as devices
 from ..autograd import inplace as _inplace
 from ..autograd.graph import make_node
 from ..autograd.modes import STATE
-from ..device import CPU, device
+from ..device import CPU, device, resolve, to_device, to_host
+from ..device import copy as device_copy
 from ..dtypes import NAMES, dtype
 from ..errors import message
 from ..kernels.copy import cast
@@ -82,10 +82,10 @@ class _ToDevice:
 
 def _move(a: Any, source: device, target: device) -> Any:
     if source is CPU:
-        return devices.to_device(np.ascontiguousarray(a).reshape(a.shape), target)
+        return to_device(np.ascontiguousarray(a).reshape(a.shape), target)
     if target is CPU:
-        return devices.to_host(a)
-    return devices.copy(a, target)
+        return to_host(a)
+    return device_copy(a, target)
 
 
 def _to_device(x: Tensor, target: device) -> Tensor:
@@ -117,7 +117,7 @@ def _to(self: Tensor, *args: Any, device: Any = None, dtype: Any = None, non_blo
         copy = flags[1]
     out = self
     if place is not None:
-        target = devices.resolve(_device_class(place)) if not isinstance(place, str) or place != "cpu" else CPU
+        target = resolve(_device_class(place)) if not isinstance(place, str) or place != "cpu" else CPU
         if target is not self.device:
             if kind is not None and kind is not self.dtype and self.device is CPU:
                 out = cast(out, kind)

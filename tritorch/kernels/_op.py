@@ -69,6 +69,9 @@ class Op:
     gpu_grad: Callable[..., Any] | None
     samples: Callable[..., Iterator[tuple[tuple, dict]]] | None
     cost: Callable[..., tuple[int, int]] | None
+    apply: Any  # made by BIND at the first use, see __getattr__
+    pull: Any
+    pull_tensors: Any
 
     def __init__(
         self,
