@@ -38,14 +38,15 @@ def enough(fn: Callable[[], object], seconds: float) -> int:
 
 
 def interleave(
-    sides: dict[str, Callable[[], object]], rounds: int = 15, seconds: float = 0.02, collector: bool = True
+    sides: dict[str, Callable[[], object]], rounds: int = 101, seconds: float = 0.002, collector: bool = True
 ) -> dict[str, float]:
     """Median seconds per call of each side, measured in turn.
 
     Args:
         sides: name -> function without arguments.
         rounds: measurements of each side.
-        seconds: about how long one measurement takes.
+        seconds: about how long one measurement takes; shorter than the system's time slice, so that on a busy machine
+            most measurements are not interrupted, and the median is one of those.
         collector: leave Python's cyclic garbage collector on, as in a user's program.
     """
     numbers = {name: enough(fn, seconds) for name, fn in sides.items()}
