@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .matmul import *
     from .ordering import *
     from .pointwise import *
+    from .products import *
     from .random import *
     from .random_methods import *
     from .ranges import *
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 AREAS = (
-    "pointwise", "shape", "views", "transfer", "joining", "arrangement", "indexing", "matmul",
+    "pointwise", "shape", "views", "transfer", "joining", "arrangement", "indexing", "matmul", "products",
     "reduction", "extremum", "scan", "statistics", "ordering", "linear_algebra",
     "conversion", "creation", "ranges", "grid", "random", "distributions", "random_methods",
 )  # fmt: skip
