@@ -66,12 +66,11 @@ class Writer:
         self._write(piece)
         self._position += size
 
-    def add(self, name: str, content: Any, crc: int | None = None) -> None:
-        """Append the record `name` with `content` (bytes, or a contiguous uint8 array) and its CRC-32 where known."""
+    def add(self, name: str, content: Any) -> None:
+        """Append the record `name` with `content` (bytes, or a contiguous uint8 array)."""
         path = f"{self._folder}/{name}".encode()
         size = len(content)
-        if crc is None:
-            crc = zlib.crc32(content)
+        crc = zlib.crc32(content)
         start = self._position
         wide = size >= _BIG32
         field = struct.pack("<2H2Q", 1, 16, size, size) if wide else b""

@@ -9,18 +9,14 @@ import os
 import pickle
 import stat
 import sys
-import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any
 
-import numpy as np
-
 from ..device import CPU
-from ..kernels._threads import get_num_threads
 from . import names, storages
-from .archive import ALIGNMENT, SHARED, Writer
+from .archive import ALIGNMENT, Writer
 
 DEFAULT_PROTOCOL = 2
 
@@ -77,25 +73,10 @@ def _write(write: Callable[[Any], Any], content: bytes, memory: list[Any]) -> No
     out.add(".format_version", b"1")
     out.add(".storage_alignment", str(ALIGNMENT).encode())
     out.add("byteorder", sys.byteorder.encode())
-    for i, (owner, crc) in enumerate(zip(memory, _checksums(memory), strict=True)):
-        out.add(f"data/{i}", storages.host_bytes(owner), crc)
+    for i, owner in enumerate(memory):
+        out.add(f"data/{i}", storages.host_bytes(owner))
     out.add("version", b"3\n")
     out.close()
-
-
-def _checksums(memory: list[Any]) -> Iterator[int | None]:
-    """The CRC-32 of each storage in the host's memory, where there is much of it by a thread that runs ahead."""
-
-    def crc(owner: Any) -> int | None:
-        return zlib.crc32(storages.host_bytes(owner).data) if isinstance(owner, np.ndarray) else None
-
-    if sum(owner.nbytes for owner in memory) < SHARED or get_num_threads() < 2:
-        yield from map(crc, memory)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as ahead:
-        yield from ahead.map(crc, memory)
 
 
 def _whole_writes(f: Any) -> Callable[[Any], None]:
