@@ -6,12 +6,15 @@ from ...functional import bilinear, linear
 from . import activation, attention, conv, distance, dropout, embedding, interpolate, loss, norm, padding, pool, vision
 from .activation import *
 from .attention import *
+from .classification import *
 from .conv import *
+from .ctc import *
 from .distance import *
 from .dropout import *
 from .embedding import *
 from .interpolate import *
 from .loss import *
+from .margin import *
 from .norm import *
 from .padding import *
 from .pool import *
