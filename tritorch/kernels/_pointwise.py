@@ -14,6 +14,7 @@ Whole tiles take a branch without masks, which is what lets their loads and stor
 from __future__ import annotations
 
 import linecache
+import re
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ _INT_TILE = 2**31 - 2**16  # beyond so many elements offsets are int64
 _ROUTES_KEPT = 4096
 _CONST = ': "tl.constexpr"'
 
-_HEAVY = ("gamma", "erfinv")  # float64 inside, or many steps: few elements per thread keep them in registers
+# float64 inside, or many steps: few elements per thread keep them in registers
+_HEAVY = {"lgamma": 4, "digamma": 4, "polygamma1": 4, "erfinv": 4, "tan": 4, "sin": 2, "cos": 2}
+_CALLED = re.compile(r"(\w+)\(")
 
 _routes: dict[Any, _Route] = {}
 _kernels: dict[Any, Kernel] = {}
@@ -157,7 +160,7 @@ def _route(
     widest = max(np.dtype(d).itemsize for d in (*out_dtypes, *[a.dtype for a in arrays]))
     scalar_types = {k: _scalar_type(v, compute) for k, v in scalars.items()}
     head = (name, exprs, names, tuple(a.dtype for a in arrays), out_dtypes, tuple(scalar_types.items()))
-    heavy = any(f in e for f in _HEAVY for e in exprs)
+    heavy = max([_HEAVY.get(f, 1) for e in exprs for f in _CALLED.findall(e)], default=1)
     flat = len(sizes) == 1 and all(s[0] in (0, 1) for s in strides) and all(s[0] == 1 for s in strides[len(arrays) :])
     if flat:
         block, warps = _configs.flat_tile(numel, widest, heavy)

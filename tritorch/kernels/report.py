@@ -41,6 +41,7 @@ _COUNTED = {
     "UTMALDG": "UTMALDG", "LDG.E.128": "LDG128", "STG.E.128": "STG128", "LDG": "LDG", "STG": "STG", "LDL": "LDL",
     "STL": "STL", "ATOM": "ATOM", "RED": "RED",
 }  # fmt: skip
+_KEPT_AS = "tritorch-2.json"  # counts up when reading changes
 _DTYPES: dict[str, Any] = {
     "bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32, "fp64": np.float64, "i1": np.bool_,
     "i8": np.int8, "u8": np.uint8, "i16": np.int16, "i32": np.int32, "i64": np.int64,
@@ -203,12 +204,12 @@ def compile_one(launch: Launch, target: str) -> Row:
         text = str(error.__cause__ or error).strip().splitlines()
         return Row(launch.case, title, target, 0, 0, 0, 0, 0, {}, f"does not compile: {text[-1] if text else error!r}")
     store = get_cache_manager(k.hash)
-    kept = store.get_file("tritorch.json")
+    kept = store.get_file(_KEPT_AS)
     if kept:
         found = json.loads(Path(kept).read_text())
     else:
         found = read_hip(k.asm["amdgcn"]) if hip else read_cuda(k.asm["cubin"], k.asm["ptx"])
-        store.put(json.dumps(found), "tritorch.json", binary=False)
+        store.put(json.dumps(found), _KEPT_AS, binary=False)
     shared = k.metadata.shared
     faults = []
     if found["spill"]:
