@@ -75,8 +75,8 @@ channels_last, channels_last_3d = memory_format("channels_last"), memory_format(
 
 _PACKAGES = (
     "accelerator", "amp", "backends", "cuda", "datasets", "debug", "demo", "distributed", "fft", "func", "library", "linalg",
-    "multiprocessing", "nn", "optim", "profiler", "random", "return_types", "serialization", "special", "testing", "utils",
-    "version", "hub", "jit", "compiler",
+    "multiprocessing", "nn", "optim", "profiler", "random", "return_types", "serialization", "signal", "special", "testing",
+    "utils", "version", "hub", "jit", "compiler",
 )  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "save_file": "serialization", "load_file": "serialization",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .creation import *
     from .distributions import *
     from .extremum import *
+    from .gamma import *
     from .grid import *
     from .indexing import *
     from .joining import *
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from .reduction import *
     from .scan import *
     from .shape import *
+    from .spectrum import *
     from .statistics import *
     from .transfer import *
     from .views import *
+    from .window import *
 
     def __getattr__(name: str) -> Any: ...  # the functions made from tables
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 AREAS = (
     "pointwise", "shape", "views", "transfer", "joining", "arrangement", "indexing", "matmul", "products",
     "reduction", "extremum", "scan", "statistics", "ordering", "linear_algebra",
+    "gamma", "window", "spectrum",
     "conversion", "creation", "ranges", "grid", "random", "distributions", "random_methods",
 )  # fmt: skip
 

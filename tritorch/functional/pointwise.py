@@ -467,7 +467,8 @@ def conj(input: Tensor) -> Tensor:
     return OPS["conj"](input) if input.dtype.is_complex else input
 
 
-Tensor.conj_physical = Tensor.resolve_conj = Tensor.conj  # type: ignore[attr-defined]
+Tensor.conj_physical = Tensor.conj  # type: ignore[attr-defined]
+Tensor.resolve_conj = Tensor.resolve_neg = lambda self: self  # type: ignore[attr-defined] # conj is never left for later
 
 
 @_method(out=True)
@@ -635,6 +636,11 @@ def _where_any(condition: Any, x: Any, z: Any) -> Any:
     return (x if condition else z) if isinstance(condition, bool) else where(condition, x, z)
 
 
+def _sgn_any(x: Any) -> Any:
+    """sign of numbers; x / |x| of complex ones, which the derivative of abs asks for."""
+    return sgn(x) if x.__class__ in TENSORS and x.dtype.is_complex else _apply["sign"](x)  # type: ignore[name-defined]
+
+
 # names that derivative expressions call with Tensors
 TENSOR.update({name: _lenient(name, f) for name, f in _apply.items()})
-TENSOR.update({"where": _where_any, "polygamma1": _apply["trigamma"]})
+TENSOR.update({"where": _where_any, "polygamma1": lambda x: _apply["polygamma"](x, 1), "sign": _sgn_any})

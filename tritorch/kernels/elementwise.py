@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import BOOL, FLOAT, INT
+from . import _bessel as bs
+from . import _gamma as gm
 from . import _special as sp
 from ._op import OPS, Array, Op, register
 from ._select import where
@@ -33,8 +35,11 @@ NUMPY: dict[str, Any] = {
     "cosh": np.cosh, "tanh": np.tanh, "abs": np.abs, "sign": np.sign, "where": where, "maximum": np.maximum,
     "minimum": np.minimum, "pow": np.power, "floor": np.floor, "trunc": np.trunc, "log1p": np.log1p,
     "expm1": np.expm1, "isnan": np.isnan, "digamma": sp.digamma, "polygamma1": sp.trigamma, "sigmoid": sp.sigmoid,
-    "erf": sp.erf, "zeros_like": np.zeros_like, "i0": np.i0, "isinf": np.isinf, "floor_divide": np.floor_divide,
-    "pow_scalar": sp.pow_scalar, "logical_and": np.logical_and, "logical_or": np.logical_or,
+    "erf": sp.erf, "zeros_like": np.zeros_like, "isinf": np.isinf, "floor_divide": np.floor_divide,
+    "pow_scalar": sp.pow_scalar, "logical_and": np.logical_and, "logical_or": np.logical_or, "lgamma": sp.lgamma,
+    "polygamma": gm.polygamma, "zeta": gm.zeta, "i0": bs.i0, "i0e": bs.i0e, "i1": bs.i1, "i1e": bs.i1e, "erfcx": bs.erfcx,
+    "bessel_j0": bs.j0, "bessel_j1": bs.j1, "bessel_y0": bs.y0, "bessel_y1": bs.y1, "bessel_k0": bs.k0, "bessel_k1": bs.k1,
+    "bessel_k0e": bs.k0e, "bessel_k1e": bs.k1e,
 }  # fmt: skip
 TENSOR: dict[str, Any] = {}
 
@@ -138,10 +143,11 @@ def line(
     domain: tuple[float, float] = (-2.0, 2.0),
     values: tuple = (),
     integers: bool = False,
+    samples: Callable[..., Any] | None = None,
     doc: str = "",
 ) -> Elementwise:
-    """Enter one elementwise op; `domain` and `values` (of the parameters) make its samples."""
-    samples = _samples(len(operands), *domain, values, integers)
+    """Enter one elementwise op; `domain` and `values` (of the parameters) make its samples, unless they are given."""
+    samples = samples or _samples(len(operands), *domain, values, integers)
     rules = rules or (None,) * len(operands)
     made = Elementwise(name, numpy, triton, rules, kind, lowest, params, operands, samples, doc)
     register(made)
@@ -288,8 +294,45 @@ _f("erfc", sp.erfc, "erfc(x)", "g * exp(-x * x) * -1.1283791670955126")
 _f("erfinv", sp.erfinv, "erfinv(x)", "g * exp(y * y) * 0.886226925452758", (-0.9, 0.9))
 _f("lgamma", sp.lgamma, "lgamma(x)", "g * digamma(x)", (0.5, 4.0))
 _f("digamma", sp.digamma, "digamma(x)", "g * polygamma1(x)", (0.5, 4.0))
-_f("trigamma", sp.trigamma, None, None, (0.5, 4.0))
-_f("i0", sp.i0, None, None, (0.1, 3.0))
+_f("polygamma", gm.polygamma, None, "g * polygamma(x, n + 1)", (0.5, 4.0), params=("n",), values=(1,))
+
+
+def _order_and_argument(rng: np.random.Generator):
+    """Whole numbers for a, by which there is no derivative."""
+    yield (rng.integers(2, 6, (3, 5)), rng.uniform(0.5, 4, (3, 5))), ()
+    yield (rng.integers(2, 6, (4, 1)), rng.uniform(0.5, 4, (3,))), ()
+
+
+line("zeta", gm.zeta, None, None, "-g * a * zeta(a + 1, b)", **_AB_FLOAT, samples=_order_and_argument)
+line("igamma", gm.gammainc, None, None, "g * exp((a - 1) * log(b) - b - lgamma(a))", **_AB_FLOAT, samples=_order_and_argument)
+line("igammac", gm.gammaincc, None, None, "-g * exp((a - 1) * log(b) - b - lgamma(a))", **_AB_FLOAT, samples=_order_and_argument)
+line("xlog1py", gm.xlog1py, "where((a == 0) & ~isnan(b), 0, a * log1p(b))", "g * where((a == 0) & (b <= -1), 0, log1p(b))",
+     "g * a / (b + 1)", **_AB_FLOAT, domain=(-0.5, 2.0))  # fmt: skip
+_f("entr", gm.entr, "where(x > 0, -x * log(where(x > 0, x, 1)), where(x == 0, 0, where(x < 0, -float('inf'), x)))",
+   "-g * (log(x) + 1)", (0.2, 2.0))  # fmt: skip
+_f("erfcx", bs.erfcx, None, "g * (x * y * 2 - 1.1283791670955126)")
+_f("ndtr", bs.ndtr, "erfc(x * -0.7071067811865476) * 0.5", "g * exp(x * x * -0.5) * 0.3989422804014327")
+_f("ndtri", bs.ndtri, None, "g * exp(y * y * 0.5) * 2.5066282746310002", (0.05, 0.95))
+_f("log_ndtr", bs.log_ndtr, None, "g * 0.7978845608028654 / erfcx(x * -0.7071067811865476)")
+for _name, _numpy in gm.POLYNOMIALS.items():
+    line(_name, _numpy, None, None, None, **_AB_FLOAT)
+
+# Bessel and Airy functions
+_f("i0", bs.i0, None, "g * i1(x)")
+_f("i0e", bs.i0e, None, "g * (i1e(x) - sign(x) * y)", (0.1, 3.0))
+_f("i1", bs.i1, None, "g * where(x == 0, 0.5, i0(x) - y / where(x == 0, 1, x))", (0.1, 3.0))
+_f("i1e", bs.i1e, None, "g * where(x == 0, 0.5, i0e(x) - y * (sign(x) + 1 / where(x == 0, 1, x)))", (0.1, 3.0))
+_f("bessel_j0", bs.j0, None, "-g * bessel_j1(x)", (-12.0, 12.0))
+_f("bessel_j1", bs.j1, None, "g * where(x == 0, 0.5, bessel_j0(x) - y / where(x == 0, 1, x))", (0.1, 12.0))
+_f("bessel_y0", bs.y0, None, "-g * bessel_y1(x)", (0.5, 12.0))
+_f("bessel_y1", bs.y1, None, "g * (bessel_y0(x) - y / x)", (0.5, 12.0))
+_f("bessel_k0", bs.k0, None, "-g * bessel_k1(x)", (0.5, 4.0))
+_f("bessel_k1", bs.k1, None, "-g * (bessel_k0(x) + y / x)", (0.5, 4.0))
+_f("bessel_k0e", bs.k0e, None, "g * (y - bessel_k1e(x))", (0.5, 4.0))
+_f("bessel_k1e", bs.k1e, None, "g * (y - bessel_k0e(x) - y / x)", (0.5, 4.0))
+_f("spherical_bessel_j0", bs.spherical_j0, "where(x == 0, 1, sin(x) / where(x == 0, 1, x))",
+   "where(x == 0, 0, g * (cos(x) - y) / where(x == 0, 1, x))", (0.3, 4.0))  # fmt: skip
+_f("airy_ai", bs.airy, None, None)
 
 # sign, rounding
 line("neg", np.negative, "-x", "-g", lowest=INT)
