@@ -21,7 +21,7 @@ class dtype:  # noqa: N801 - PyTorch's name
     (torch.float32, 4, True)
     """
 
-    __slots__ = ("name", "np", "itemsize", "category", "is_floating_point", "is_complex", "is_signed", "is_half")
+    __slots__ = ("name", "np", "itemsize", "category", "is_floating_point", "is_complex", "is_signed", "is_half", "zero")
 
     def __init__(self, name: str, np_type: Any, category: int, is_signed: bool = True):
         self.name = name
@@ -32,6 +32,7 @@ class dtype:  # noqa: N801 - PyTorch's name
         self.is_complex = category == COMPLEX
         self.is_signed = is_signed
         self.is_half = category == FLOAT and self.itemsize == 2
+        self.zero = np.zeros((), self.np)  # a 0-dim array costs NumPy half of what a Python 0 costs
 
     def __repr__(self) -> str:
         return f"torch.{self.name}"

@@ -718,7 +718,7 @@ def address(a: Any) -> int:
 
 
 bump = _inplace.bump
-_bridge.Tensor, _bridge.wrap, _bridge.host = Tensor, wrap, host
+_bridge.Tensor, _bridge.classes, _bridge.wrap, _bridge.host = Tensor, TENSORS, wrap, host
 
 
 def method(function: F | None = None, *, inplace: bool = False, out: bool = False, name: str | None = None) -> Any:

@@ -28,15 +28,20 @@ WATCH: list[Any] = []
 """What looks at each op that runs on a device, forward and fused backward; `tritorch.debug.twin` puts itself here."""
 
 
-class Output:
-    """A saved output: its array and version counter (not the Tensor, which owns the node)."""
+def saved_output(tensor: Any) -> tuple[Any, Version, int]:
+    """What a node keeps of its output: array, version counter and number (not the Tensor, which owns the node)."""
+    v = tensor._vc
+    if v is None:
+        v = tensor._vc = Version()
+    return tensor._a, v, v.n
 
-    __slots__ = ("array", "version", "n")
 
-    def __init__(self, tensor: Any):
-        if tensor._vc is None:
-            tensor._vc = Version()
-        self.array, self.version, self.n = tensor._a, tensor._vc, tensor._vc.n
+def output_array(node: Node, saved: tuple[Any, Version, int]) -> Any:
+    """The array of a saved output; RuntimeError when it was changed in place since."""
+    array, version, n = saved
+    if version.n != n:
+        raise changed(node, array.shape, array.dtype, version.n, n)
+    return array
 
 
 def bind(op: Op, Tensor: type) -> None:
@@ -189,7 +194,7 @@ def _function(op: Op, Tensor: type) -> Callable[..., Any]:
             elif kind == "dtype":
                 saved.append(tensors[i].dtype)
             elif kind == "output":
-                saved.append(Output(outs[i]))
+                saved.append(saved_output(outs[i]))
             else:
                 saved.append(None)
         return tuple(saved) or _NOTHING
@@ -288,10 +293,7 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
                         check_versions(node, (t,))
                     args[i] = t._a
             elif kind == "output":
-                o = args[i]
-                if o.version.n != o.n:
-                    raise changed(node, o.array.shape, o.array.dtype, o.version.n, o.n)
-                args[i] = o.array
+                args[i] = output_array(node, args[i])
             elif kind == "needs":
                 args[i] = tuple([n is not None for n in node.next])
         return args
@@ -339,8 +341,8 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
         args = []
         for (kind, i), value in zip(plan, saved, strict=True):
             if kind == "output":
-                y = wrap(value.array, node.device)
-                y._vc = value.version
+                y = wrap(value[0], node.device)
+                y._vc = value[1]
                 y._node = _output_edge(node, i, op)
                 value = y
             elif kind == "needs":

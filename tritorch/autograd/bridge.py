@@ -10,6 +10,9 @@ from typing import Any
 Tensor: Any = None
 """The class that results are made of."""
 
+classes: Any = ()
+"""Tensor and its subclasses."""
+
 wrap: Any = None
 """(raw array, device) -> Tensor over it."""
 

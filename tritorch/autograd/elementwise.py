@@ -14,15 +14,15 @@ import numpy as np
 
 from .. import dtypes as dt
 from ..device import CPU, on_device
-from ..dtypes import FROM_NP, bool_
+from ..dtypes import FROM_NP, bool_, float32
 from ..errors import describe, message
 from ..kernels._op import OPS
 from ..kernels.elementwise import Elementwise
 from ..kernels.view import sum_to, unbroadcast
-from .apply import WATCH, Output, mixed_devices, no_kernel
-from .engine import changed, check_versions, freed
-from .graph import Node, make_node, next_seq, versions_of
-from .modes import ANOMALY, STATE
+from .apply import WATCH, mixed_devices, no_kernel, output_array, saved_output
+from .engine import check_versions, freed
+from .graph import Node, Version, make_node, next_seq, versions_of
+from .modes import ANOMALY, NO_GRAD, STATE
 
 _new = object.__new__
 _asarray = np.asarray
@@ -33,7 +33,11 @@ _F32 = np.dtype(np.float32)
 def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., Any]:
     """The function of two operands; also Python's operator (gives NotImplemented for foreign types)."""
     f = op.numpy
-    taken, to_bool = op.categories, op.kind == "bool"
+    to_bool = op.kind == "bool"
+    # dtypes that go straight to NumPy; halves are widened and complex gradients conjugated on the general path
+    fast = frozenset(d for d in dt.ALL if d.category in op.categories and not d.is_half and not d.is_complex)
+    fast_floats = frozenset(d for d in fast if d.is_floating_point)
+    fast_numbers = frozenset(d for d in fast if d.category >= dt.INT)
     recorded = op.has_rule
     a_rule, b_rule = op.rules if recorded else (None, None)
     # which operand each gradient needs: (of a: needs a, needs b), (of b: needs a, needs b)
@@ -45,19 +49,19 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         kind = w.__class__
         if kind is Tensor or kind in TENSORS:
             d = x.dtype
-            if d is not w.dtype or x.device is not CPU or w.device is not CPU or d.category not in taken or d.is_half:
+            if d is not w.dtype or x.device is not CPU or w.device is not CPU or d is not float32 and d not in fast:
                 return general(x, w)
             wa = w._a
             wn = w._node
         elif kind is float:
             d = x.dtype
-            if d.category < 2 or d.category not in taken or x.device is not CPU or d.is_half:
+            if d not in fast_floats or x.device is not CPU:
                 return general(x, w)
             wa = w
             wn = None
         elif kind is int:
             d = x.dtype
-            if d.category < 1 or d.category not in taken or x.device is not CPU or d.is_half:
+            if d not in fast_numbers or x.device is not CPU:
                 return general(x, w)
             wa = w
             wn = None
@@ -78,10 +82,10 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         xn = x._node
         if b_rule is None:
             wn = None
-        if (xn is None and wn is None) or not recorded or not STATE.grad:
+        if (xn is None and wn is None) or not recorded or (NO_GRAD[0] and not STATE.grad):
             out._node = None
             return out
-        if saves_y or ANOMALY[0] or d.category == 3:
+        if saves_y or ANOMALY[0]:
             return record(out, x, w, xn, wn)
         sx = x if (aa and xn is not None) or (ba and wn is not None) else None
         sw = w if (ab and xn is not None) or (bb and wn is not None) else None
@@ -110,7 +114,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         xs = x._a.shape if x.__class__ in TENSORS else shape
         ws = w._a.shape if w.__class__ in TENSORS else shape
         out._node = make_node(op, (xn, wn), None, out.device, _versions(sx, sw))
-        out._node.saved = (sx, sw, Output(out) if saves_y else None, xs, ws)
+        out._node.saved = (sx, sw, saved_output(out) if saves_y else None, xs, ws)
         return out
 
     def general(x: Any, w: Any) -> Any:
@@ -170,7 +174,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         """Broadcast operands, half and complex types, saved outputs."""
         saved = node.saved
         _, _, out, xs, ws = saved if len(saved) == 5 else (*saved, None, None, None)
-        y = None if out is None else _output(node, out)
+        y = None if out is None else output_array(node, out)
         half = g.dtype if g.dtype.itemsize == 2 else None
         if half is not None:
             g, xa, wa, y = [_wide(v, half) for v in (g, xa, wa, y)]
@@ -194,7 +198,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         wrap = _wrapper(Tensor, node.device)
         x, w = [wrap(s._a) if s.__class__ in TENSORS else s for s in node.saved[:2]]
         check_versions(node, [s for s in node.saved[:2] if s.__class__ in TENSORS])
-        y = wrap(_output(node, node.saved[2])) if len(node.saved) == 5 and node.saved[2] is not None else None
+        y = wrap(output_array(node, node.saved[2])) if len(node.saved) == 5 and node.saved[2] is not None else None
         grads = rules(node, wrap(g), x, w, y)
         return [None if r is None else r._a for r in grads]
 
@@ -233,13 +237,16 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
     saves_x, saves_y = "x" in op.uses[0], op.saves_output
     recorded = op.has_rule
     fast: list = []
+    with_zero = np.maximum if op.name == "relu" else None  # one ufunc call, no Python function around it
 
     def apply(x: Any, *params: Any) -> Any:
+        if x.__class__ is not Tensor and x.__class__ not in TENSORS:
+            return general(x, params)
         d = x.dtype
-        if x.device is not CPU or d.category < lowest or d.is_half or d.category == 3:
+        if x.device is not CPU or d is not float32 and (d.category < lowest or d.is_half or d.category == 3):
             return general(x, params)
         try:
-            y = f(x._a, *params)
+            y = with_zero(x._a, d.zero) if with_zero is not None else f(x._a, *params)
         except TypeError:
             return general(x, params)
         if y.__class__ is not _ndarray:
@@ -250,7 +257,7 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         out.device = CPU
         out._vc = out._view = None
         xn = x._node
-        if xn is None or not recorded or not STATE.grad:
+        if xn is None or not recorded or (NO_GRAD[0] and not STATE.grad):
             out._node = None
             return out
         n = Node()
@@ -261,7 +268,8 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         n.versions = n.hooks = n.trace = None
         out._node = n
         if saves_y:
-            n.saved = (Output(out), x if saves_x else None, params)
+            v = out._vc = Version()
+            n.saved = ((y, v, 0), x if saves_x else None, params)
         elif saves_x:
             n.saved = (None, x, params)
         else:
@@ -282,7 +290,7 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         out._vc = out._view = out._node = None
         if x._node is not None and recorded and STATE.grad:
             out._node = make_node(op, (x._node,), None, device, versions_of((x,)) if saves_x else None)
-            out._node.saved = (Output(out) if saves_y else None, x if saves_x else None, params)
+            out._node.saved = (saved_output(out) if saves_y else None, x if saves_x else None, params)
         return out
 
     def arrays(node: Any) -> Any:
@@ -292,7 +300,7 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         out, x, params = saved
         if x is not None and x._vc is not None:
             check_versions(node, (x,))
-        return None if out is None else _output(node, out), x, params
+        return None if out is None else output_array(node, out), x, params
 
     def pull(node: Any, g: Any) -> Any:
         y, x, params = arrays(node)
@@ -344,7 +352,7 @@ def ternary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., 
             kept = tuple([t if need else None for t, need in zip(operands, needed, strict=True)])
             shapes = tuple([t._a.shape if t.__class__ in TENSORS else () for t in operands])
             out._node = make_node(op, edges, None, device, versions_of(kept))
-            out._node.saved = (kept, Output(out) if op.saves_output else None, params, shapes)
+            out._node.saved = (kept, saved_output(out) if op.saves_output else None, params, shapes)
         return out
 
     def pull_tensors(node: Any, g: Any) -> Any:
@@ -374,12 +382,6 @@ def _versions(*tensors: Any) -> Any:
     return versions_of([t for t in tensors if t is not None])
 
 
-def _output(node: Any, out: Output) -> Any:
-    if out.version.n != out.n:
-        raise changed(node, out.array.shape, out.array.dtype, out.version.n, out.n)
-    return out.array
-
-
 def _wrapper(Tensor: type, device: Any) -> Callable[[Any], Any]:
     def wrap(a: Any) -> Any:
         t = _new(Tensor)
@@ -390,10 +392,10 @@ def _wrapper(Tensor: type, device: Any) -> Callable[[Any], Any]:
     return wrap
 
 
-def _linked(Tensor: type, node: Any, out: Output) -> Any:
+def _linked(Tensor: type, node: Any, out: tuple) -> Any:
     """A saved output as a Tensor that hangs on its node again."""
-    t = _wrapper(Tensor, node.device)(_output(node, out))
-    t._vc, t._node = out.version, node
+    t = _wrapper(Tensor, node.device)(output_array(node, out))
+    t._vc, t._node = out[1], node
     return t
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import bridge
 from .graph import Leaf, Node, NodeHook, Port
-from .modes import STATE
+from .modes import STATE, set_grad
 
 getrefcount = sys.getrefcount
 
@@ -34,6 +34,7 @@ def run(
     """
     pending: dict[int, list] = {}  # seq -> [node, gradient, is the buffer ours]
     heap: list[int] = []
+    top = 0  # a pending seq above all in the heap, or 0: chains never touch the heap
     for node, g in zip(roots, gradients, strict=True):
         entry = pending.get(node.seq)
         if entry is None:
@@ -43,10 +44,14 @@ def run(
             entry[1] = entry[1] + g
     lowest = min(capture) if capture and not accumulate else -1
     anomaly = STATE.anomaly
-    before, STATE.grad = STATE.grad, create_graph
+    before = STATE.grad
+    set_grad(create_graph)
     try:
-        while heap:
-            seq = -heappop(heap)
+        while pending:
+            if top:
+                seq, top = top, 0
+            else:
+                seq = -heappop(heap)
             node, g, _ = pending.pop(seq)
             if node.hooks:
                 g = _call_hooks(node, g, create_graph)
@@ -65,6 +70,9 @@ def run(
                     entry = pending.get(target.seq)
                     if entry is None:
                         entry = pending[target.seq] = [target, [None] * target.op.differentiable, False]
+                        if top:
+                            heappush(heap, -top)
+                            top = 0
                         heappush(heap, -target.seq)
                     i = node.saved
                     entry[1][i] = g if entry[1][i] is None else entry[1][i] + g
@@ -87,7 +95,14 @@ def run(
                 entry = pending.get(seq)
                 if entry is None:
                     pending[seq] = [target, gx, False]
-                    heappush(heap, -seq)
+                    if top:
+                        if seq > top:
+                            seq, top = top, seq
+                        heappush(heap, -seq)
+                    elif not heap or seq > -heap[0]:
+                        top = seq
+                    else:
+                        heappush(heap, -seq)
                 elif create_graph or entry[1].__class__ is not np.ndarray:
                     entry[1] = entry[1] + gx
                 elif entry[2]:
@@ -98,7 +113,7 @@ def run(
                     entry[2] = True
             grads = gx = entry = target = None  # nothing here may keep a buffer that a leaf could take
     finally:
-        STATE.grad = before
+        set_grad(before)
 
 
 def freed(node: Node) -> RuntimeError:

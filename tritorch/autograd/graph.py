@@ -15,7 +15,7 @@ from weakref import ref
 
 from ..device import CPU
 from . import bridge
-from .modes import ANOMALY, STATE
+from .modes import ANOMALY, NO_GRAD, STATE
 
 if TYPE_CHECKING:
     from ..device import device
@@ -135,14 +135,11 @@ class Port(Node):
 class Version:
     """Counts in-place changes of a piece of memory; shared by a tensor, its views and detached aliases.
 
-    `views` holds weak references to the differentiable views, whose history is renewed after an in-place change.
+    `views` holds weak references to the views of tensors in a graph, whose history is renewed after an in-place change.
     """
 
-    __slots__ = ("n", "views")
-
-    def __init__(self) -> None:
-        self.n = 0
-        self.views: list = []
+    n = 0  # defaults of the class: a counter that never counts is made without running any code
+    views: Any = None
 
     def prune(self) -> None:
         """Drop the references to dead views: every 64 views, but only when the list has doubled since the last time."""
@@ -165,12 +162,18 @@ def make_view(op: Any, x: Any, a: Any, params: tuple, saved: tuple) -> Any:
         v = x._vc = Version()
     out._vc = v
     out._view = (x, op, params)
-    views = v.views
-    views.append(ref(out))
-    if len(views) & 63 == 0:
-        v.prune()
     xn = x._node
-    if xn is None or not STATE.grad:
+    if xn is None:  # not registered: should the base join a graph later, `inplace.rebase` finds its views otherwise
+        out._node = None
+        return out
+    views = v.views
+    if views is None:
+        v.views = [ref(out)]
+    else:
+        views.append(ref(out))
+        if len(views) & 63 == 0:
+            v.prune()
+    if NO_GRAD[0] and not STATE.grad:
         out._node = None
         return out
     n = out._node = Node()
@@ -181,7 +184,7 @@ def make_view(op: Any, x: Any, a: Any, params: tuple, saved: tuple) -> Any:
     n.device = device
     n.versions = n.hooks = n.trace = None
     if ANOMALY[0]:
-        n.trace = _trace()
+        n.trace = trace()
     return out
 
 
@@ -223,11 +226,11 @@ def make_node(op: Any, edges: tuple, saved: Any, device: Any = CPU, versions: An
     n.versions = versions
     n.device = device
     n.hooks = None
-    n.trace = _trace()
+    n.trace = trace()
     return n
 
 
-def _trace() -> Any:
+def trace() -> Any:
     """Where the forward call is being made, in anomaly mode."""
     return traceback.format_stack()[:-3] if STATE.anomaly else None
 

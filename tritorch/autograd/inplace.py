@@ -7,8 +7,12 @@ remains is history: the tensor takes over the node of the result; when it is a v
 
 from __future__ import annotations
 
+import gc
+from sys import getrefcount
 from typing import Any
+from weakref import ref
 
+from . import bridge
 from .apply import record_view
 from .graph import Leaf, Version, make_node
 from .modes import STATE
@@ -77,12 +81,45 @@ def rebase(t: Any, node: Any) -> None:
             path.append((op, params))
             v = parent
         path.reverse()
+        if root._node is None and holders(root._vc) > len(path) + 1:
+            _register_views(root._vc)
         root._node = make_node(SCATTER, (root._node, node), tuple(path), root.device)
         _renew_views(root)
     else:
+        if t._node is None and t._vc is not None and node is not None and holders(t._vc) > 1:
+            _register_views(t._vc)
         t._node = node
         if t._vc is not None and t._vc.views:
             _renew_views(t)
+
+
+def _register_views(version: Version) -> None:
+    """A tensor outside of any graph joins one by an in-place op: find its views, which were not registered.
+
+    Views of constants are made often and change history almost never, so making them is cheap and finding them is not:
+    by their reference to the version counter. Where only the tensor and the view that is being written hold the
+    counter (the usual `out[i] = f(x)`), there is nothing to find and this is not called.
+    """
+    held = [t for t in gc.get_referrers(version) if t.__class__ in bridge.classes and t._view is not None]
+    known = {id(r()) for r in version.views or ()}
+    fresh = [t for t in sorted(held, key=_depth) if id(t) not in known]
+    version.views = [*(version.views or ()), *map(ref, fresh)]
+
+
+def holders(version: Version | None) -> int:
+    """How many objects hold the counter, besides the call itself."""
+    return getrefcount(version) - _OF_THE_CALL
+
+
+_OF_THE_CALL = 0
+_OF_THE_CALL = holders(Version())  # nobody holds this one
+
+
+def _depth(view: Any) -> int:
+    n = 0
+    while view._view is not None:
+        view, n = view._view[0], n + 1
+    return n
 
 
 def _renew_views(root: Any) -> None:

@@ -24,6 +24,16 @@ ANOMALY = [0]
 """How many threads are in anomaly mode: one cheap test on the hot path, before the thread's own `STATE.anomaly`."""
 
 
+NO_GRAD = [0]
+"""How many threads have recording off: while it is 0, the hot path need not ask for the thread's own `STATE.grad`."""
+
+
+def set_grad(mode: bool) -> None:
+    """Switch recording in this thread; the only way `STATE.grad` is written."""
+    NO_GRAD[0] += STATE.grad - mode
+    STATE.grad = mode
+
+
 def _anomaly(mode: bool, check_nan: bool) -> None:
     ANOMALY[0] += mode - STATE.anomaly
     STATE.anomaly, STATE.check_nan = mode, check_nan
@@ -36,11 +46,11 @@ class _Mode:
 
     def __enter__(self) -> Any:
         self.before = STATE.grad
-        STATE.grad = self.value
+        set_grad(self.value)
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        STATE.grad = self.before
+        set_grad(self.before)
 
     def clone(self) -> _Mode:
         return self.__class__()
@@ -118,12 +128,13 @@ class inference_mode(_Mode):  # noqa: N801
     def __enter__(self) -> inference_mode:
         self.before = STATE.grad, STATE.inference
         if self.mode:
-            STATE.grad = False
+            set_grad(False)
         STATE.inference = self.mode
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        STATE.grad, STATE.inference = self.before
+        set_grad(self.before[0])
+        STATE.inference = self.before[1]
 
 
 class set_grad_enabled(_Mode):  # noqa: N801
@@ -132,7 +143,7 @@ class set_grad_enabled(_Mode):  # noqa: N801
     def __init__(self, mode: bool):
         self.mode = self.value = bool(mode)
         self.before = STATE.grad
-        STATE.grad = self.mode
+        set_grad(self.mode)
 
     def clone(self) -> set_grad_enabled:
         made = object.__new__(set_grad_enabled)
@@ -142,11 +153,11 @@ class set_grad_enabled(_Mode):  # noqa: N801
     def __enter__(self) -> set_grad_enabled:
         if "before" not in self.__dict__:
             self.before = STATE.grad
-        STATE.grad = self.mode
+        set_grad(self.mode)
         return self
 
     def __call__(self, function: F) -> F:
-        STATE.grad = self.before
+        set_grad(self.before)
         return super().__call__(function)
 
 

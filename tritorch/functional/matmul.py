@@ -6,7 +6,7 @@ from typing import Any
 
 from ..autograd.apply import mixed_devices
 from ..autograd.graph import Node, make_node, next_seq, versions_of
-from ..autograd.modes import STATE
+from ..autograd.modes import ANOMALY, NO_GRAD, STATE
 from ..device import CPU
 from ..dtypes import FLOAT, bool_
 from ..errors import check_dim, message
@@ -32,13 +32,13 @@ def _finish(y: Any, dtype: Any, op: Any, tensors: tuple, saved: tuple) -> Tensor
     t.dtype = dtype
     t.device = CPU
     t._node = t._vc = t._view = None
-    if STATE.grad:
+    if not NO_GRAD[0] or STATE.grad:
         edges = tuple([x._node for x in tensors])
         if any(edges):
-            if STATE.anomaly:
+            if ANOMALY[0]:
                 t._node = make_node(op, edges, saved, CPU, versions_of(tensors))
                 return t
-            n = t._node = _new(Node)
+            n = t._node = Node()
             n.seq = next_seq()
             n.op = op
             n.next = edges
@@ -73,10 +73,19 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     if input.__class__ in TENSORS and other.__class__ in TENSORS and out is None:
         a, b = input._a, other._a
         dtype = input.dtype
-        if a.ndim == 2 == b.ndim and dtype is other.dtype and input.device is CPU is other.device:
-            n, k = a.shape
-            if k == b.shape[0] and dtype.category >= FLOAT and not dtype.is_half:
-                y = a.dot(b) if 2 * n * k * b.shape[1] <= TINY_PRODUCT else product(a, b)
+        if (
+            a.ndim == 2 == b.ndim
+            and dtype is other.dtype
+            and input.device is CPU is other.device
+            and dtype.category >= FLOAT
+            and not dtype.is_half
+        ):
+            y = None
+            try:  # 32 x 32: under TINY_PRODUCT flops whatever the shapes
+                y = a.dot(b) if a.size <= 1024 >= b.size else product(a, b) if a.shape[1] == b.shape[0] else None
+            except ValueError:
+                pass
+            if y is not None:
                 if input._node is None and other._node is None:
                     t = _new(Tensor)
                     t._a = y

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.graph import Node, next_seq
-from ..autograd.modes import ANOMALY, STATE
+from ..autograd.modes import ANOMALY, NO_GRAD, STATE
 from ..device import CPU
 from ..dtypes import bool_, dtype, float32, float64, uint8
 from ..errors import check_dims, message
@@ -25,7 +25,7 @@ __all__ = [
 
 Dims = int | Sequence[int] | None
 
-_new, _ndarray, _asarray, _dot = object.__new__, np.ndarray, np.asarray, np.vdot
+_new, _ndarray, _asarray = object.__new__, np.ndarray, np.asarray
 _add: Any = np.add.reduce
 _ONES32: dict[int, np.ndarray] = {}  # vectors of ones by length, a few hundred of at most SMALL elements
 _ONES64: dict[int, np.ndarray] = {}
@@ -67,7 +67,7 @@ def _fast(op: Any, general: Callable[..., Tensor]) -> Callable[..., Tensor]:
         d = input.dtype
         a = input._a
         size = a.size
-        if size > SMALL or size == 0 or d is not float32 and d is not float64 or input.device is not CPU:
+        if not 0 < size <= SMALL or d is not float32 and d is not float64 or input.device is not CPU:
             return general(input, dim, keepdim, None, None)
         n = a.ndim
         if dim is None:
@@ -77,7 +77,7 @@ def _fast(op: Any, general: Callable[..., Tensor]) -> Callable[..., Tensor]:
             else:  # a product with ones starts faster than a reduction
                 kept = _ONES32 if d is float32 else _ONES64
                 w = kept.get(size)
-                y = _dot(a, _ones(size, kept) if w is None else w)
+                y = a.ravel().dot(_ones(size, kept) if w is None else w)
         elif dim.__class__ is int and -n <= dim < n:  # type: ignore[operator]
             dims = _ONE[dim if dim >= 0 else dim + n]  # type: ignore[operator,index]
             y = _add(a, dim, None, None, keepdim)
@@ -91,12 +91,12 @@ def _fast(op: Any, general: Callable[..., Tensor]) -> Callable[..., Tensor]:
         t.device = CPU
         t._vc = t._view = None
         xn = input._node
-        if xn is None or not STATE.grad:
+        if xn is None or NO_GRAD[0] and not STATE.grad:
             t._node = None
             return t
         if ANOMALY[0]:
             return general(input, dim, keepdim, None, None)
-        node = _new(Node)
+        node = Node()
         node.seq = next_seq()
         node.op = op
         node.next = (xn,)

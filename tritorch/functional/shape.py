@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from ..autograd.apply import view_saves
-from ..autograd.graph import Version, make_view
+from ..autograd.graph import Node, Version, make_view, next_seq, trace
+from ..autograd.modes import ANOMALY, NO_GRAD, STATE
 from ..device import CPU
 from ..dtypes import dtype
 from ..errors import check_dim, message
@@ -20,6 +22,7 @@ __all__ = [
     "permute", "ravel", "reshape", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze",
 ]  # fmt: skip
 
+_new = object.__new__
 _view_op, _permute_op = _view.view, _view.permute
 
 
@@ -84,11 +87,44 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     try:
         y = x.reshape(*shape)
     except (ValueError, TypeError):
-        y = x.reshape(_infer("reshape", sizes_of(shape), x.size, input))
+        shape = (_infer("reshape", sizes_of(shape), x.size, input),)
+        y = x.reshape(*shape)
     base = y.base
     if base is not x and (base is None or base is not x.base) and y.size and _reshape_view(x, y.shape) is None:
         return _view_op(_clone(input), y.shape)
-    return make_view(_view_op, input, y, (y.shape,), (x.shape,))
+    # as make_view, inline: a reshape is one of the most frequent calls
+    out = _new(Tensor)
+    out._a = y
+    out.dtype = input.dtype
+    device = out.device = input.device
+    v = input._vc
+    if v is None:
+        v = input._vc = Version()
+    out._vc = v
+    out._view = (input, _view_op, shape if shape[0].__class__ is tuple else (shape,))
+    xn = input._node
+    if xn is None:
+        out._node = None
+        return out
+    views = v.views
+    if views is None:
+        v.views = [ref(out)]
+    else:
+        views.append(ref(out))
+        if len(views) & 63 == 0:
+            v.prune()
+    if NO_GRAD[0] and not STATE.grad:
+        out._node = None
+        return out
+    n = out._node = Node()
+    n.seq = next_seq()
+    n.op = _view_op
+    n.next = (xn,)
+    n.saved = (x.shape,)
+    n.device = device
+    n.versions = n.hooks = None
+    n.trace = trace() if ANOMALY[0] else None
+    return out
 
 
 def _view_method(self: Tensor, *shape: Any) -> Tensor:
