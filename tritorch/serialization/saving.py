@@ -1,13 +1,10 @@
-"""`save`: a pickle with PyTorch's names and the storages' bytes in a zip file, put in place in one step."""
+"""`save`: a pickle with PyTorch's names and the storages' bytes in a zip file."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import io
 import os
 import pickle
-import stat
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,6 +14,7 @@ from typing import Any
 from ..device import CPU
 from . import names, storages
 from .archive import ALIGNMENT, Writer
+from .replacing import replace, whole_writes
 
 DEFAULT_PROTOCOL = 2
 
@@ -59,10 +57,10 @@ def save(
         target = os.fspath(f)
         content, memory = _pickle(obj, pickle_module, pickle_protocol)
         size = sum(owner.nbytes for owner in memory)
-        _replace(target, lambda write: _write(write, content, memory), size)
+        replace(target, lambda write: _write(write, content, memory), size)
     elif callable(getattr(f, "write", None)):
         content, memory = _pickle(obj, pickle_module, pickle_protocol)
-        _write(_whole_writes(f), content, memory)
+        _write(whole_writes(f), content, memory)
     else:
         raise TypeError(f"save: f must be a path or an object with write; got {type(f).__name__}")
 
@@ -77,20 +75,6 @@ def _write(write: Callable[[Any], Any], content: bytes, memory: list[Any]) -> No
         out.add(f"data/{i}", storages.host_bytes(owner))
     out.add("version", b"3\n")
     out.close()
-
-
-def _whole_writes(f: Any) -> Callable[[Any], None]:
-    """`f.write` that hands over all bytes, also where an unbuffered file takes them in pieces."""
-
-    def write(piece: Any) -> None:
-        left = memoryview(piece)
-        while len(left):
-            done = f.write(left)
-            if done is None or done >= len(left):
-                return
-            left = left[done:]
-
-    return write
 
 
 # ---- the pickle ----------------------------------------------------------------------------------------------------
@@ -262,137 +246,3 @@ class _TorchNames:
 def _attributes(tensor: Any) -> dict[str, Any]:
     """What a user has hung on the tensor; our own notes begin with an underscore."""
     return {name: value for name, value in tensor.__dict__.items() if not name.startswith("_")}
-
-
-_PREALLOCATED = 1 << 20  # bytes
-_SYNC_FILE_RANGE_WRITE = 2
-
-
-# ---- the file ------------------------------------------------------------------------------------------------------
-
-
-def _replace(target: str | bytes, fill: Callable[[Callable[[Any], Any]], None], size: int) -> None:
-    """Write a new file beside `target` and put it in its place when all of it is on the disk.
-
-    Args:
-        target: the path.
-        fill: writes the content by the function that it is given.
-        size: bytes that the content has at least.
-    """
-    target = os.path.realpath(os.fsdecode(target))
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
-        raise RuntimeError(f"save: Parent directory {folder} does not exist.")
-    try:
-        old = os.stat(target)
-    except FileNotFoundError:
-        old = None
-    if old is not None and not stat.S_ISREG(old.st_mode):
-        if stat.S_ISDIR(old.st_mode):
-            raise IsADirectoryError(errno.EISDIR, "save: f is a directory", target)
-        with open(target, "wb") as out:  # a device or a pipe can't be replaced
-            fill(_whole_writes(out))
-        return
-    try:
-        _write_beside(target, old, fill, size, nameless=True)
-    except _CannotBeNamed:
-        _write_beside(target, old, fill, size, nameless=False)
-
-
-def _write_beside(
-    target: str, old: os.stat_result | None, fill: Callable[[Callable[[Any], Any]], None], size: int, nameless: bool
-) -> None:
-    with _Temporary(target, nameless) as out:
-        if size >= _PREALLOCATED and hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(out.file.fileno(), 0, size)  # a full disk shows at once, and writing takes half the time
-        fill(_to_disk_meanwhile(out.file) if size >= _PREALLOCATED else _whole_writes(out.file))
-        if old is not None:
-            os.chmod(out.file.fileno() if os.chmod in os.supports_fd else out.path, stat.S_IMODE(old.st_mode))
-        os.fsync(out.file.fileno())
-        out.rename()
-
-
-def _to_disk_meanwhile(file: Any) -> Callable[[Any], None]:
-    """A function that writes all of a piece and has the system start to bring it to the disk, where it knows how."""
-    write = _whole_writes(file)
-    try:
-        start = ctypes.CDLL(None).sync_file_range
-        start.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    except (AttributeError, OSError, TypeError):
-        return write  # not Linux: all of it waits for the fsync
-    position = 0
-
-    def write_and_start(piece: Any) -> None:
-        nonlocal position
-        write(piece)
-        size = len(piece)
-        if size >= _PREALLOCATED:
-            start(file.fileno(), position, size, _SYNC_FILE_RANGE_WRITE)  # a hint: its failure is the fsync's to find
-        position += size
-
-    return write_and_start
-
-
-class _CannotBeNamed(OSError):
-    """The file system makes files without names, but gives them none afterwards."""
-
-
-class _Temporary:
-    """A new file in the folder of `target`, gone again unless `rename` was reached.
-
-    Where the system can, the file has no name until it is whole, so that a killed process leaves nothing behind.
-    """
-
-    def __init__(self, target: str, nameless: bool):
-        self.target = target
-        self.path = f"{target}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
-        self.named = not (nameless and hasattr(os, "O_TMPFILE") and os.path.exists("/proc/self/fd"))
-
-    def __enter__(self) -> _Temporary:
-        descriptor = -1
-        if not self.named:
-            try:
-                descriptor = os.open(os.path.dirname(self.target), os.O_TMPFILE | os.O_WRONLY, 0o666)
-            except OSError:
-                self.named = True  # not every file system has files without names
-        if self.named:
-            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
-        self.file = open(descriptor, "wb", buffering=0)
-        return self
-
-    def rename(self) -> None:
-        """Give the file its name, in the place of what had it."""
-        folder = -1
-        if hasattr(os, "O_DIRECTORY"):
-            folder = os.open(os.path.dirname(self.target), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            if not self.named:
-                try:  # with a dir_fd, Python calls linkat, which follows the link in /proc
-                    source = f"/proc/self/fd/{self.file.fileno()}"
-                    os.link(source, os.path.basename(self.path), dst_dir_fd=folder, follow_symlinks=True)
-                except OSError as e:
-                    raise _CannotBeNamed(*e.args) from e
-                self.named = True
-            self.file.close()
-            os.replace(self.path, self.target)
-            self.named = False
-            if folder >= 0:
-                _sync_folder(folder)
-        finally:
-            if folder >= 0:
-                os.close(folder)
-
-    def __exit__(self, *exc: Any) -> None:
-        self.file.close()
-        if self.named:
-            try:
-                os.unlink(self.path)
-            except FileNotFoundError:
-                pass
-
-
-def _sync_folder(folder: int) -> None:
-    try:
-        os.fsync(folder)
-    except OSError:
-        pass  # some network file systems can't; the file itself is on the disk
