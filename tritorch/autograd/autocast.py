@@ -6,7 +6,10 @@ takes its tensors from `cast(name, ...)`, which follows PyTorch's lists:
 - `LOW`: float32 tensors are cast to the region's dtype (products and convolutions, where it pays);
 - `FULL`: half-precision tensors are cast to float32 (sums, exponentials, losses, where range or precision is needed);
 - `WIDEST`: to float32 when one of the tensors is float32;
-- `FIRST`: to the dtype of the first tensor.
+- `FIRST`: to the dtype of the first tensor;
+- `UNSAFE`: refused, since its gradient leaves the range of float16.
+
+Elementwise functions of several tensors (addcmul, atan2, cat, ...) promote by themselves.
 
 Casts are differentiable; float64, integers, and tensors of another device are left alone. The state is the thread's
 own. Backward runs with autocast off: the dtypes of the forward decide.
@@ -15,14 +18,13 @@ own. Backward runs with autocast off: the dtypes of the forward decide.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from ..dtypes import bfloat16, float16, float32, float64
 from ..kernels._op import OPS
 from .modes import STATE
 
-LOW, FULL, WIDEST, FIRST = "low", "full", "widest", "first"
+LOW, FULL, WIDEST, FIRST, UNSAFE = "low", "full", "widest", "first", "unsafe"
 
 ACTIVE: list[str] = []
 """One entry per thread and device type for which autocast is on."""
@@ -32,28 +34,29 @@ def _table(**names: str) -> dict[str, str]:
     return {name: policy for policy, listed in names.items() for name in listed.split()}
 
 
-_PRODUCTS = """addbmm addmm baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linear lstm
-matmul mm prelu rnn rnn_cell scaled_dot_product_attention"""
-_LOSSES = """binary_cross_entropy_with_logits cosine_embedding_loss hinge_embedding_loss huber_loss kl_div l1_loss
-margin_ranking_loss mse_loss multi_margin_loss multilabel_margin_loss nll_loss poisson_nll_loss smooth_l1_loss
+_PRODUCTS = """addbmm addmm baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d einsum linear
+lstm matmul mm prelu rnn rnn_cell scaled_dot_product_attention"""
+_LOSSES = """binary_cross_entropy_with_logits cosine_embedding_loss cross_entropy hinge_embedding_loss huber_loss kl_div
+l1_loss margin_ranking_loss mse_loss multi_margin_loss multilabel_margin_loss nll_loss poisson_nll_loss smooth_l1_loss
 soft_margin_loss triplet_margin_loss"""
 
 POLICY: dict[str, dict[str, str]] = {
     "cpu": _table(
-        low=_PRODUCTS,
-        full=_LOSSES + """ adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d binary_cross_entropy cdist cross_entropy
-        ctc_loss fft fractional_max_pool2d fractional_max_pool3d grid_sample linalg max_pool3d pad_reflect pad_replicate
-        polar prod quantile trace""",
+        low=_PRODUCTS + " tensordot",
+        full=_LOSSES
+        + """ adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d binary_cross_entropy cdist ctc_loss fft fractional_max_pool2d
+        fractional_max_pool3d grid_sample linalg max_pool3d pad_reflect pad_replicate polar prod quantile trace""",
         first="gru gru_cell lstm_cell",
     ),
     "cuda": _table(
-        low=_PRODUCTS + " addmv addr chain_matmul einsum gru gru_cell lstm_cell mv",
-        full=_LOSSES + """ acos asin cdist cosh cosine_similarity cumprod cumsum dist erfinv exp expm1 group_norm
-        interpolate layer_norm log log10 log1p log2 log_softmax logsumexp norm pdist pow prod reciprocal renorm rsqrt sinh
-        softmax softplus sum tan""",
-        widest="addcdiv addcmul atan2 bilinear cross dot grid_sample index_put scatter_add tensordot vdot",
+        low=_PRODUCTS + " addmv addr gru gru_cell lstm_cell mv",
+        full=_LOSSES
+        + """ acos asin cdist cosh cosine_similarity cumprod cumsum erfinv exp expm1 group_norm interpolate layer_norm log
+        log10 log1p log2 log_softmax logsumexp norm pdist pow prod reciprocal rsqrt sinh softmax softplus sum tan""",
+        widest="bilinear dot grid_sample index_put scatter_add tensordot vdot",
+        unsafe="binary_cross_entropy",
     ),
-}  # fmt: skip
+}
 
 
 class State(threading.local):
@@ -126,11 +129,6 @@ class restored:  # noqa: N801 - used like a function
         restore(self.before)
 
 
-def is_on() -> bool:
-    """Whether autocast is on in this thread, for any device type."""
-    return True in AUTOCAST.enabled.values()
-
-
 def policy_of(name: str, values: Any) -> tuple[str | None, str]:
     """What is to be done with the arguments of function `name`, and their device type."""
     for v in values:
@@ -152,32 +150,22 @@ def cast(name: str, *values: Any) -> Any:
     policy, kind = policy_of(name, values)
     if policy is None:
         return values
-    if policy is LOW:
+    if policy == UNSAFE:
+        raise RuntimeError(
+            f"{name}: unsafe to autocast on {kind}, its gradient leaves float16's range; use {name}_with_logits on what "
+            "comes before the sigmoid, or call it in a region with autocast(enabled=False) on input.float()"
+        )
+    if policy == LOW:
         to = AUTOCAST.dtype[kind]
-    elif policy is FULL:
+    elif policy == FULL:
         to = float32
     else:
         tensors = [t for v in values for t in (v if v.__class__ in (list, tuple) else (v,)) if _eligible(t, kind)]
         if not tensors:
             return values
         wide = any(t.dtype is float32 for t in tensors)
-        to = tensors[0].dtype if policy is FIRST else float32 if wide else AUTOCAST.dtype[kind]
+        to = tensors[0].dtype if policy == FIRST else float32 if wide else AUTOCAST.dtype[kind]
     return [[_to(t, kind, to) for t in v] if v.__class__ in (list, tuple) else _to(v, kind, to) for v in values]
-
-
-def apart(name: str, function: Callable[..., Any], *values: Any) -> Any:
-    """`function` of the cast arguments, its own steps without autocast.
-
-    For a listed function made of others that are listed too; it has to ask `if ACTIVE and is_on():` first.
-    """
-    made = cast(name, *values)
-    if policy_of(name, values)[0] is None:  # not listed for this device: its steps follow their own lists
-        return NotImplemented
-    before = suspend()
-    try:
-        return function(*made)
-    finally:
-        restore(before)
 
 
 def _eligible(v: Any, kind: str) -> bool:

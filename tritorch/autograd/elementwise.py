@@ -20,6 +20,7 @@ from ..kernels._op import OPS
 from ..kernels.elementwise import Elementwise
 from ..kernels.view import sum_to, unbroadcast
 from .apply import WATCH, mixed_devices, no_kernel, output_array, saved_output
+from .autocast import ACTIVE, cast
 from .engine import check_versions, freed
 from .graph import Node, Version, make_node, next_seq, versions_of
 from .modes import ANOMALY, NO_GRAD, STATE
@@ -28,6 +29,7 @@ _new = object.__new__
 _asarray = np.asarray
 _ndarray = np.ndarray
 _F32 = np.dtype(np.float32)
+_NOTHING = (None, None)  # what a node keeps when its rules need no operand
 
 
 def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., Any]:
@@ -44,6 +46,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
     aa, ab = "a" in op.uses[0], "b" in op.uses[0]
     ba, bb = "a" in op.uses[1], "b" in op.uses[1]
     saves_y = op.saves_output
+    saves_nothing = not (aa or ab or ba or bb)
 
     def apply(x: Any, w: Any) -> Any:
         kind = w.__class__
@@ -107,6 +110,48 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         out._node = n
         return out
 
+    def arithmetic(x: Any, w: Any) -> Any:
+        """`apply` for the few ops that everything is made of: both operands have rules, the result has their dtype."""
+        kind = w.__class__
+        if kind is not Tensor and kind not in TENSORS:
+            return apply(x, w)
+        d = x.dtype
+        if d is not float32 and d not in fast or d is not w.dtype or x.device is not CPU or w.device is not CPU:
+            return general(x, w)
+        xa = x._a
+        wa = w._a
+        try:
+            y = f(xa, wa)
+        except (ValueError, TypeError):
+            return general(x, w)
+        out = _new(Tensor)
+        out._a = y if y.__class__ is _ndarray else _asarray(y)
+        out.dtype = d
+        out.device = CPU
+        out._vc = out._view = None
+        xn = x._node
+        wn = w._node
+        if xn is None and wn is None or NO_GRAD[0] and not STATE.grad:
+            out._node = None
+            return out
+        if ANOMALY[0]:
+            return record(out, x, w, xn, wn)
+        n = out._node = Node()
+        n.seq = next_seq()
+        n.op = op
+        n.next = (xn, wn)
+        n.device = CPU
+        n.versions = n.hooks = n.trace = None
+        if saves_nothing:
+            n.saved = _NOTHING if xa.shape == wa.shape else (None, None, None, xa.shape, wa.shape)
+            return out
+        sx = x if aa and xn is not None or ba and wn is not None else None
+        sw = w if ab and xn is not None or bb and wn is not None else None
+        n.saved = (sx, sw) if xa.shape == wa.shape else (sx, sw, None, xa.shape, wa.shape)
+        if sx is not None and sx._vc is not None or sw is not None and sw._vc is not None:
+            n.versions = _versions(sx, sw)
+        return out
+
     def record(out: Any, x: Any, w: Any, xn: Any, wn: Any) -> Any:
         sx = x if (aa and xn is not None) or (ba and wn is not None) else None
         sw = w if (ab and xn is not None) or (bb and wn is not None) else None
@@ -118,6 +163,10 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         return out
 
     def general(x: Any, w: Any) -> Any:
+        if ACTIVE:
+            x, w = cast(op.name, x, w)
+        if ACTIVE:
+            x, w = cast(op.name, x, w)
         operands = _operands(op, (x, w), TENSORS)
         if operands is None:
             return NotImplemented
@@ -132,7 +181,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         return record(out, x, w, xn, wn)
 
     def pull(node: Any, g: Any) -> Any:
-        nonlocal a_fast, b_fast
+        nonlocal a_fast, b_fast, both_fast
         saved = node.saved
         if saved is None:
             raise freed(node)
@@ -152,6 +201,13 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
                 check_versions(node, (wa,))
             wa = wa._a
         xn, wn = node.next
+        if xn is not None and wn is not None:
+            if both_fast is None:
+                both_fast = op.rules_together()
+            gx, gw = both_fast(g, xa, wa, None)
+            if gx.__class__ is _ndarray is gw.__class__:
+                return gx, gw
+            return _asarray(gx), _asarray(gw)
         gx = gw = None
         if xn is not None:
             if a_fast is None:
@@ -169,6 +225,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
 
     a_fast: Any = None
     b_fast: Any = None
+    both_fast: Any = None
 
     def wide(node: Any, g: Any, xa: Any, wa: Any) -> Any:
         """Broadcast operands, half and complex types, saved outputs."""
@@ -225,9 +282,10 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         return rules(node, g, node.saved[0], node.saved[1], y)
 
     op.pull, op.pull_tensors = pull, pull_tensors  # type: ignore[attr-defined]
-    apply.__name__ = apply.__qualname__ = op.name
-    apply.general = general  # type: ignore[attr-defined]
-    return apply
+    made: Any = arithmetic if a_rule and b_rule and not to_bool and not saves_y else apply
+    made.__name__ = made.__qualname__ = op.name
+    made.general = general
+    return made
 
 
 def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., Any]:
@@ -283,6 +341,10 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
     def general(x: Any, params: tuple) -> Any:
         if x.__class__ not in TENSORS:
             raise TypeError(f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
+        if ACTIVE:
+            (x,) = cast(op.name, x)
+        if ACTIVE:
+            (x,) = cast(op.name, x)
         (x,) = _operands(op, (x,), TENSORS)  # type: ignore[misc]
         y, device = _compute(op, (x,), params)
         out = _new(Tensor)

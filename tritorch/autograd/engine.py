@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from . import bridge
+from .autocast import ACTIVE, restore, suspend
 from .graph import Leaf, Node, NodeHook, Port
 from .modes import STATE, set_grad
 
 getrefcount = sys.getrefcount
+ndarray = np.ndarray
 
 
 def run(
@@ -43,8 +45,9 @@ def run(
         else:
             entry[1] = entry[1] + g
     lowest = min(capture) if capture and not accumulate else -1
-    anomaly = STATE.anomaly
+    plain = not create_graph and not STATE.anomaly
     before = STATE.grad
+    switches = suspend() if ACTIVE else None
     set_grad(create_graph)
     try:
         while pending:
@@ -77,12 +80,12 @@ def run(
                     i = node.saved
                     entry[1][i] = g if entry[1][i] is None else entry[1][i] + g
                     continue
-            if create_graph:
-                grads = node.op.pull_tensors(node, g)
-            elif anomaly:
-                grads = _watched(node, g)
-            else:
+            if plain:
                 grads = node.op.pull(node, g)
+            elif create_graph:
+                grads = node.op.pull_tensors(node, g)
+            else:
+                grads = _watched(node, g)
             if node.hooks:
                 grads = _call_node_hooks(node, grads, g, create_graph)
             if not retain and node.saved:
@@ -103,17 +106,19 @@ def run(
                         top = seq
                     else:
                         heappush(heap, -seq)
-                elif create_graph or entry[1].__class__ is not np.ndarray:
+                elif create_graph or entry[1].__class__ is not ndarray:
                     entry[1] = entry[1] + gx
                 elif entry[2]:
                     entry[1] += gx
                 else:
                     total = entry[1] + gx
-                    entry[1] = total if total.__class__ is np.ndarray else np.asarray(total)
+                    entry[1] = total if total.__class__ is ndarray else np.asarray(total)
                     entry[2] = True
             grads = gx = entry = target = None  # nothing here may keep a buffer that a leaf could take
     finally:
         set_grad(before)
+        if switches is not None:
+            restore(switches)
 
 
 def freed(node: Node) -> RuntimeError:
