@@ -320,6 +320,90 @@ def test_the_error_function_and_gamma_family_against_python():
     np.testing.assert_allclose(evaluate("polygamma1(a)", z), slope, rtol=1e-7)
 
 
+def test_bessel_airy_and_scaled_error_functions_against_their_definitions():
+    from tritorch.kernels import _bessel as bs
+
+    rng = np.random.default_rng(0)
+    x = np.concatenate(
+        [rng.uniform(-30, 30, 300), rng.uniform(-3, 3, 100), [0, -0.0, 8, -8, 2, -4, -9, 1e5, 1e-8], SPECIAL]
+    )
+    table = {"i0": bs.i0, "i0e": bs.i0e, "i1": bs.i1, "i1e": bs.i1e, "bessel_j0": bs.j0, "bessel_j1": bs.j1, "bessel_y0": bs.y0,
+             "bessel_y1": bs.y1, "bessel_k0": bs.k0, "bessel_k1": bs.k1, "bessel_k0e": bs.k0e, "bessel_k1e": bs.k1e,
+             "airy_ai": bs.airy, "erfcx": bs.erfcx, "log_ndtr": bs.log_ndtr}  # fmt: skip
+    with np.errstate(all="ignore"):
+        for name, f in table.items():
+            np.testing.assert_allclose(evaluate(f"{name}(a)", x), f(x), rtol=1e-12, atol=1e-13, err_msg=name)
+        p = np.concatenate([rng.uniform(0, 1, 100), [0, 1, 1e-10, 1e-200, 0.02, 0.98, -1, 2, np.nan]])
+        np.testing.assert_allclose(evaluate("ndtri(a)", p), bs.ndtri(p), rtol=1e-12, atol=1e-14)
+
+
+def test_zeta_and_the_incomplete_gamma_functions_against_their_definitions():
+    from tritorch.kernels import _gamma as gm
+
+    rng = np.random.default_rng(2)
+    s, q = rng.uniform(1, 20, 200), rng.uniform(-9, 20, 200)
+    s[100:] = np.round(s[100:])
+    s[:6], q[:6] = [1, 0.5, 3, 3, 4, np.nan], [2, 2, 0, -2, np.nan, 1]
+    a = np.concatenate([rng.uniform(0.01, 200, 200), [0, 1, np.inf, 0, 2, -1, np.nan, 1e4, 1e-5]])
+    x = np.concatenate(
+        [a[:100] * rng.uniform(0.8, 1.2, 100), rng.uniform(0, 200, 100), [1, 0, 1, 0, np.inf, 1, 1, 1.01e4, 1e-5]]
+    )
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(evaluate("zeta(a, b)", s, q), gm.zeta(s, q), rtol=1e-13)
+        np.testing.assert_allclose(evaluate("igamma(a, b)", a, x), gm.gammainc(a, x), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(evaluate("igammac(a, b)", a, x), gm.gammaincc(a, x), rtol=1e-11, atol=1e-14)
+        for n in (0, 1, 2, 5):
+            np.testing.assert_allclose(
+                evaluate("polygamma(a, n)", np.abs(q), n=n), gm.polygamma(np.abs(q), n), rtol=1e-13
+            )
+
+
+def test_orthogonal_polynomials_of_every_degree():
+    from tritorch.kernels._gamma import POLYNOMIALS
+
+    rng = np.random.default_rng(3)
+    x, n = rng.uniform(-1, 1, 60), rng.integers(-2, 12, 60).astype(float)
+    for name, f in POLYNOMIALS.items():
+        np.testing.assert_array_equal(evaluate(f"{name}(a, b)", x, n), f(x, n), err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64], ids=lambda d: np.dtype(d).name)
+def test_divisors_and_multiples_of_integers(dtype):
+    low = 0 if dtype is np.uint8 else -100
+    a, b = np.random.default_rng(4).integers(low, 100, (2, 300)).astype(dtype)
+    a[:3], b[:3] = [0, 0, 7], [0, 9, 0]
+    assert np.array_equal(evaluate("gcd(a, b)", a, b), np.gcd(a, b))
+    if np.dtype(dtype).itemsize > 1:
+        assert np.array_equal(evaluate("lcm(a, b)", a, b), np.lcm(a, b))
+    assert np.array_equal(evaluate("gcd(a, b)", a[:3, None], b[None]), np.gcd(a[:3, None], b[None]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
+def test_nextafter_moves_one_bit(dtype):
+    info = np.finfo(dtype)
+    values = [
+        0.0,
+        -0.0,
+        1,
+        -1,
+        1.5,
+        info.max,
+        -info.max,
+        info.tiny,
+        -info.tiny,
+        info.smallest_subnormal,
+        np.inf,
+        -np.inf,
+        np.nan,
+    ]
+    a, b = (v.ravel() for v in np.meshgrid(np.array(values, dtype), np.array(values, dtype)))
+    with np.errstate(all="ignore"):
+        y, expected = evaluate("nextafter(a, b)", a, b), np.nextafter(a, b)
+    np.testing.assert_array_equal(y, expected)
+    ok = ~np.isnan(expected)
+    assert np.array_equal(np.signbit(y[ok]), np.signbit(expected[ok]))
+
+
 def test_tests_for_nan_and_infinity():
     x = np.array([1, np.nan, np.inf, -np.inf], np.float32)
     for name, f in (("isnan", np.isnan), ("isinf", np.isinf), ("isfinite", np.isfinite)):

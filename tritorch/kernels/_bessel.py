@@ -103,13 +103,13 @@ def k1e(x: Array) -> Array:
 @_double
 def k0(x: Array) -> Array:
     """K0(x), the modified Bessel function of the second kind."""
-    return np.where(np.isinf(x), 0.0, _k_scaled(x, 0) * np.exp(-x))
+    return np.where(np.isposinf(x), 0.0, _k_scaled(x, 0) * np.exp(-x))
 
 
 @_double
 def k1(x: Array) -> Array:
     """K1(x)."""
-    return np.where(np.isinf(x), 0.0, _k_scaled(x, 1) * np.exp(-x))
+    return np.where(np.isposinf(x), 0.0, _k_scaled(x, 1) * np.exp(-x))
 
 
 def _waves(a: Array, order: int, second: bool) -> Array:

@@ -22,8 +22,20 @@ FUNCTIONS = {
     "sigmoid": "_sigmoid", "pow": "_pow", "fmod": "_fmod", "remainder": "_remainder", "maximum": "_maximum",
     "minimum": "_minimum", "floor_divide": "_floor_divide", "isnan": "_isnan", "isinf": "_isinf",
     "isfinite": "_isfinite", "copysign": "_copysign", "signbit": "_negative", "left_shift": "_left_shift",
-    "right_shift": "_right_shift", "pow_scalar": "_pow",
+    "right_shift": "_right_shift", "pow_scalar": "_pow", "gcd": "_gcd", "lcm": "_lcm", "nextafter": "_nextafter",
 }  # fmt: skip
+RARE = {
+    "airy_ai": "_airy", "bessel_k0": "_k0", "bessel_k1": "_k1", "bessel_k0e": "_k0e", "bessel_k1e": "_k1e",
+} | {
+    n: f"_{n}"
+    for n in (
+        "i0", "i0e", "i1", "i1e", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "erfcx", "log_ndtr", "ndtri", "zeta",
+        "polygamma", "igamma", "igammac", "hermite_polynomial_h", "hermite_polynomial_he", "laguerre_polynomial_l",
+        "legendre_polynomial_p", *(f"{s}chebyshev_polynomial_{k}" for s in ("", "shifted_") for k in "tuvw"),
+    )
+}  # fmt: skip
+"""Functions of `_math_bessel.py` and `_math_gamma.py`, which are read when an expression names one of them."""
+FUNCTIONS |= RARE
 _INLINE = ("where", "zeros_like", "float", "logical_and", "logical_or", "logical_xor", "logical_not")
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 _BITS = (ast.BitAnd, ast.BitOr, ast.BitXor)

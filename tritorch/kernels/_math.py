@@ -211,6 +211,44 @@ def _right_shift(x, y):
         return tl.where(ok, x >> tl.where(ok, y, 0).to(x.dtype), 0)
 
 
+@kernel
+def _gcd(x, y):
+    """The greatest common divisor of integers, not negative (but for the most negative number), by Euclid's steps."""
+    a, b = tl.broadcast(x, y)
+    while tl.max((b != 0).to(tl.int32)) > 0:
+        going = b != 0
+        r = a % tl.where(going, b, 1).to(b.dtype)
+        a = tl.where(going, b, a)
+        b = tl.where(going, r, b)
+    return tl.where(a < 0, _neg(a), a).to(x.dtype)
+
+
+@kernel
+def _lcm(x, y):
+    """The least common multiple of integers, not negative unless it wraps; 0 where one is 0."""
+    a, b = tl.broadcast(x, y)
+    g = _gcd(a, b)
+    r = (a // tl.where(g == 0, 1, g).to(a.dtype)) * b
+    return tl.where(r < 0, _neg(r), r).to(x.dtype)
+
+
+@kernel
+def _nextafter(x, y):
+    """The number after x in y's direction: its bits, as a whole number that grows with the number, go one up or down."""
+    if x.dtype == tl.float64:
+        bits = x.to(tl.int64, bitcast=True)
+        step = tl.where((x < y) == (x > 0), 1, -1).to(tl.int64)
+        near = (bits + step).to(tl.float64, bitcast=True)
+        tiny = _signed(tl.full(x.shape, 5e-324, tl.float64), y)
+    else:
+        bits = x.to(tl.int32, bitcast=True)
+        step = tl.where((x < y) == (x > 0), 1, -1).to(tl.int32)
+        near = (bits + step).to(tl.float32, bitcast=True)
+        tiny = _signed((tl.zeros_like(bits) + 1).to(tl.float32, bitcast=True), y)
+    moved = tl.where(x == 0, tiny, near)
+    return tl.where(x != x, x, tl.where((y != y) | (x == y), y, moved))
+
+
 # ---- exponentials and logarithms -----------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..device import as_strided
 from . import _configs, _math, _math_special
-from ._expressions import compute_type, translate
+from ._expressions import RARE, compute_type, translate
 from ._launch import Kernel, empty, launch
 from ._op import Array
 
@@ -36,7 +36,13 @@ _CALLED = re.compile(r"(\w+)\(")
 _routes: dict[Any, _Route] = {}
 _kernels: dict[Any, Kernel] = {}
 _space: dict[str, Any] = {"__name__": __name__}
-_space |= {n: k for file in (_math, _math_special) for n, k in vars(file).items() if hasattr(k, "start")}
+
+
+def _functions(file: Any) -> list[tuple[str, Any]]:
+    return [(n, k) for n, k in vars(file).items() if hasattr(k, "start")]
+
+
+_space |= {n: k for file in (_math, _math_special) for n, k in _functions(file)}
 
 
 class _Route:
@@ -261,6 +267,10 @@ def _kernel(key: tuple[Any, ...], compute: np.dtype) -> Kernel:
 
 def _made(key: tuple[Any, ...], compute: np.dtype) -> Kernel:
     name, exprs, names, dtypes, out_dtypes, scalar_types, pattern, rank = key
+    if "_zeta" not in _space and any(f in RARE for e in exprs for f in _CALLED.findall(e)):
+        from . import _math_bessel, _math_gamma
+
+        _space.update({n: k for file in (_math_bessel, _math_gamma) for n, k in _functions(file)})
     source = (_flat_source if rank == 1 else _tiled_source)(
         name, exprs, names, dtypes, out_dtypes, dict(scalar_types), pattern, rank, compute
     )

@@ -200,6 +200,58 @@ def _adaptive_argmax(x_ptr, y_ptr, total, id_, ih, iw, od, oh, ow, kd, kh, kw, F
 
 
 @kernel
+def _drawn_start(u, i, n, m, k):
+    """Start of window i of m windows of k elements over n that the draw u places (`adaptive_pool.fractional_starts`)."""
+    span = tl.zeros_like(u) + (n - k)
+    if u.dtype == tl.float32:
+        alpha = tl.div_rn(span, tl.zeros_like(u) + (m - 1))
+    else:
+        alpha = span / (m - 1)
+    start = ((i.to(u.dtype) + u) * alpha).to(tl.int64) - (u * alpha).to(tl.int64)
+    return tl.where(i == m - 1, n - k, start)
+
+
+@kernel
+def _fractional_argmax(
+    x_ptr, u_ptr, y_ptr, total, id_, ih, iw, od, oh, ow, kd, kh, kw, DIMS: tl.constexpr, F64: tl.constexpr,
+    U64: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """y (planes, od, oh, ow), int64: the largest element of windows (kd, kh, kw) of x placed by u (planes, DIMS).
+
+    In two dims the first draw is the width's. The last window along a dim ends with x.
+    """
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    live = i < total
+    q = i % ow
+    rest = i // ow
+    p = rest % oh
+    rest = rest // oh
+    o = rest % od
+    plane = rest // od
+    base = x_ptr + plane * id_ * ih * iw
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    DRAW: tl.constexpr = tl.float64 if U64 else tl.float32
+    u_w = tl.load(u_ptr + plane * DIMS + (2 if DIMS == 3 else 0), mask=live, other=0).to(DRAW)
+    ws = _drawn_start(u_w, q, iw, ow, kw)
+    hs = tl.zeros_like(ws)
+    ds = tl.zeros_like(ws)
+    if DIMS > 1:
+        hs = _drawn_start(tl.load(u_ptr + plane * DIMS + 1, mask=live, other=0).to(DRAW), p, ih, oh, kh)
+    if DIMS > 2:
+        ds = _drawn_start(tl.load(u_ptr + plane * DIMS, mask=live, other=0).to(DRAW), o, id_, od, kd)
+    best = tl.full((BLOCK,), float("-inf"), ACC)
+    place = tl.full((BLOCK,), -1, tl.int64)
+    for t in range(0, kd * kh * kw):
+        rest_t = t // kw
+        at = ((ds + rest_t // kh) * ih + hs + rest_t % kh) * iw + ws + t % kw
+        v = tl.load(base + at, mask=live, other=0).to(ACC)
+        better = (v > best) | (v != v) | (place < 0)
+        best = tl.where(better, v, best)
+        place = tl.where(better, at, place)
+    tl.store(y_ptr + i, place, mask=live)
+
+
+@kernel
 def _place(x_ptr, index_ptr, y_ptr, total, n, size, BLOCK: tl.constexpr):
     """y[plane, index[plane, i]] = x[plane, i] for `total` elements, n a plane; y (planes, size)."""
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
@@ -328,6 +380,20 @@ def adaptive_argmax(x: Array, out: Ints, longest: Ints) -> Array:
     return y
 
 
+def fractional_argmax(x: Array, u: Array, kernel_size: Ints, out: Ints) -> Array:
+    """The op `fractional_max_pool_indices`."""
+    _check("fractional_max_pool", x)
+    y = empty((*x.shape[:2], *out), np.dtype(np.int64))
+    if y.size:
+        grid, block = _grid(y.size)
+        sizes = [v for values in (x.shape[2:], out, kernel_size) for v in _three(values, 1)]
+        launch(
+            _fractional_argmax, grid, _dense(x), _dense(u), y, y.size, *sizes,
+            DIMS=len(out), F64=_f64(x), U64=_f64(u), BLOCK=block, num_warps=4,
+        )  # fmt: skip
+    return y
+
+
 def place(x: Array, index: Array, size: Ints) -> Array:
     """The op `max_unpool`."""
     from ._pointwise import fill
@@ -371,6 +437,7 @@ def AOT() -> list[Any]:  # noqa: N802 - the name that the report looks for
         index = pool("pool", "argmax", x, *window, (28, 28))
         take(place(array((32, 64, 28, 28), "bf16"), index, (56, 56)), index, index.shape)
         adaptive_argmax(x, (7, 6), (8, 10))
+        fractional_argmax(x, array((32, 64, 2), "bf16"), (2, 2), (40, 39))
 
     def unfolded(array):
         y = columns(array((32, 64, 56, 56), "bf16"), (28, 28), *window)

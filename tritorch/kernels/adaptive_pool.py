@@ -97,6 +97,9 @@ class fractional_max_pool_indices:
         ]
         return _largest(x, _flat_windows(tables, size))
 
+    def gpu(x: Array, u: Array, kernel: Ints, out: Ints) -> Array:
+        return _windows.fractional_argmax(x, u, kernel, out)
+
     def samples(rng):
         yield (distinct(rng, (2, 3, 9, 8)), rng.uniform(size=(2, 3, 2))), ((2, 3), (5, 4))
         yield (distinct(rng, (1, 2, 5, 6, 7)), rng.uniform(size=(1, 2, 3))), ((2, 2, 2), (3, 3, 4))

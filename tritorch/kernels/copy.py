@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..device import as_strided
 from ._op import Array, op
 from ._select import where as _where
 from .view import sum_to, unbroadcast
@@ -429,6 +430,23 @@ class conj:
     def cpu(x: Array) -> Array:
         return np.asarray(np.conj(x))
 
+    def gpu(x: Array) -> Array:
+        from ._launch import empty
+        from ._pointwise import copy_into, pointwise
+
+        y = empty(x.shape, x.dtype)
+        if y.size and x.dtype.kind != "c":
+            copy_into(y, x)
+        elif y.size:
+            half = x.dtype.itemsize // 2
+            part = np.dtype(f"f{half}")
+            (x_re, x_im), (y_re, y_im) = [
+                [as_strided(a, a.shape, a.strides, offset, part) for offset in (0, half)] for a in (x, y)
+            ]
+            copy_into(y_re, x_re)
+            pointwise("conj", ("-a",), ("a",), (x_im,), (part,), None, (y_im,))
+        return y
+
     def grad(g):
         return conj(g)
 
@@ -437,3 +455,7 @@ class conj:
 
     def samples(rng):
         yield (rng.normal(size=(3,)),), ()
+        yield (rng.normal(size=(3, 4)) + 1j * rng.normal(size=(3, 4)),), ()
+
+    def cost(x):
+        return 2 * x.nbytes, 0

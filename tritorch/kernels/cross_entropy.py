@@ -148,6 +148,28 @@ def _dense(x: Array | None) -> Array | None:
     return x if x is None or x.flags.c_contiguous else x.copy()
 
 
+@kernel
+def _target(
+    t_ptr, w_ptr, q_ptr, total, n, ignore_index, SMOOTHING: tl.constexpr, HAS_W: tl.constexpr, F64: tl.constexpr,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    """q (rows, n), contiguous, of `cross_entropy_target`: `total` elements, BLOCK a program; t (rows,), w (n,)."""
+    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    live = i < total
+    row = i // n
+    c = i - row * n
+    t = tl.load(t_ptr + row, mask=live, other=0)
+    kept = live & (t != ignore_index)
+    weight = tl.full((BLOCK,), 1, ACC)
+    if HAS_W:
+        weight = tl.load(w_ptr + c, mask=live, other=0).to(ACC)
+    q = tl.where(c == t, weight * (1 - SMOOTHING), 0.0)
+    if SMOOTHING > 0:
+        q += weight * (SMOOTHING / n)
+    tl.store(q_ptr + i, tl.where(kept, q, 0.0).to(q_ptr.dtype.element_ty), mask=live)
+
+
 def _weights_gpu(t: Array, w: Array | None, ignore_index: int, kind) -> Array:
     wt = empty(t.shape, kind)
     if t.size:
@@ -388,6 +410,15 @@ class cross_entropy_target:
         q[np.arange(n_rows), safe] += (1 - label_smoothing) * wt
         return q
 
+    def gpu(t: Array, x: Array, w: Array | None, ignore_index: int, label_smoothing: float) -> Array:
+        q = empty_like(x)
+        if q.size:
+            launch(
+                _target, (-(-q.size // 1024),), _dense(t), _dense(w), q, q.size, x.shape[1], ignore_index,
+                SMOOTHING=label_smoothing, HAS_W=w is not None, F64=x.dtype.itemsize == 8, BLOCK=1024, num_warps=4,
+            )  # fmt: skip
+        return q
+
     def samples(rng):
         yield (np.array([1, 0, -1]), rng.normal(size=(3, 4)), None), (-1, 0.1)
         yield (np.array([1, 0, 2]), rng.normal(size=(3, 4)), rng.uniform(0.5, 2, 4)), (-1, 0.0)
@@ -415,6 +446,12 @@ AOT = [
         "cross_entropy backward fp32 4096 x 1000 weighted and smoothed",
         lambda array: cross_entropy.gpu_grad(
             array(()), array((4096, 1000)), array((4096,), "i64"), array((1000,)), array((4096,)), -100, "mean", 0.1
+        ),
+    ),
+    (
+        "cross_entropy_target bf16 4096 x 1000 weighted and smoothed",
+        lambda array: cross_entropy_target.gpu(
+            array((4096,), "i64"), array((4096, 1000), "bf16"), array((1000,), "bf16"), -100, 0.1
         ),
     ),
 ]
