@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.autocast import ACTIVE
+from ..autograd.autocast import cast as autocast
 from ..autograd.graph import Node, next_seq
 from ..autograd.modes import ANOMALY, NO_GRAD, STATE
 from ..device import CPU
@@ -55,13 +57,7 @@ def _fast(op: Any, general: Callable[..., Tensor]) -> Callable[..., Tensor]:
         axis: Dims = None,
         keepdims: bool | None = None,
     ) -> Tensor:
-        if (
-            dtype is not None
-            or out is not None
-            or axis is not None
-            or keepdims is not None
-            or input.__class__ not in TENSORS
-        ):
+        if not (dtype is out is axis is keepdims is None) or input.__class__ not in TENSORS:
             keepdim = keepdim if keepdims is None else keepdims
             return general(input, dim if axis is None else axis, keepdim, dtype, out)
         d = input.dtype
@@ -71,13 +67,14 @@ def _fast(op: Any, general: Callable[..., Tensor]) -> Callable[..., Tensor]:
             return general(input, dim, keepdim, None, None)
         n = a.ndim
         if dim is None:
-            dims = _ALL[n]
+            dims = None
             if keepdim:
                 y = _add(a, None, None, None, True)
             else:  # a product with ones starts faster than a reduction
-                kept = _ONES32 if d is float32 else _ONES64
-                w = kept.get(size)
-                y = a.ravel().dot(_ones(size, kept) if w is None else w)
+                try:
+                    y = a.ravel().dot(_ONES32[size] if d is float32 else _ONES64[size])
+                except KeyError:
+                    y = a.ravel().dot(_ones(size, _ONES32 if d is float32 else _ONES64))
         elif dim.__class__ is int and -n <= dim < n:  # type: ignore[operator]
             dims = _ONE[dim if dim >= 0 else dim + n]  # type: ignore[operator,index]
             y = _add(a, dim, None, None, keepdim)
@@ -100,7 +97,7 @@ def _fast(op: Any, general: Callable[..., Tensor]) -> Callable[..., Tensor]:
         node.seq = next_seq()
         node.op = op
         node.next = (xn,)
-        node.saved = (a.shape, dims, keepdim)
+        node.saved = (a.shape, _ALL[n] if dims is None else dims, keepdim)
         node.device = CPU
         node.versions = node.hooks = node.trace = None
         t._node = node
@@ -124,6 +121,12 @@ def _sum(input: Tensor, dim: Dims, keepdim: bool, dtype: dtype | None, out: Tens
     >>> torch.sum(torch.tensor([[1, 2], [3, 4]]), dim=0)
     tensor([4, 6])
     """
+    if ACTIVE and dtype is None:
+        (input,) = autocast("sum", input)
+    if ACTIVE and dtype is None:
+        (input,) = autocast("sum", input)
+    if ACTIVE and dtype is None:
+        (input,) = autocast("sum", input)
     x = cast(tensor("sum", input), dtype, "sum")
     y = _sum_op(x, check_dims("sum", dim, x._a.ndim), keepdim)
     if dtype is not None and y.dtype is not dtype:
@@ -200,6 +203,12 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     >>> torch.prod(torch.tensor([[1, 2], [3, 4]]), 1)
     tensor([ 2, 12])
     """
+    if ACTIVE and dtype is None:
+        (input,) = autocast("prod", input)
+    if ACTIVE and dtype is None:
+        (input,) = autocast("prod", input)
+    if ACTIVE and dtype is None:
+        (input,) = autocast("prod", input)
     x = cast(tensor("prod", input), dtype, "prod")
     if dim is None:
         if keepdim:
@@ -260,6 +269,12 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
 
 
 def _checked(name: str, input: Tensor, dim: Any, dtype: dtype | None) -> tuple[Tensor, int]:
+    if ACTIVE and dtype is None:
+        (input,) = autocast(name, input)
+    if ACTIVE and dtype is None:
+        (input,) = autocast(name, input)
+    if ACTIVE and dtype is None:
+        (input,) = autocast(name, input)
     x = cast(tensor(name, input), dtype, name)
     if x.dtype.category != 2:
         raise NotImplementedError(message(name, "needs a floating point dtype", input=x))
@@ -303,6 +318,12 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     >>> torch.logsumexp(torch.tensor([1000.0, 1000.0]), 0)
     tensor(1000.6932)
     """
+    if ACTIVE:
+        (input,) = autocast("logsumexp", input)
+    if ACTIVE:
+        (input,) = autocast("logsumexp", input)
+    if ACTIVE:
+        (input,) = autocast("logsumexp", input)
     x = tensor("logsumexp", input)
     if x.dtype.is_complex:
         raise NotImplementedError(message("logsumexp", "needs a real dtype", input=x))
