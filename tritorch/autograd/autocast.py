@@ -6,7 +6,6 @@ takes its tensors from `cast(name, ...)`, which follows PyTorch's lists:
 - `LOW`: float32 tensors are cast to the region's dtype (products and convolutions, where it pays);
 - `FULL`: half-precision tensors are cast to float32 (sums, exponentials, losses, where range or precision is needed);
 - `WIDEST`: to float32 when one of the tensors is float32;
-- `FIRST`: to the dtype of the first tensor;
 - `UNSAFE`: refused, since its gradient leaves the range of float16.
 
 Elementwise functions of several tensors (addcmul, atan2, cat, ...) promote by themselves.
@@ -24,7 +23,7 @@ from ..dtypes import bfloat16, float16, float32, float64
 from ..kernels._op import OPS
 from .modes import STATE
 
-LOW, FULL, WIDEST, FIRST, UNSAFE = "low", "full", "widest", "first", "unsafe"
+LOW, FULL, WIDEST, UNSAFE = "low", "full", "widest", "unsafe"
 
 ACTIVE: list[str] = []
 """One entry per thread and device type for which autocast is on."""
@@ -34,8 +33,8 @@ def _table(**names: str) -> dict[str, str]:
     return {name: policy for policy, listed in names.items() for name in listed.split()}
 
 
-_PRODUCTS = """addbmm addmm baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d einsum linear
-lstm matmul mm prelu rnn rnn_cell scaled_dot_product_attention"""
+_PRODUCTS = """addbmm addmm baddbmm bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d einsum gru
+gru_cell linear lstm lstm_cell matmul mm prelu rnn rnn_cell scaled_dot_product_attention"""
 _LOSSES = """binary_cross_entropy_with_logits cosine_embedding_loss cross_entropy hinge_embedding_loss huber_loss kl_div
 l1_loss margin_ranking_loss mse_loss multi_margin_loss multilabel_margin_loss nll_loss poisson_nll_loss smooth_l1_loss
 soft_margin_loss triplet_margin_loss"""
@@ -46,10 +45,9 @@ POLICY: dict[str, dict[str, str]] = {
         full=_LOSSES
         + """ adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d binary_cross_entropy cdist ctc_loss fft fractional_max_pool2d
         fractional_max_pool3d grid_sample linalg max_pool3d pad_reflect pad_replicate polar prod quantile trace""",
-        first="gru gru_cell lstm_cell",
     ),
     "cuda": _table(
-        low=_PRODUCTS + " addmv addr gru gru_cell lstm_cell mv",
+        low=_PRODUCTS + " addmv addr mv",
         full=_LOSSES
         + """ acos asin cdist cosh cosine_similarity cumprod cumsum erfinv exp expm1 group_norm interpolate layer_norm log
         log10 log1p log2 log_softmax logsumexp norm pdist pow prod reciprocal rsqrt sinh softmax softplus sum tan""",
@@ -57,6 +55,10 @@ POLICY: dict[str, dict[str, str]] = {
         unsafe="binary_cross_entropy",
     ),
 }
+
+
+KEEPS = {"cpu": frozenset(("gru", "gru_cell", "lstm_cell")), "cuda": frozenset()}
+"""Functions of `LOW` whose results are cast back to the dtype of their input."""
 
 
 class State(threading.local):
@@ -164,8 +166,16 @@ def cast(name: str, *values: Any) -> Any:
         if not tensors:
             return values
         wide = any(t.dtype is float32 for t in tensors)
-        to = tensors[0].dtype if policy == FIRST else float32 if wide else AUTOCAST.dtype[kind]
+        to = float32 if wide else AUTOCAST.dtype[kind]
     return [[_to(t, kind, to) for t in v] if v.__class__ in (list, tuple) else _to(v, kind, to) for v in values]
+
+
+def back(name: str, dtype: Any, outputs: Any) -> Any:
+    """Results of function `name` on an input of `dtype`, cast back where PyTorch's have the input's dtype."""
+    kind = outputs[0].device.type
+    if not AUTOCAST.enabled[kind] or name not in KEEPS[kind]:
+        return outputs
+    return tuple([t if t.dtype is dtype else OPS["cast"](t, dtype) for t in outputs])
 
 
 def _eligible(v: Any, kind: str) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..random import default_generator
 from . import bridge
+from .autocast import restored, snapshot
 from .backward import backward as run_backward
 from .function import Function
 from .modes import STATE, enable_grad
@@ -20,6 +21,7 @@ class _Checkpoint(Function):
     @staticmethod
     def forward(ctx: Any, function: Any, kwargs: dict, preserve: bool, *args: Any) -> Any:
         ctx.function, ctx.kwargs = function, kwargs
+        ctx.autocast = snapshot()
         ctx.state = default_generator.get_state() if preserve else None
         ctx.args = [None if isinstance(a, bridge.Tensor) else a for a in args]
         ctx.places = [i for i, a in enumerate(args) if isinstance(a, bridge.Tensor)]
@@ -35,7 +37,7 @@ class _Checkpoint(Function):
         if ctx.state is not None:
             default_generator.set_state(ctx.state)
         try:
-            with enable_grad():
+            with enable_grad(), restored(ctx.autocast):
                 outs = ctx.function(*args, **ctx.kwargs)
         finally:
             default_generator.set_state(after)

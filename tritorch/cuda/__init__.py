@@ -38,6 +38,7 @@ __all__ = [
 ]  # fmt: skip
 
 _MIB = 1 << 20
+_GRAPHS = ("CUDAGraph", "graph", "graph_pool_handle", "is_current_stream_capturing", "make_graphed_callables")
 
 
 def _index(dev: Any, op: str) -> int:
@@ -288,6 +289,8 @@ def set_rng_state_all(new_states: Iterable[Any]) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "amp":
-        return importlib.import_module("tritorch.amp")
+    if name in ("amp", "graphs"):
+        return importlib.import_module(f"tritorch.cuda.{name}")
+    if name in _GRAPHS:
+        return getattr(importlib.import_module("tritorch.cuda.graphs"), name)
     raise AttributeError(f"module 'tritorch.cuda' has no attribute {name!r}")

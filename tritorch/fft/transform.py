@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..autograd.autocast import ACTIVE, cast
 from ..dtypes import get_default_dtype
 from ..errors import check_dim, check_dims, message
 from ..kernels.copy import pad_constant
@@ -30,6 +31,8 @@ _NORMS = {None: 0, "backward": 0, "ortho": 1, "forward": 2}
 
 
 def _input(op: str, x: Any) -> Any:
+    if ACTIVE:
+        (x,) = cast("fft", x)
     if x.__class__ not in TENSORS:
         raise TypeError(f"{op}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     if x.dtype.category < 2:

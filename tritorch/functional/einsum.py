@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..autograd.autocast import ACTIVE, cast
 from ..dtypes import bool_
 from ..errors import message
 from ..kernels.matmul import matmul as _matmul
@@ -239,6 +240,8 @@ def _contract(a: tuple[Tensor, Labels], b: tuple[Tensor, Labels], later: set) ->
         u = x.permute([xl.index(v) for v in batch + left]).reshape(sizes(batch + left) + [1] * len(right))
         w = y.permute([yl.index(v) for v in batch + right]).reshape(sizes(batch) + [1] * len(left) + sizes(right))
         return u * w, labels
+    if ACTIVE:
+        x, y = cast("einsum", x, y)
     b_, l_, s_, r_ = (math.prod(sizes(v)) for v in (batch, left, summed, right))
     u = x.permute([xl.index(v) for v in batch + left + summed])
     w = y.permute([yl.index(v) for v in batch + summed + right])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd.autocast import ACTIVE, cast
 from ..errors import message
 from ..tensor import Tensor
 from .conversion import finish, to_dtype, to_place
@@ -169,6 +170,8 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
     """abs (cos angle + i sin angle), broadcast; float32 or float64."""
+    if ACTIVE:
+        abs, angle = cast("polar", abs, angle)
     if abs.dtype is not angle.dtype:
         raise RuntimeError(
             f"Expected object of scalar type {abs.dtype} but got scalar type {angle.dtype} for second argument"

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd import inplace as _inplace
+from ..autograd.autocast import ACTIVE
+from ..autograd.autocast import cast as autocast
 from ..autograd.graph import make_view
 from ..autograd.modes import STATE
 from ..device import CPU, on_device
@@ -385,6 +387,8 @@ def scatter(
 @method(inplace=True, out=True)
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`input` with `src` added along `dim` at `index`; duplicate indices accumulate."""
+    if ACTIVE:
+        input, src = autocast("scatter_add", input, src)
     given = _source("scatter_add", input, src, index)
     d, i = _checked("scatter_add", input, dim, index, given)
     return _index.scatter_add(input, given, d, i)
@@ -497,6 +501,8 @@ def _keys(op: str, input: Tensor, indices: Any) -> tuple:
 @method
 def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of `input` with input[indices] set to (or increased by) `values`."""
+    if ACTIVE:
+        input, values = autocast("index_put", input, values)
     key = _keys("index_put", input, indices)
     if values.dtype is not input.dtype:
         raise RuntimeError(

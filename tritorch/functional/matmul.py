@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd.apply import mixed_devices
+from ..autograd.autocast import ACTIVE, cast
 from ..autograd.graph import Node, make_node, next_seq, versions_of
 from ..autograd.modes import ANOMALY, NO_GRAD, STATE
 from ..device import CPU
@@ -70,6 +71,8 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     >>> torch.matmul(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]]))
     tensor([[11.]])
     """
+    if ACTIVE and out is None:
+        input, other = cast("matmul", input, other)
     if input.__class__ in TENSORS and other.__class__ in TENSORS and out is None:
         a, b = input._a, other._a
         dtype = input.dtype
@@ -172,6 +175,8 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     tensor([[3.],
             [3.]])
     """
+    if ACTIVE:
+        input, mat2 = cast("mm", input, mat2)
     _check_dims("mm", input=(input, 2), mat2=(mat2, 2))
     _check_pair("mm", input, mat2, "input", "mat2")
     if input._a.shape[1] != mat2._a.shape[0]:
@@ -194,6 +199,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     >>> torch.bmm(torch.ones(5, 2, 3), torch.ones(5, 3, 4)).shape
     torch.Size([5, 2, 4])
     """
+    if ACTIVE:
+        input, mat2 = cast("bmm", input, mat2)
     _check_dims("bmm", input=(input, 3), mat2=(mat2, 3))
     _check_pair("bmm", input, mat2, "input", "mat2")
     a, b = input._a.shape, mat2._a.shape
@@ -218,6 +225,8 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     >>> torch.mv(torch.ones(2, 3), torch.ones(3))
     tensor([3., 3.])
     """
+    if ACTIVE:
+        input, vec = cast("mv", input, vec)
     _check_dims("mv", input=(input, 2), vec=(vec, 1))
     _check_pair("mv", input, vec, "input", "vec")
     return _general("mv", input, vec)
@@ -238,6 +247,8 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     >>> torch.dot(torch.tensor([2.0, 3.0]), torch.tensor([2.0, 1.0]))
     tensor(7.)
     """
+    if ACTIVE:
+        input, tensor = cast("dot", input, tensor)
     return _dot("dot", input, tensor)
 
 
@@ -256,6 +267,8 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
     >>> torch.vdot(torch.tensor([1 + 2j]), torch.tensor([1 + 2j]))
     tensor(5.+0.j)
     """
+    if ACTIVE:
+        input, other = cast("vdot", input, other)
     return _dot("vdot", input.conj() if input.dtype.is_complex else input, other)
 
 
@@ -290,6 +303,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     tensor([[4.],
             [4.]])
     """
+    if ACTIVE:
+        input, weight, bias = cast("linear", input, weight, bias)
     if weight._a.ndim == 2 and input._a.ndim and (bias is None or bias._a.ndim == 1):
         dtype = input.dtype
         if (

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import inplace as _inplace
+from ..autograd.autocast import ACTIVE, cast
 from ..autograd.modes import STATE
 from ..device import CPU
 from ..errors import message
@@ -219,6 +220,8 @@ def _exact_trunc(a: Any, b: Any) -> Tensor:
 
 
 def _exponent(input: Tensor, exponent: Any) -> Any:
+    if ACTIVE:
+        input, exponent = cast("pow", input, exponent)
     if exponent.__class__ is float or exponent.__class__ is int:
         if input.dtype.category >= 2:
             return _pow_scalar(input, exponent)

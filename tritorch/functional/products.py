@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..autograd.autocast import ACTIVE, cast
 from ..autograd.modes import STATE
 from ..dtypes import FLOAT
 from ..errors import check_dim, message
@@ -102,6 +103,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     >>> torch.tensordot(torch.ones(3, 4, 5), torch.ones(4, 3, 2), dims=([1, 0], [0, 1])).shape
     torch.Size([5, 2])
     """
+    if ACTIVE:
+        a, b = cast("tensordot", a, b)
     if isinstance(dims, Tensor):
         dims = dims.tolist()
     if isinstance(dims, int):
@@ -163,6 +166,8 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     >>> torch.nn.functional.bilinear(torch.ones(5, 2), torch.ones(5, 3), torch.ones(4, 2, 3)).shape
     torch.Size([5, 4])
     """
+    if ACTIVE:
+        input1, input2, weight, bias = cast("bilinear", input1, input2, weight, bias)
     if weight._a.ndim != 3 or input1._a.shape[:-1] != input2._a.shape[:-1]:
         raise RuntimeError(
             message(
@@ -217,6 +222,8 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     >>> torch.addmm(torch.ones(2), torch.ones(1, 3), torch.ones(3, 2), alpha=2)
     tensor([[7., 7.]])
     """
+    if ACTIVE:
+        input, mat1, mat2 = cast("addmm", input, mat1, mat2)
     _check_dims("addmm", mat1=(mat1, 2), mat2=(mat2, 2))
     _check_pair("addmm", mat1, mat2, "mat1", "mat2")
     if mat1._a.shape[1] != mat2._a.shape[0]:
@@ -238,6 +245,8 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
     >>> torch.addmv(torch.ones(2), torch.ones(2, 3), torch.ones(3))
     tensor([4., 4.])
     """
+    if ACTIVE:
+        input, mat, vec = cast("addmv", input, mat, vec)
     return _scaled("addmv", input, mv(mat, vec), beta, alpha)
 
 
@@ -255,6 +264,8 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     >>> torch.addr(torch.zeros(1, 2), torch.ones(1), torch.ones(2), alpha=3)
     tensor([[3., 3.]])
     """
+    if ACTIVE:
+        input, vec1, vec2 = cast("addr", input, vec1, vec2)
     return _scaled("addr", input, outer(vec1, vec2), beta, alpha)
 
 
@@ -272,6 +283,8 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
     >>> torch.baddbmm(torch.ones(1), torch.ones(2, 1, 3), torch.ones(2, 3, 1)).flatten()
     tensor([4., 4.])
     """
+    if ACTIVE:
+        input, batch1, batch2 = cast("baddbmm", input, batch1, batch2)
     return _scaled("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
@@ -289,6 +302,8 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
     >>> torch.addbmm(torch.ones(1, 1), torch.ones(2, 1, 3), torch.ones(2, 3, 1))
     tensor([[7.]])
     """
+    if ACTIVE:
+        input, batch1, batch2 = cast("addbmm", input, batch1, batch2)
     _check_dims("addbmm", batch1=(batch1, 3), batch2=(batch2, 3))
     _check_pair("addbmm", batch1, batch2, "batch1", "batch2")
     (b, n, k), (b2, k2, m) = batch1._a.shape, batch2._a.shape

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import return_types
+from ..autograd.autocast import ACTIVE
+from ..autograd.autocast import cast as autocast
 from ..dtypes import dtype
 from ..errors import message
 from ..kernels import scan as _scan
@@ -22,6 +24,8 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     >>> torch.cumsum(torch.tensor([1, 2, 3]), 0)
     tensor([1, 3, 6])
     """
+    if ACTIVE and dtype is None:
+        (input,) = autocast("cumsum", input)
     x = cast(tensor("cumsum", input), dtype, "cumsum")
     y = _scan.cumsum(x, one_dim("cumsum", x, dim), False)
     return y if dtype is None else y.to(dtype)
@@ -35,6 +39,8 @@ def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     >>> torch.cumprod(torch.tensor([1, 2, 3]), 0)
     tensor([1, 2, 6])
     """
+    if ACTIVE and dtype is None:
+        (input,) = autocast("cumprod", input)
     x = cast(tensor("cumprod", input), dtype, "cumprod")
     y = _scan.cumprod(x, one_dim("cumprod", x, dim))
     return y if dtype is None else y.to(dtype)

@@ -8,6 +8,8 @@ from math import inf, prod
 from typing import Any
 
 from .. import return_types
+from ..autograd.autocast import ACTIVE
+from ..autograd.autocast import cast as autocast
 from ..dtypes import dtype, float32, float64, int64
 from ..errors import check_dims, message
 from ..kernels import moments as _moments
@@ -145,6 +147,8 @@ def vector_norm(
     >>> vector_norm(torch.tensor([3.0, 4.0]))
     tensor(5.)
     """
+    if ACTIVE and dtype is None:
+        (input,) = autocast("norm", input)
     x = cast(tensor("linalg.vector_norm", input), dtype, "linalg.vector_norm")
     if x.dtype.category < 2:
         raise RuntimeError(
@@ -243,6 +247,8 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 def _quantile(
     name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str, ignore_nan: bool
 ) -> Tensor:
+    if ACTIVE:
+        (input,) = autocast("quantile", input)
     x = tensor(name, input)
     if x.dtype not in (float32, float64):
         raise RuntimeError(message(name, "input tensor must be either float or double dtype", input=x))

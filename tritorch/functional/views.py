@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd import inplace as _inplace
+from ..autograd.autocast import ACTIVE, cast
 from ..errors import check_dim, message
 from ..kernels import view as _view
 from ..kernels.copy import clone as _clone
@@ -90,6 +91,8 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 @method
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
+    if ACTIVE:
+        (input,) = cast("trace", input)
     if input._a.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input._a.ndim}")
     return _view.diagonal(input, 0, 0, 1).sum()

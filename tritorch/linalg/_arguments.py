@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from ..autograd.apply import mixed_devices
+from ..autograd.autocast import ACTIVE, cast
 from ..errors import LinAlgError, message
 from ..tensor import TENSORS, Tensor
 
 
 def tensor(op: str, x: Any, name: str = "A") -> Tensor:
     """`x` when it is a Tensor of a dtype that LAPACK has: float32, float64, complex64, complex128."""
+    if ACTIVE:
+        (x,) = cast("linalg", x)
     if x.__class__ not in TENSORS:
         raise TypeError(f"{op}(): argument '{name}' must be Tensor, not {type(x).__name__}")
     if x.dtype.category < 2:

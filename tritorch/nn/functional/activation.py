@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from ... import functional
+from ...autograd.autocast import ACTIVE, cast
 from ...dtypes import FLOAT, dtype, float64
 from ...errors import check_dim, message
 from ...kernels._op import OPS
@@ -86,6 +87,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     Raises:
         RuntimeError: weight does not have one element or one per channel, or its dtype differs.
     """
+    if ACTIVE:
+        input, weight = cast("prelu", input, weight)
     _float("prelu", input)
     if weight.dtype is not input.dtype:
         raise RuntimeError(message("prelu", "weight must have the dtype of input", weight=weight, input=input))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ... import functional
+from ...autograd.autocast import ACTIVE, cast
 from ...dtypes import BOOL, FLOAT, bool_
 from ...errors import message
 from ...functional import linear
@@ -48,6 +49,8 @@ def scaled_dot_product_attention(
     tensor([1., 1.])
     """
     op = "scaled_dot_product_attention"
+    if ACTIVE:
+        query, key, value, attn_mask = cast(op, query, key, value, attn_mask)
     if query.dtype is not key.dtype or query.dtype is not value.dtype or query.dtype.category != FLOAT:
         rule = "Expected query, key, and value to have the same floating dtype"
         raise RuntimeError(message(op, rule, query=query, key=key, value=value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import functional
+from ...autograd.autocast import ACTIVE, cast
 from ...device import CPU
 from ...errors import message
 from ...kernels import loss as fused
@@ -95,6 +96,8 @@ def cross_entropy(
     >>> torch.nn.functional.cross_entropy(torch.zeros(2, 4), torch.tensor([1, 3]))
     tensor(1.3863)
     """
+    if ACTIVE:
+        input, target, weight = cast("cross_entropy", input, target, weight)
     reduction = chosen("cross_entropy", reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(
@@ -167,6 +170,8 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Negative log-likelihood, -w_t x_t, of log-probabilities; arguments and errors as `cross_entropy`."""
+    if ACTIVE:
+        input, weight = cast("nll_loss", input, weight)
     reduction = chosen("nll_loss", reduction, size_average, reduce)
     _class_checks("nll_loss", input, target, weight)
     rows, classes = _rows(input, _index(target))
@@ -205,6 +210,8 @@ def binary_cross_entropy(
         ValueError: sizes differ.
         RuntimeError: an input outside of [0, 1] (checked on the CPU); dtypes differ.
     """
+    if ACTIVE:
+        input, target, weight = cast("binary_cross_entropy", input, target, weight)
     reduction = chosen("binary_cross_entropy", reduction, size_average, reduce)
     if target.shape != input.shape:
         raise ValueError(
@@ -247,6 +254,8 @@ def binary_cross_entropy_with_logits(
     Raises:
         ValueError: sizes differ.
     """
+    if ACTIVE:
+        input, target, weight, pos_weight = cast("binary_cross_entropy_with_logits", input, target, weight, pos_weight)
     op = "binary_cross_entropy_with_logits"
     reduction = chosen(op, reduction, size_average, reduce)
     if target.shape != input.shape:

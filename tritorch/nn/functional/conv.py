@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...autograd.autocast import ACTIVE, cast
 from ...dtypes import bool_
 from ...errors import message
 from ...kernels.conv import conv as _conv
@@ -97,6 +98,8 @@ def _same(op: str, padding: str, size: Sequence[int], kernel: Any, stride: Any, 
 def _convolution(
     op: str, n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any
 ):
+    if ACTIVE:
+        input, weight, bias = cast(op, input, weight, bias)
     _check(op, input, weight, bias, n)
     stride = _ints(op, "stride", stride, n, 1)
     dilation = _ints(op, "dilation", dilation, n, 1)
@@ -140,6 +143,8 @@ def _transposed(
     groups: Any,
     dilation: Any,
 ) -> Tensor:
+    if ACTIVE:
+        input, weight, bias = cast(op, input, weight, bias)
     _check(op, input, weight, bias, n)
     stride = _ints(op, "stride", stride, n, 1)
     dilation = _ints(op, "dilation", dilation, n, 1)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ... import functional
+from ...autograd.autocast import ACTIVE, cast
 from ...errors import message
 from ...kernels.ctc_loss import ctc_loss as ctc_loss_op
 from ...tensor import Tensor
@@ -43,6 +44,8 @@ def ctc_loss(
     Raises:
         RuntimeError: sizes do not fit; blank is no class; a length is out of range.
     """
+    if ACTIVE:
+        (log_probs,) = cast("ctc_loss", log_probs)
     op = "ctc_loss"
     reduction = chosen(op, reduction)
     single = log_probs.ndim == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ... import functional
+from ...autograd.autocast import ACTIVE, cast
 from ...errors import message
 from ...tensor import Tensor
 
@@ -29,6 +30,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         dim: default 1.
         eps: the least norm; default 1e-8.
     """
+    if ACTIVE:
+        x1, x2 = cast("cosine_similarity", x1, x2)
     x1, x2 = functional.broadcast_tensors(x1, x2)
     a = x1 / x1.norm(2, dim, keepdim=True).clamp_min(eps)
     b = x2 / x2.norm(2, dim, keepdim=True).clamp_min(eps)
@@ -41,6 +44,8 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     Raises:
         RuntimeError: input is no matrix, or p is negative.
     """
+    if ACTIVE:
+        (input,) = cast("pdist", input)
     if input.ndim != 2:
         raise RuntimeError(message("pdist", "only supports 2D tensors", input=input))
     if p < 0:
@@ -65,6 +70,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     >>> torch.cdist(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
     tensor([[5., 0.]])
     """
+    if ACTIVE:
+        x1, x2 = cast("cdist", x1, x2)
     if x1.ndim < 2 or x2.ndim < 2:
         raise RuntimeError(message("cdist", "only supports at least 2D tensors", x1=x1, x2=x2))
     if x1.shape[-1] != x2.shape[-1]:

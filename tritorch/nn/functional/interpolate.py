@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.autocast import ACTIVE, cast
 from ...dtypes import FLOAT
 from ...errors import message
 from ...kernels.resample import Taps, resample
@@ -167,6 +168,8 @@ def interpolate(
     >>> torch.nn.functional.interpolate(torch.tensor([[[1.0, 3.0]]]), size=4, mode="linear")
     tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
     """
+    if ACTIVE:
+        (input,) = cast("interpolate", input)
     if mode not in _DIMS:
         raise NotImplementedError(message("interpolate", f"mode must be one of {', '.join(_DIMS)}", mode=mode))
     smooth = mode not in ("nearest", "nearest-exact", "area")

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from ... import functional
+from ...autograd.autocast import ACTIVE, cast
 from ...errors import message
 from ...kernels import loss as fused
 from ...tensor import Tensor
@@ -53,6 +54,8 @@ def mse_loss(
     >>> torch.nn.functional.mse_loss(torch.tensor([1.0, 3.0]), torch.zeros(2))
     tensor(5.)
     """
+    if ACTIVE:
+        input, target, weight = cast("mse_loss", input, target, weight)
     reduction = chosen("mse_loss", reduction, size_average, reduce)
     return _regression("mse_loss", fused.mse_loss, input, target, 0.0, reduction, weight)
 
@@ -66,6 +69,8 @@ def l1_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """Mean absolute error, |x - t|; arguments as `mse_loss`."""
+    if ACTIVE:
+        input, target, weight = cast("l1_loss", input, target, weight)
     reduction = chosen("l1_loss", reduction, size_average, reduce)
     return _regression("l1_loss", fused.l1_loss, input, target, 0.0, reduction, weight)
 
@@ -86,6 +91,8 @@ def smooth_l1_loss(
     Raises:
         RuntimeError: beta is negative.
     """
+    if ACTIVE:
+        input, target = cast("smooth_l1_loss", input, target)
     reduction = chosen("smooth_l1_loss", reduction, size_average, reduce)
     if beta < 0:
         raise RuntimeError(message("smooth_l1_loss", "does not support negative values for beta", beta=beta))
@@ -105,6 +112,8 @@ def huber_loss(
     Raises:
         RuntimeError: delta is not positive.
     """
+    if ACTIVE:
+        input, target, weight = cast("huber_loss", input, target, weight)
     reduction = chosen("huber_loss", reduction)
     if delta <= 0:
         raise RuntimeError(message("huber_loss", "does not support non-positive values for delta", delta=delta))
@@ -127,6 +136,8 @@ def kl_div(
         reduction: "none", "mean" (default), "sum" or "batchmean", which divides the sum by the batch's size.
         log_target: default False.
     """
+    if ACTIVE:
+        input, target = cast("kl_div", input, target)
     batch = reduction == "batchmean"
     if not batch:
         if reduction == "mean" and size_average is None and reduce is None:
@@ -162,6 +173,8 @@ def poisson_nll_loss(
         eps: default 1e-8.
         reduction: "none", "mean" (default) or "sum".
     """
+    if ACTIVE:
+        input, target = cast("poisson_nll_loss", input, target)
     reduction = chosen("poisson_nll_loss", reduction, size_average, reduce)
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from ... import functional
+from ...autograd.autocast import ACTIVE, cast
 from ...errors import message
 from ...tensor import Tensor
 from ._reduction import chosen, reduced
@@ -36,6 +37,8 @@ def hinge_embedding_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """x where t is 1, max(0, margin - x) where t is -1; x is a distance."""
+    if ACTIVE:
+        input, target = cast("hinge_embedding_loss", input, target)
     reduction = chosen("hinge_embedding_loss", reduction, size_average, reduce)
     far = (margin - input).clamp_min(0)
     loss = functional.where(target != 1, far, 0.0) + functional.where(target != -1, input, 0.0)
@@ -61,6 +64,8 @@ def cosine_embedding_loss(
     Raises:
         RuntimeError: the numbers of dims do not fit.
     """
+    if ACTIVE:
+        input1, input2 = cast("cosine_embedding_loss", input1, input2)
     op = "cosine_embedding_loss"
     reduction = chosen(op, reduction, size_average, reduce)
     if target.ndim not in (0, 1):
@@ -91,6 +96,8 @@ def margin_ranking_loss(
     Raises:
         RuntimeError: the three do not have the same number of dims.
     """
+    if ACTIVE:
+        input1, input2, target = cast("margin_ranking_loss", input1, input2, target)
     reduction = chosen("margin_ranking_loss", reduction, size_average, reduce)
     if not input1.ndim == input2.ndim == target.ndim:
         rule = "All input tensors should have same dimension"
@@ -102,6 +109,8 @@ def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Legacy = None, reduce: Legacy = None, reduction: str = "mean"
 ) -> Tensor:
     """log(1 + exp(-t x)) with t of 1 and -1."""
+    if ACTIVE:
+        input, target = cast("soft_margin_loss", input, target)
     reduction = chosen("soft_margin_loss", reduction, size_average, reduce)
     return reduced(softplus(-target * input, 1.0, math.inf), reduction)
 
@@ -162,6 +171,8 @@ def multi_margin_loss(
         RuntimeError: sizes do not fit.
         ValueError: p is neither 1 nor 2; weight is no vector.
     """
+    if ACTIVE:
+        input, weight = cast("multi_margin_loss", input, weight)
     reduction = chosen("multi_margin_loss", reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError(message("multi_margin_loss", "only p == 1 and p == 2 supported", p=p))
@@ -193,6 +204,8 @@ def multilabel_margin_loss(
     Raises:
         RuntimeError: sizes do not fit.
     """
+    if ACTIVE:
+        (input,) = cast("multilabel_margin_loss", input)
     op = "multilabel_margin_loss"
     reduction = chosen(op, reduction, size_average, reduce)
     rows, labels = _one_or_many(op, input, target, 2)
@@ -231,6 +244,8 @@ def triplet_margin_loss(
     Raises:
         ValueError: margin is not positive.
     """
+    if ACTIVE:
+        anchor, positive, negative = cast("triplet_margin_loss", anchor, positive, negative)
     reduction = chosen("triplet_margin_loss", reduction, size_average, reduce)
     if margin <= 0:
         raise ValueError(message("triplet_margin_loss", "margin must be greater than 0", margin=margin))

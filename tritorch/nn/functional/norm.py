@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...autograd.autocast import ACTIVE, cast
 from ...autograd.modes import no_grad
 from ...device import CPU
 from ...dtypes import FLOAT, finfo
@@ -182,6 +183,8 @@ def layer_norm(
     >>> torch.nn.functional.layer_norm(torch.tensor([[1.0, 3.0]]), (2,))
     tensor([[-1.0000,  1.0000]])
     """
+    if ACTIVE:
+        input, weight, bias = cast("layer_norm", input, weight, bias)
     _float("layer_norm", input)
     ndim = _trailing("layer_norm", input, normalized_shape, weight=weight, bias=bias)
     return layer_norm_op(input, weight, bias, ndim, eps)
@@ -221,6 +224,8 @@ def group_norm(
         RuntimeError: num_groups does not divide C; a size does not fit.
         ValueError: one value per group.
     """
+    if ACTIVE:
+        input, weight, bias = cast("group_norm", input, weight, bias)
     op = "group_norm"
     _float(op, input)
     if input.ndim < 2:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ...autograd.autocast import ACTIVE, cast
 from ...errors import message
 from ...kernels.copy import pad_constant
 from ...kernels.resample import Taps, resample
@@ -47,6 +48,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     >>> torch.nn.functional.pad(torch.tensor([1, 2]), (1, 0), value=7)
     tensor([7, 1, 2])
     """
+    if ACTIVE and mode != "constant":
+        (input,) = cast(f"pad_{mode}", input)
     counts = [int(p) for p in pad]
     if len(counts) % 2:
         raise RuntimeError(f"pad: Padding length must be divisible by 2; got {len(counts)}")

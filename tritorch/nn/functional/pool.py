@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.autocast import ACTIVE, cast
 from ...dtypes import FLOAT, bool_
 from ...errors import message
 from ...kernels.adaptive_pool import adaptive_max_pool_indices as _adaptive_max_pool_indices
@@ -34,6 +35,8 @@ __all__ = [
 
 def _batch(op: str, input: Any, n: int, floating: bool = False) -> Tensor:
     """`input` as (N, C, *size); RuntimeError for other numbers of dims."""
+    if ACTIVE:
+        (input,) = cast(op, input)
     if not isinstance(input, Tensor):
         raise TypeError(f"{op}(): argument 'input' must be Tensor, not {type(input).__name__}")
     if input._a.ndim not in (n + 1, n + 2):

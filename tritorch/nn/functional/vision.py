@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from ... import functional
+from ...autograd.autocast import ACTIVE, cast
 from ...dtypes import FLOAT
 from ...errors import message
 from ...tensor import Tensor
@@ -130,6 +131,8 @@ def grid_sample(
         ValueError: unknown mode.
         RuntimeError: sizes or dtypes do not fit.
     """
+    if ACTIVE:
+        input, grid = cast("grid_sample", input, grid)
     op = "grid_sample"
     if mode not in ("bilinear", "nearest", "bicubic"):
         raise ValueError(message(op, "expected mode to be 'bilinear', 'nearest' or 'bicubic'", mode=mode))

@@ -6,6 +6,8 @@ import math
 import warnings
 from typing import Any
 
+from ...autograd.autocast import ACTIVE, cast
+from ...autograd.autocast import back as cast_back
 from ...functional import cat, empty, stack, zeros
 from ...kernels.rnn import gru_layer, lstm_layer, rnn_layer
 from ...tensor import Parameter, Tensor
@@ -124,12 +126,24 @@ class RNNBase(Module):
             text += f", bidirectional={self.bidirectional}"
         return text
 
+    @property
+    def _listed(self) -> str:
+        """The layer's name in autocast's lists."""
+        return self.mode.partition("_")[0].lower()
+
     # The run
 
     def _forward(self, input: Any, states: tuple[Tensor, ...] | None, widths: tuple[int, ...]) -> tuple[Any, tuple]:
         """Output and final states; `widths` are the sizes of the states' last dims."""
         name = type(self).__name__
         packed = isinstance(input, PackedSequence)
+        given = input.data.dtype if packed else input.dtype
+        if ACTIVE:
+            if packed:
+                x, states = cast(self._listed, input.data, states)
+                input = PackedSequence(x, *input[1:])
+            else:
+                input, states = cast(self._listed, input, states)
         directions = 2 if self.bidirectional else 1
         if packed:
             x, batch_sizes, order, back = input
@@ -163,6 +177,8 @@ class RNNBase(Module):
             for d in range(directions):
                 k = layer * directions + d
                 weights = [getattr(self, w) for w in self._all_weights[k]]
+                if ACTIVE:
+                    (weights,) = cast(self._listed, weights)
                 y, *last = self._one(x, [s[k] for s in states], weights, sizes, d == 1)
                 outputs.append(y)
                 finals.append(tuple(last))
@@ -170,6 +186,9 @@ class RNNBase(Module):
             if self.dropout and self.training and layer < self.num_layers - 1:
                 x = F.dropout(x, self.dropout, True)
         last = tuple(stack(list(parts), 0) for parts in zip(*finals, strict=True))
+        if ACTIVE:
+            x, *last = cast_back(self._listed, given, (x, *last))
+            last = tuple(last)
 
         if packed:
             if back is not None:
@@ -202,7 +221,8 @@ class RNNBase(Module):
             raise RuntimeError(
                 f"{name}: input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}"
             )
-        kind = getattr(self, self._all_weights[0][0]).dtype
+        weight = getattr(self, self._all_weights[0][0])
+        kind = (cast(self._listed, weight)[0] if ACTIVE else weight).dtype
         if x.dtype != kind:
             raise ValueError(
                 f"{name}: RNN input dtype ({x.dtype}) does not match weight dtype ({kind}). "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...autograd.autocast import ACTIVE, back, cast
 from ...functional import empty, zeros
 from ...kernels.rnn import gru_layer, lstm_layer, rnn_layer
 from ...tensor import Parameter, Tensor
@@ -83,6 +84,10 @@ class RNNCellBase(Module):
     def _gates(self, x: Tensor, bias: Tensor | None) -> Tensor:
         return F.linear(x if x.dim() == 2 else x.unsqueeze(0), self.weight_ih, bias)
 
+    def _recurrent(self, kind: str) -> Any:
+        """weight_hh and bias_hh, in low precision under autocast."""
+        return cast(kind, self.weight_hh, self.bias_hh) if ACTIVE else (self.weight_hh, self.bias_hh)
+
     def _both_biases(self) -> Tensor | None:
         return None if self.bias_ih is None or self.bias_hh is None else self.bias_ih + self.bias_hh
 
@@ -119,9 +124,12 @@ class RNNCell(RNNCellBase):
         """Input `(N, input_size)` or without N, h of the same dims (default zeros); h'."""
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
+        if ACTIVE:
+            input, hx = cast("rnn_cell", input, hx)
+        w_hh, _ = self._recurrent("rnn_cell")
         (h,) = self._states(input, None if hx is None else (hx,), 1)
         gates = self._gates(input, self._both_biases())
-        new = rnn_layer(gates, h, self.weight_hh, (h.shape[0],), False, self.nonlinearity == "relu")[0]
+        new = rnn_layer(gates, h, w_hh, (h.shape[0],), False, self.nonlinearity == "relu")[0]
         return new if input.dim() == 2 else new.squeeze(0)
 
 
@@ -146,9 +154,14 @@ class LSTMCell(RNNCellBase):
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Input `(N, input_size)` or without N, (h, c) of the same dims (default zeros); (h', c')."""
+        kind = input.dtype
+        if ACTIVE:
+            input, hx = cast("lstm_cell", input, hx)
+        w_hh, _ = self._recurrent("lstm_cell")
         h, c = self._states(input, None if hx is None else tuple(hx), 2)
         gates = self._gates(input, self._both_biases())
-        _, h, c, *_ = lstm_layer(gates, h, c, self.weight_hh, None, (h.shape[0],), False)
+        _, h, c, *_ = lstm_layer(gates, h, c, w_hh, None, (h.shape[0],), False)
+        h, c = back("lstm_cell", kind, (h, c))
         return (h, c) if input.dim() == 2 else (h.squeeze(0), c.squeeze(0))
 
 
@@ -172,7 +185,12 @@ class GRUCell(RNNCellBase):
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Input `(N, input_size)` or without N, h of the same dims (default zeros); h'."""
+        kind = input.dtype
+        if ACTIVE:
+            input, hx = cast("gru_cell", input, hx)
+        w_hh, b_hh = self._recurrent("gru_cell")
         (h,) = self._states(input, None if hx is None else (hx,), 1)
         gates = self._gates(input, self.bias_ih)
-        new = gru_layer(gates, h, self.weight_hh, self.bias_hh, (h.shape[0],), False)[0]
+        new = gru_layer(gates, h, w_hh, b_hh, (h.shape[0],), False)[0]
+        (new,) = back("gru_cell", kind, (new,))
         return new if input.dim() == 2 else new.squeeze(0)

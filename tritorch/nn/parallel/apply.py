@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...autograd import is_grad_enabled, set_grad_enabled
+from ...autograd.autocast import restored, snapshot
 from ..modules.module import Module
 
 __all__ = ["parallel_apply"]
@@ -30,13 +31,13 @@ def parallel_apply(
     for what, given in (("inputs", inputs), ("kwargs_tup", named), ("devices", places)):
         if len(given) != n:
             raise AssertionError(f"parallel_apply: the number of {what}, {len(given)}, is not that of modules, {n}")
-    grad = is_grad_enabled()
+    grad, switches = is_grad_enabled(), snapshot()
     results: list[Any] = [None] * n
     failures: list[BaseException | None] = [None] * n
 
     def work(i: int) -> None:
         try:
-            with set_grad_enabled(grad):  # the mode is per thread
+            with set_grad_enabled(grad), restored(switches):  # modes are per thread
                 args = inputs[i] if isinstance(inputs[i], (list, tuple)) else (inputs[i],)
                 if places[i] is None:
                     results[i] = modules[i](*args, **named[i])
