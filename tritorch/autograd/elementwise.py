@@ -165,10 +165,6 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
     def general(x: Any, w: Any) -> Any:
         if ACTIVE:
             x, w = cast(op.name, x, w)
-        if ACTIVE:
-            x, w = cast(op.name, x, w)
-        if ACTIVE:
-            x, w = cast(op.name, x, w)
         operands = _operands(op, (x, w), TENSORS)
         if operands is None:
             return NotImplemented
@@ -343,10 +339,6 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
     def general(x: Any, params: tuple) -> Any:
         if x.__class__ not in TENSORS:
             raise TypeError(f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
-        if ACTIVE:
-            (x,) = cast(op.name, x)
-        if ACTIVE:
-            (x,) = cast(op.name, x)
         if ACTIVE:
             (x,) = cast(op.name, x)
         (x,) = _operands(op, (x,), TENSORS)  # type: ignore[misc]

@@ -48,7 +48,6 @@ def run(
     plain = not create_graph and not STATE.anomaly
     before = STATE.grad
     switches = suspend() if ACTIVE else None
-    switches = suspend() if ACTIVE else None
     set_grad(create_graph)
     try:
         while pending:

@@ -123,12 +123,6 @@ def _sum(input: Tensor, dim: Dims, keepdim: bool, dtype: dtype | None, out: Tens
     """
     if ACTIVE and dtype is None:
         (input,) = autocast("sum", input)
-    if ACTIVE and dtype is None:
-        (input,) = autocast("sum", input)
-    if ACTIVE and dtype is None:
-        (input,) = autocast("sum", input)
-    if ACTIVE and dtype is None:
-        (input,) = autocast("sum", input)
     x = cast(tensor("sum", input), dtype, "sum")
     y = _sum_op(x, check_dims("sum", dim, x._a.ndim), keepdim)
     if dtype is not None and y.dtype is not dtype:
@@ -207,12 +201,6 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     """
     if ACTIVE and dtype is None:
         (input,) = autocast("prod", input)
-    if ACTIVE and dtype is None:
-        (input,) = autocast("prod", input)
-    if ACTIVE and dtype is None:
-        (input,) = autocast("prod", input)
-    if ACTIVE and dtype is None:
-        (input,) = autocast("prod", input)
     x = cast(tensor("prod", input), dtype, "prod")
     if dim is None:
         if keepdim:
@@ -275,12 +263,6 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
 def _checked(name: str, input: Tensor, dim: Any, dtype: dtype | None) -> tuple[Tensor, int]:
     if ACTIVE and dtype is None:
         (input,) = autocast(name, input)
-    if ACTIVE and dtype is None:
-        (input,) = autocast(name, input)
-    if ACTIVE and dtype is None:
-        (input,) = autocast(name, input)
-    if ACTIVE and dtype is None:
-        (input,) = autocast(name, input)
     x = cast(tensor(name, input), dtype, name)
     if x.dtype.category != 2:
         raise NotImplementedError(message(name, "needs a floating point dtype", input=x))
@@ -324,12 +306,6 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     >>> torch.logsumexp(torch.tensor([1000.0, 1000.0]), 0)
     tensor(1000.6932)
     """
-    if ACTIVE:
-        (input,) = autocast("logsumexp", input)
-    if ACTIVE:
-        (input,) = autocast("logsumexp", input)
-    if ACTIVE:
-        (input,) = autocast("logsumexp", input)
     if ACTIVE:
         (input,) = autocast("logsumexp", input)
     x = tensor("logsumexp", input)
