@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import zipfile
 
 import numpy as np
@@ -75,6 +76,67 @@ def test_altered_bytes_are_named():
         r.read("data/0")
     with pytest.raises(DamagedFileError, match="record 'data/7' is missing"):
         r.read("data/7")
+
+
+def _large(size: int = 100_003) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)
+
+
+def test_the_word_check_sees_every_change():
+    data = _large(3 * 4096 + 5)
+    right = archive.word_check(data)
+    assert archive.word_check(data[8192:], archive.word_check(data[:8192])) == right
+    assert archive.word_check(data[:0]) == 0
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        changed = data.copy()
+        changed[rng.integers(data.size)] ^= 1 << int(rng.integers(8))
+        assert archive.word_check(changed) != right
+        words = data[: 3 * 4096].copy().view(np.uint64)
+        i, j = rng.choice(words.size, 2, replace=False)
+        words[[i, j]] = words[[j, i]]
+        assert archive.word_check(np.concatenate([words.view(np.uint8), data[3 * 4096 :]])) != right
+
+
+def test_large_records_by_their_word_check():
+    content = _large()
+    f = io.BytesIO()
+    w = Writer(f.write)
+    w.add("data/0", content, archive.checks(content))
+    w.close()
+    data = bytearray(f.getvalue())
+    with zipfile.ZipFile(io.BytesIO(data)) as z:
+        assert z.testzip() is None
+    r = _reader(bytes(data))
+    words = r.records["data/0"].words
+    assert words == archive.word_check(content) and bytes(r.read("data/0")) == content.tobytes()
+    at = data.index(content.tobytes())
+    data[at + 70_000] ^= 4
+    with pytest.raises(DamagedFileError, match="checksum"):
+        _reader(bytes(data)).read("data/0")
+    data[at + 70_000] ^= 4
+    data[data.rindex(words.to_bytes(4, "little"))] ^= 1  # only the field is wrong: the CRC decides
+    assert bytes(_reader(bytes(data)).read("data/0")) == content.tobytes()
+
+
+def test_checks_ahead(monkeypatch):
+    """The second thread's checks are the ones that the writer would compute, and it stops when told."""
+    monkeypatch.setattr(archive, "get_num_threads", lambda: 2)
+    contents: list[np.ndarray | None] = [_large(200_000 + i) for i in range(50)]
+    contents[7] = None  # on a device
+    monkeypatch.setattr(archive, "SHARED", 1)
+    ahead = archive.ChecksAhead(contents)
+    for i, content in enumerate(contents):
+        content = _large(10) if content is None else content
+        assert ahead.take(i, content) == archive.checks(content)
+    ahead.stop()
+    stopped = archive.ChecksAhead(contents)
+    stopped.stop()
+    thread = next((t for t in threading.enumerate() if t.name == "checks ahead"), None)
+    if thread is not None:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert len(stopped._ready) < 49
 
 
 def test_a_bomb_is_not_unpacked():

@@ -88,6 +88,35 @@ def test_without_nameless_files(tmp_path, monkeypatch):
     assert torch.load(tmp_path / "a") == [2] and os.listdir(tmp_path) == ["a"]
 
 
+def test_the_space_of_a_replaced_file_is_given_back(tmp_path):
+    """Also in a child that is forked before the thread has closed it."""
+    from tritorch.serialization import replacing
+
+    path = tmp_path / "a"
+    torch.save({"x": torch.zeros(1_000_000)}, path)
+    for i in range(3):
+        torch.save({"x": torch.full((1_000_000,), i)}, path)
+    child = os.fork()
+    if child == 0:
+        os._exit(len(replacing._held))
+    assert os.waitpid(child, 0)[1] == 0
+    patience = time.monotonic() + 20
+    while any("(deleted)" in link for link in _open_files() if str(tmp_path) in link):
+        assert time.monotonic() < patience
+        time.sleep(0.01)
+    assert torch.load(path)["x"][5].item() == 2 and os.listdir(tmp_path) == ["a"]
+
+
+def _open_files():
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+        except OSError:
+            pass  # the folder's own
+    return found
+
+
 def test_links_and_modes_stay(tmp_path):
     (tmp_path / "real").mkdir()
     target = tmp_path / "real" / "model.pth"

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import stat
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -165,7 +166,8 @@ class _Temporary:
                     raise _CannotBeNamed(*e.args) from e
                 self.named = True
             self.file.close()
-            os.replace(self.path, self.target)
+            with _Held(self.target):
+                os.replace(self.path, self.target)
             self.named = False
             if folder >= 0:
                 _sync_folder(folder)
@@ -180,6 +182,48 @@ class _Temporary:
                 os.unlink(self.path)
             except FileNotFoundError:
                 pass
+
+
+class _Held:
+    """Keeps the file at `path` open while it loses its name, and leaves it to a thread to give its space back.
+
+    That takes as long as writing the new file does, and nothing depends on it.
+    """
+
+    def __init__(self, path: str):
+        self.path = path
+        self.descriptor = -1
+
+    def __enter__(self) -> _Held:
+        try:
+            if os.stat(self.path).st_size >= _PREALLOCATED:
+                self.descriptor = os.open(self.path, os.O_RDONLY)
+        except OSError:
+            pass  # there is none, or it can't be read: the rename gives its space back
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        if self.descriptor >= 0:
+            _held.add(self.descriptor)
+            threading.Thread(target=_let_go, args=(self.descriptor,), daemon=True).start()
+
+
+_held: set[int] = set()
+
+
+def _let_go(descriptor: int) -> None:
+    _held.discard(descriptor)
+    os.close(descriptor)
+
+
+def _let_all_go() -> None:
+    """In a child process, which would keep the space of files that are long gone."""
+    for descriptor in list(_held):
+        _let_go(descriptor)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_all_go)
 
 
 def _sync_folder(folder: int) -> None:

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
+
 from ..device import CPU
 from . import names, storages
-from .archive import ALIGNMENT, Writer
+from .archive import ALIGNMENT, ChecksAhead, Writer
 from .replacing import replace, whole_writes
 
 DEFAULT_PROTOCOL = 2
@@ -71,8 +73,14 @@ def _write(write: Callable[[Any], Any], content: bytes, memory: list[Any]) -> No
     out.add(".format_version", b"1")
     out.add(".storage_alignment", str(ALIGNMENT).encode())
     out.add("byteorder", sys.byteorder.encode())
-    for i, owner in enumerate(memory):
-        out.add(f"data/{i}", storages.host_bytes(owner))
+    # what is on a device comes to the host one by one, when its turn is
+    ahead = ChecksAhead([storages.host_bytes(o) if isinstance(o, np.ndarray) else None for o in memory])
+    try:
+        for i, owner in enumerate(memory):
+            held = storages.host_bytes(owner)
+            out.add(f"data/{i}", held, ahead.take(i, held))
+    finally:
+        ahead.stop()
     out.add("version", b"3\n")
     out.close()
 
