@@ -39,6 +39,8 @@ from .dtypes import (  # noqa: E402
     promote_types,
     set_default_dtype,
 )
+from .errors import OutOfMemoryError  # noqa: E402
+from .functional.conversion import get_default_device, set_default_device  # noqa: E402
 from .kernels._threads import get_num_threads, set_num_threads  # noqa: E402
 from .tensor import Size, Tensor  # noqa: E402
 
@@ -74,14 +76,21 @@ contiguous_format, preserve_format = memory_format("contiguous_format"), memory_
 channels_last, channels_last_3d = memory_format("channels_last"), memory_format("channels_last_3d")
 
 _PACKAGES = (
-    "accelerator", "amp", "backends", "cuda", "datasets", "debug", "demo", "distributed", "fft", "func", "library", "linalg",
-    "multiprocessing", "nn", "optim", "profiler", "random", "return_types", "serialization", "signal", "special", "testing",
+    "accelerator", "amp", "backends", "cpu", "cuda", "datasets", "debug", "demo", "distributed", "fft", "func", "library",
+    "linalg", "multiprocessing", "nn", "optim", "profiler", "random", "return_types", "serialization", "signal", "special", "testing",
     "utils", "version", "hub", "jit", "compiler",
 )  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "save_file": "serialization", "load_file": "serialization",
-    "autocast": "amp", "set_printoptions": "tensor_repr", "cdist": "nn.functional.distance",
+    "autocast": "amp", "GradScaler": "amp", "set_printoptions": "tensor_repr", "cdist": "nn.functional.distance",
+    "vmap": "func", "fork": "jit", "wait": "jit", "Event": "cuda", "Stream": "cuda",
 }  # fmt: skip
+_FROM |= dict.fromkeys((
+    "clear_autocast_cache", "get_autocast_cpu_dtype", "get_autocast_dtype", "get_autocast_gpu_dtype",
+    "is_autocast_cache_enabled", "is_autocast_cpu_enabled", "is_autocast_enabled", "set_autocast_cache_enabled",
+    "set_autocast_cpu_dtype", "set_autocast_cpu_enabled", "set_autocast_dtype", "set_autocast_enabled",
+    "set_autocast_gpu_dtype",
+), "amp.autocast_mode")  # fmt: skip
 _FROM |= dict.fromkeys((  # whose arguments are the same here and there
     "adaptive_avg_pool1d", "alpha_dropout", "avg_pool1d", "celu", "celu_", "channel_shuffle", "conv1d", "conv2d", "conv3d",
     "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_similarity", "dropout", "feature_alpha_dropout",
@@ -89,6 +98,23 @@ _FROM |= dict.fromkeys((  # whose arguments are the same here and there
     "native_channel_shuffle", "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle", "prelu", "rms_norm",
     "rrelu", "rrelu_", "selu", "selu_", "threshold", "threshold_",
 ), "nn.functional")  # fmt: skip
+
+_FROM |= dict.fromkeys((
+    "adaptive_max_pool1d", "affine_grid_generator", "alpha_dropout_", "batch_norm",
+    "binary_cross_entropy_with_logits", "constant_pad_nd", "conv_tbc", "convolution", "cosine_embedding_loss",
+    "ctc_loss", "dropout_", "embedding", "feature_alpha_dropout_", "feature_dropout", "feature_dropout_",
+    "grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "gru", "gru_cell", "hinge_embedding_loss",
+    "instance_norm", "kl_div", "lstm", "lstm_cell", "margin_ranking_loss", "native_dropout", "native_group_norm",
+    "native_layer_norm", "poisson_nll_loss", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell",
+    "triplet_margin_loss",
+), "nn.native")  # fmt: skip
+_FROM |= dict.fromkeys((
+    "from_file", "get_deterministic_debug_mode", "get_device_module", "get_num_interop_threads",
+    "is_anomaly_check_nan_enabled", "is_deterministic_algorithms_warn_only_enabled", "is_warn_always_enabled",
+    "set_anomaly_enabled", "set_deterministic_debug_mode", "set_flush_denormal", "set_num_interop_threads",
+    "set_warn_always", "sym_float", "sym_int", "sym_ite", "sym_max", "sym_min", "sym_not", "sym_sqrt", "sym_sum",
+    "to_dlpack", "while_loop", "cond", "compiled_with_cxx11_abi", "has_lapack", "has_spectral", "has_mkl", "has_openmp",
+), "_switches")  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -110,17 +136,6 @@ def typename(obj: Any) -> str:
         return obj.type()  # type: ignore[attr-defined]
     kind = type(obj)
     return f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__name__
-
-
-def set_default_device(device: Any) -> None:
-    """Where factory functions put tensors without `device=`; only the CPU's default is supported."""
-    if device is not None and str(device) != "cpu":
-        raise NotImplementedError(f"set_default_device: pass device= to factory functions; got {device!r}")
-
-
-def get_default_device() -> device:
-    """Where factory functions put tensors without `device=`: the CPU."""
-    return device("cpu")
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 AREAS = (
     "pointwise", "shape", "views", "transfer", "joining", "arrangement", "indexing", "matmul", "products",
     "reduction", "extremum", "scan", "statistics", "ordering", "linear_algebra",
-    "gamma", "window", "spectrum",
+    "gamma", "window", "spectrum", "histogram", "differences", "covariance",
     "conversion", "creation", "ranges", "grid", "random", "distributions", "random_methods",
+    "storage", "queries", "in_place", "view_copies",
 )  # fmt: skip
 
 __all__: list[str] = []
