@@ -16,6 +16,7 @@ from .. import dtypes as dt
 from ..device import CPU, on_device
 from ..dtypes import FROM_NP, bool_, float32
 from ..errors import describe, message
+from ..kernels._blocks import LARGE, large
 from ..kernels._op import OPS
 from ..kernels.elementwise import Elementwise
 from ..kernels.view import sum_to, unbroadcast
@@ -72,7 +73,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
             return general(x, w)
         xa = x._a
         try:
-            y = f(xa, wa)
+            y = f(xa, wa) if xa.size < LARGE else large(f, xa, wa)
         except (ValueError, OverflowError, TypeError):
             return general(x, w)
         if y.__class__ is not _ndarray:
@@ -121,7 +122,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         xa = x._a
         wa = w._a
         try:
-            y = f(xa, wa)
+            y = f(xa, wa) if xa.size < LARGE else large(f, xa, wa)
         except (ValueError, TypeError):
             return general(x, w)
         out = _new(Tensor)
@@ -199,6 +200,8 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
                 check_versions(node, (wa,))
             wa = wa._a
         xn, wn = node.next
+        if g.size >= LARGE:
+            return [None if e is None else in_blocks(i, g, xa, wa, None) for i, e in ((0, xn), (1, wn))]
         if xn is not None and wn is not None:
             if both_fast is None:
                 both_fast = op.rules_together()
@@ -221,6 +224,10 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
                 gw = _asarray(gw)
         return gx, gw
 
+    def in_blocks(i: int, g: Any, xa: Any, wa: Any, y: Any) -> Any:
+        """The i-th gradient of a large array; a rule that only hands g on makes nothing."""
+        return g if op.rules[i] == "g" else _asarray(large(op.rule(i, False), g, xa, wa, y))
+
     a_fast: Any = None
     b_fast: Any = None
     both_fast: Any = None
@@ -241,7 +248,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
             if node.next[i] is None:
                 result.append(None)
                 continue
-            gi = _asarray(op.rule(i, False)(g, xa, wa, y))
+            gi = _asarray(op.rule(i, False)(g, xa, wa, y) if g.size < LARGE else in_blocks(i, g, xa, wa, y))
             if shape is not None and gi.shape != shape:
                 gi = unbroadcast(gi, shape)
             if flip:
@@ -302,7 +309,11 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         if x.device is not CPU or d is not float32 and (d.category < lowest or d.is_half or d.category == 3):
             return general(x, params)
         try:
-            y = with_zero(x._a, d.zero) if with_zero is not None else f(x._a, *params)
+            xa = x._a
+            if xa.size >= LARGE:
+                y = large(f, xa, *params) if with_zero is None else large(with_zero, xa, d.zero)
+            else:
+                y = with_zero(xa, d.zero) if with_zero is not None else f(xa, *params)
         except TypeError:
             return general(x, params)
         if y.__class__ is not _ndarray:
@@ -374,7 +385,7 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
             return (_asarray(rule(up(g), up(xa), up(y), *params)).astype(kind),)
         if kind.kind == "c":
             return (_asarray(np.conj(rule(np.conj(g), xa, y, *params))),)
-        gx = rule(g, xa, y, *params)
+        gx = rule(g, xa, y, *params) if g.size < LARGE or op.rules[0] == "g" else large(rule, g, xa, y, *params)
         return (gx if gx.__class__ is _ndarray else _asarray(gx),)
 
     def compiled() -> Any:

@@ -77,32 +77,33 @@ def _erf64(x: Array, complement: bool) -> Array:
     return y
 
 
-# erf on [0, 4] in float32: odd polynomial in x over an even one (minimax of degree 5 over 6), error below 2 ulp
+_ERF32 = (1.1283792023175157, 0.10277131496088733, -0.00020215169193874504, -0.0006036813403345763,
+          7.648989836380481e-05, -1.8611879329895212e-06, -5.150692041755428e-07, 5.391411407958733e-08,
+          -1.6406705661970935e-09)  # fmt: skip
+
+
+_ERF32 = tuple(np.array(c, np.float32) for c in _ERF32)  # NumPy takes a 0-dim array faster than a Python number
+
+
+def odd_tanh(x: Array, z: Array, coefficients: tuple[Any, ...]) -> Array:
+    """tanh(x P(z)), coefficients from the lowest power up."""
+    y = np.multiply(z, coefficients[-1], out=np.empty_like(z))
+    for c in coefficients[-2:0:-1]:
+        y += c
+        y *= z
+    y += coefficients[0]
+    y *= x
+    return np.tanh(y, out=y)
+
+
 def _erf32(x: Array) -> Array:
-    """erf of a float32 array by the rational approximation that Eigen and XLA use, in cache-sized blocks."""
-    shape = x.shape
-    flat = np.ascontiguousarray(x).reshape(-1)
-    out = np.empty_like(flat)
-    block = 1 << 15
-    for start in range(0, flat.size, block):
-        v = np.clip(flat[start : start + block], -3.832506856900711, 3.832506856900711)
-        z = v * v
-        p = _poly(z, _ERF32_P)
-        p *= v
-        p /= _poly(z, _ERF32_Q)
-        np.clip(p, -1, 1, out=out[start : start + block])
-    return out.reshape(shape)
+    """erf of a float32 array as tanh(x P(x^2)), within 2.8 ulp.
 
-
-_ERF32_P = (
-    1.1283791179410905,
-    0.18520832239976145,
-    0.050955695062380861,
-    0.0034082910107109506,
-    0.00022905065861350646,
-)
-_ERF32_Q = (1.0, 0.49746925110067538, 0.11098505178285362, 0.014070470171167667, 0.0010179625278914885,
-            2.3547966471313185e-05, -1.1791602954361697e-07)  # fmt: skip
+    atanh(erf(x)) / x is smooth and even, tanh damps P's errors, and NumPy's tanh takes less than a nanosecond. P is
+    the minimax polynomial for the relative error of the result on |x| <= 4, beyond which erf rounds to 1.
+    """
+    z = np.multiply(x, x, out=np.empty_like(x))
+    return odd_tanh(x, np.minimum(z, 16, out=z), _ERF32)
 
 
 def erf(x: Array) -> Array:
@@ -371,30 +372,5 @@ def softplus(x: Array, beta: float, limit: float) -> Array:
     return np.where(z > limit, x, np.log1p(np.exp(np.minimum(z, limit))) / beta)
 
 
-def silu(x: Array) -> Array:
-    return x * sigmoid(x)
-
-
 def mish(x: Array) -> Array:
     return x * np.tanh(np.logaddexp(x, 0))
-
-
-def gelu(x: Array) -> Array:
-    y = erf(x * 0.7071067811865476)
-    y += 1
-    y *= x
-    y *= 0.5
-    return y
-
-
-def gelu_tanh(x: Array) -> Array:
-    y = x * x
-    y *= 0.044715
-    y += 1
-    y *= x
-    y *= 0.7978845608028654
-    y = np.tanh(y)
-    y += 1
-    y *= x
-    y *= 0.5
-    return y

@@ -22,6 +22,7 @@ import numpy as np
 from ..dtypes import BOOL, FLOAT, INT
 from . import _bessel as bs
 from . import _gamma as gm
+from . import _activations as act
 from . import _special as sp
 from ._op import OPS, Array, Op, register
 from ._select import where
@@ -63,6 +64,9 @@ class Elementwise(Op):
         kind, lowest: how dtypes go, see the module's docstring.
         ufunc: `numpy` takes `out=`.
         complex, categories: is complex taken; the categories of dtype that are taken as they are.
+
+    `fast` is the first rule on arrays written out as a function (g, *operands, y, *params), where the expression makes
+    too many passes.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Elementwise(Op):
         operands: tuple[str, ...],
         samples: Callable[..., Any],
         doc: str,
+        fast: Callable[..., Any] | None = None,
     ):
         self.name = self.__name__ = name
         self.__doc__ = doc
@@ -92,7 +97,7 @@ class Elementwise(Op):
         self.uses = tuple(frozenset(_WORD.findall(r)) if r else frozenset() for r in rules)
         self.saves_output = any("y" in u for u in self.uses)
         self.saved = ()
-        self._compiled: dict[tuple[int, bool], Any] = {}
+        self._compiled: dict[tuple[int, bool], Any] = {} if fast is None else {(0, False): fast}
 
     @property
     def has_rule(self) -> bool:
@@ -149,11 +154,12 @@ def line(
     integers: bool = False,
     samples: Callable[..., Any] | None = None,
     doc: str = "",
+    fast: Callable[..., Any] | None = None,
 ) -> Elementwise:
     """Enter one elementwise op; `domain` and `values` (of the parameters) make its samples, unless they are given."""
     samples = samples or _samples(len(operands), *domain, values, integers)
     rules = rules or (None,) * len(operands)
-    made = Elementwise(name, numpy, triton, rules, kind, lowest, params, operands, samples, doc)
+    made = Elementwise(name, numpy, triton, rules, kind, lowest, params, operands, samples, doc, fast)
     register(made)
     return made
 
@@ -405,14 +411,14 @@ line("celu", sp.celu, "where(x > 0, x, expm1(where(x > 0, 0, x / alpha)) * alpha
      "where(x > 0, g, g * exp(where(x > 0, 0, x / alpha)))", params=("alpha",), values=(1.3,), **_a)  # fmt: skip
 line("softplus", sp.softplus, "where(x * beta > limit, x, log1p(exp(where(x * beta > limit, 0, x * beta))) / beta)",
      "where(x * beta > limit, g, g * sigmoid(x * beta))", params=("beta", "limit"), values=(1.5, 20.0), **_a)  # fmt: skip
-line("silu", sp.silu, "x * sigmoid(x)", "g * sigmoid(x) * (1 + x * (1 - sigmoid(x)))", **_a)
+line("silu", act.silu, "x * sigmoid(x)", "g * sigmoid(x) * (1 + x * (1 - sigmoid(x)))", fast=act.silu_grad, **_a)
 line("mish", sp.mish, "x * tanh(log1p(exp(-abs(x))) + maximum(x, 0))",
      "g * (tanh(log1p(exp(-abs(x))) + maximum(x, 0)) + x * sigmoid(x) * (1 - tanh(log1p(exp(-abs(x))) + maximum(x, 0)) * tanh(log1p(exp(-abs(x))) + maximum(x, 0))))",
      **_a)  # fmt: skip
-line("gelu", sp.gelu, "x * 0.5 * (1 + erf(x * 0.7071067811865476))",
-     "g * (0.5 * (1 + erf(x * 0.7071067811865476)) + x * exp(x * x * -0.5) * 0.3989422804014327)", **_a)  # fmt: skip
-line("gelu_tanh", sp.gelu_tanh, "x * 0.5 * (1 + tanh((x + x * x * x * 0.044715) * 0.7978845608028654))",
+line("gelu", act.gelu, "x * 0.5 * (1 + erf(x * 0.7071067811865476))",
+     "g * (0.5 * (1 + erf(x * 0.7071067811865476)) + x * exp(x * x * -0.5) * 0.3989422804014327)", fast=act.gelu_grad, **_a)  # fmt: skip
+line("gelu_tanh", act.gelu_tanh, "x * 0.5 * (1 + tanh((x + x * x * x * 0.044715) * 0.7978845608028654))",
      "g * (0.5 * (1 + tanh((x + x * x * x * 0.044715) * 0.7978845608028654)) + x * 0.5 * (1 - tanh((x + x * x * x * 0.044715) * 0.7978845608028654) * tanh((x + x * x * x * 0.044715) * 0.7978845608028654)) * (0.7978845608028654 + x * x * 0.1070322243))",
-     **_a)  # fmt: skip
+     fast=act.gelu_tanh_grad, **_a)  # fmt: skip
 
 __all__ = ["NUMPY", "OPS", "TENSOR", "Elementwise", "line"]
