@@ -152,7 +152,9 @@ class GradScaler:
         if state["stage"] is OptState.READY:
             self.unscale_(optimizer)
         if state["found"] is None:
-            raise AssertionError("GradScaler.step: No inf checks were recorded for this optimizer: no parameter has .grad")
+            raise AssertionError(
+                "GradScaler.step: No inf checks were recorded for this optimizer: no parameter has .grad"
+            )
         result = None if state["found"] else optimizer.step(*args, **kwargs)
         state["stage"] = OptState.STEPPED
         return result

@@ -136,7 +136,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     for d in left:
         k *= a._a.shape[d]
     n, m = _count(rows), _count(cols)
-    y = matmul(a.permute(free_a + left).reshape(n, k), b.permute(right + free_b).reshape(k, m)).reshape(rows + cols)
+    product = _matmul if ACTIVE else matmul  # under autocast tensordot has its own entry, which holds for its product
+    y = product(a.permute(free_a + left).reshape(n, k), b.permute(right + free_b).reshape(k, m)).reshape(rows + cols)
     if out is not None:
         write_out("tensordot", y, out)
         return out
