@@ -7,17 +7,24 @@ from typing import Any
 import numpy as np
 
 from ..autograd import inplace as _inplace
+from ..autograd.apply import mixed_devices
 from ..autograd.autocast import ACTIVE
 from ..autograd.autocast import cast as autocast
 from ..autograd.graph import make_view
 from ..autograd.modes import STATE
 from ..device import CPU, on_device
+from ..dtypes import bool_, int32, int64
 from ..errors import check_dim, message
 from ..kernels import index as _index
+from ..kernels._gather import of_mask
+from ..kernels._index_range import out_of_range
 from ..kernels.copy import cast
+from ..kernels.nonzero import nonzero as _nonzero
+from ..kernels.nonzero import searchsorted as _searchsorted
 from ..kernels.scatter_reduce import scatter_extremum, scatter_prod
 from ..kernels.view import slice_ as _slice
 from ..tensor import TENSORS, Tensor, alias, host, method, overlap, overwrite, wrap
+from .pointwise import result_type
 from .shape import broadcast_tensors
 
 __all__ = [
@@ -65,6 +72,9 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
     for k in items:
         if k is None or k is Ellipsis or k is True or k is False:
             continue
+        if k.__class__ in TENSORS and k.device is not CPU and k.device is not x.device:
+            rule = f"indices should be either on cpu or on the same device as the indexed tensor ({x.device})"
+            raise RuntimeError(message("index", f"{rule}; got one on {k.device}", self=x, index=k))
         if isinstance(k, Tensor) and k.dtype.name in ("bool", "uint8"):
             used += k._a.ndim
         elif isinstance(k, np.ndarray) and k.dtype.kind == "b":
@@ -116,10 +126,10 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
         else:
             array = _index_array(k)
             some = True
-            if array.dtype.kind == "b":
+            if array.dtype.kind == "b" or isinstance(k, Tensor) and k.dtype.name == "uint8":
                 if array.ndim == 0:
                     basic.append(None)
-                    advanced.append(np.zeros(1 if array else 0, np.int64))
+                    advanced.append(np.zeros(int(bool(k)), np.int64))
                     continue
                 for j, (have, want) in enumerate(zip(array.shape, shape[dim : dim + array.ndim], strict=True)):
                     if have != want:
@@ -127,14 +137,14 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
                             f"The shape of the mask {list(array.shape)} at index {j} does not match the shape of the indexed "
                             f"tensor {list(shape)} at index {dim + j}"
                         )
-                for part in array.nonzero():
+                for part in _of_mask(k, array):
                     basic.append(slice(None))
                     advanced.append(part)
                 dim += array.ndim
             else:
                 size = shape[dim]
-                if array.size and (array.min() < -size or array.max() >= size):
-                    bad = array[(array < -size) | (array >= size)].reshape(-1)[0]
+                bad = out_of_range(array, size, -size)
+                if bad is not None:
                     raise IndexError(f"index {bad} is out of bounds for dimension {dim} with size {size}")
                 basic.append(slice(None))
                 advanced.append(array)
@@ -168,11 +178,18 @@ def _is_mask(k: Any) -> bool:
     return a.dtype.kind == "b"
 
 
-def _index_array(k: Any) -> np.ndarray:
+def _of_mask(k: Any, mask: Any) -> tuple[Any, ...]:
+    """The index arrays of a mask, made where it is."""
+    if isinstance(k, Tensor) and k.device is not CPU:
+        with on_device(k.device.index):
+            return of_mask(mask)
+    return mask.nonzero()
+
+
+def _index_array(k: Any) -> Any:
+    """The raw array of one index, on the device when it is there."""
     if isinstance(k, Tensor):
-        array = host(k)
-        if k.dtype.name == "uint8":
-            array = array.astype(bool)
+        array = k._a
     elif isinstance(k, (list, tuple, range)):
         array = np.asarray(
             [int(v) if isinstance(v, Tensor) and v._a.ndim == 0 else host(v) if isinstance(v, Tensor) else v for v in k]
@@ -267,11 +284,13 @@ def _put_in_place(x: Tensor, key: tuple, value: Tensor, accumulate: bool, name: 
 
 
 def _check_put(x: Tensor, key: tuple, value: Tensor, name: str) -> None:
-    shape = (
-        x._a[key].shape
-        if x._a.__class__ is np.ndarray and x._a.size < 4096
-        else np.broadcast_to(np.empty(()), x._a.shape)[key].shape
-    )
+    if value.device is not x.device:
+        raise mixed_devices(name, ("self", "values"), (x, value))
+    if x._a.__class__ is np.ndarray and x._a.size < 4096:
+        shape = x._a[key].shape
+    else:  # index arrays of zeros stand for those on a device
+        flat = tuple([k if k.__class__ is slice else np.broadcast_to(np.int64(0), k.shape) for k in key])
+        shape = np.broadcast_to(np.empty(()), x._a.shape)[key if x.device is CPU else flat].shape
     have = value._a.shape
     try:
         fits = np.broadcast_shapes(have, shape) == shape or tuple(s for s in have if s != 1) == tuple(
@@ -289,41 +308,44 @@ Tensor.__getitem__ = _getitem  # type: ignore[attr-defined]
 Tensor.__setitem__ = _setitem  # type: ignore[attr-defined]
 
 
-def _indices(op: str, index: Any, name: str = "index") -> np.ndarray:
+def _indices(op: str, input: Tensor, index: Any, name: str = "index") -> Any:
+    """The raw array of an index tensor, which has to be where `input` is."""
     if not isinstance(index, Tensor) or index.dtype.name not in ("int64", "int32"):
         raise RuntimeError(message(op, f"{name} must be an int64 (or int32) tensor", **{name: index}))
-    return host(index) if index.device is CPU or index._a.__class__ is np.ndarray else index._a
+    if index.device is not input.device:
+        raise mixed_devices(op, ("input", name), (input, index))
+    return index._a
 
 
-def _in_range(op: str, i: np.ndarray, size: int, dim: int, low: int = 0) -> None:
-    if i.size and (i.min() < low or i.max() >= size):
-        bad = i[(i < low) | (i >= size)].reshape(-1)[0]
-        raise (
-            IndexError
-            if op in ("index_select", "index_add", "index_copy", "index_fill", "take", "put")
-            else RuntimeError
-        )(f"{op}: index {bad} is out of bounds for dimension {dim} with size {size}")
+_INDEX_ERROR = ("index_select", "index_add", "index_copy", "index_fill", "take", "put")
+
+
+def _in_range(op: str, i: Any, size: int, dim: int, x: Tensor, low: int = 0) -> None:
+    bad = out_of_range(i, size, low)
+    if bad is not None:
+        kind = IndexError if x.device is not CPU or op in _INDEX_ERROR else RuntimeError
+        raise kind(f"{op}: index {bad} is out of bounds for dimension {dim} with size {size}")
 
 
 @method(out=True)
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of `dim` at `index` (1-dim integers), copied."""
     d = check_dim("index_select", dim, input._a.ndim)
-    i = _indices("index_select", index)
+    i = _indices("index_select", input, index)
     if i.ndim > 1:
         raise IndexError(message("index_select", "Index is supposed to be a vector", index=index))
     i = i.reshape(-1)
     if input._a.ndim == 0:
-        _in_range("index_select", i, 1, 0)
+        _in_range("index_select", i, 1, 0, input)
         return input.clone()
-    _in_range("index_select", i, input._a.shape[d], d)
+    _in_range("index_select", i, input._a.shape[d], d, input)
     return _index.index(input, (slice(None),) * d + (i,))
 
 
 def _checked(op: str, input: Tensor, dim: int, index: Tensor, src: Tensor | None = None) -> tuple[int, np.ndarray]:
     """The dim and indices of gather and scatter after PyTorch's checks of shapes and range."""
     d = check_dim(op, dim, input._a.ndim)
-    i = _indices(op, index)
+    i = _indices(op, input, index)
     n = max(input._a.ndim, 1)
     if i.size and max(i.ndim, 1) != n:
         raise RuntimeError(
@@ -343,7 +365,7 @@ def _checked(op: str, input: Tensor, dim: int, index: Tensor, src: Tensor | None
             raise RuntimeError(
                 f"{op}: Size does not match at dimension {k} expected index {list(i.shape)} to be no larger than src {list(src._a.shape)}"
             )
-    _in_range(op, i, input._a.shape[d] if input._a.ndim else 1, d)
+    _in_range(op, i, input._a.shape[d] if input._a.ndim else 1, d, input)
     return d, i
 
 
@@ -413,9 +435,8 @@ def scatter_reduce(
         total = _index.scatter_add(x, src, d, i)
         if reduce == "sum":
             return total
-        count = np.ones(input._a.shape, np.int64) if include_self else np.zeros(input._a.shape, np.int64)
-        np.add.at(count, _index._along(i, d, count.shape), 1)
-        count = wrap(np.maximum(count, 1)).to(input.device)
+        count = input.new_ones(input._a.shape, dtype=int64) if include_self else input.new_zeros(input._a.shape, dtype=int64)
+        count = _index.scatter_add(count, count.new_ones(i.shape), d, i).clamp(min=1)
         return total / count.to(total.dtype) if total.dtype.category >= 2 else total.div(count, rounding_mode="floor")
     if reduce == "prod":
         return scatter_prod(x, src, d, i)
@@ -462,12 +483,12 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
 def _slices(op: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None) -> tuple[int, tuple]:
     d = check_dim(op, dim, input._a.ndim)
-    i = _indices(op, index)
+    i = _indices(op, input, index)
     if i.ndim > 1:
         raise IndexError(message(op, "Index is supposed to be a vector", index=index))
     i = i.reshape(-1)
     size = input._a.shape[d] if input._a.ndim else 1
-    _in_range(op, i, size, d)
+    _in_range(op, i, size, d, input)
     if source is not None:
         want = list(input._a.shape)
         if want:
@@ -566,16 +587,22 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where `mask`, broadcast, is True, as a vector."""
     if mask.dtype.name != "bool":
         raise RuntimeError(message("masked_select", "expected BoolTensor for mask", mask=mask))
+    if mask.device is not input.device:
+        raise mixed_devices("masked_select", ("input", "mask"), (input, mask))
     x, m = broadcast_tensors(input, mask)
-    return _index.index(x, tuple(host(m).nonzero()) if m._a.ndim else (host(m),))
+    return _index.index(x, _of_mask(m, m._a)) if m._a.ndim else x.reshape(1)[: int(bool(m))].clone()
 
 
 @method(inplace=True)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`input` with the elements where `mask` is True taken from `source`, in order."""
+    if mask.device is not input.device:
+        raise mixed_devices("masked_scatter", ("input", "mask"), (input, mask))
     x, m = broadcast_tensors(input, mask)
-    key = host(m).nonzero()
-    n = key[0].size if key else 0
+    if not m._a.ndim:
+        return masked_scatter(x.reshape(1), m.reshape(1), source).reshape(())
+    key = _of_mask(m, m._a)
+    n = key[0].size
     if source._a.size < n:
         raise RuntimeError(f"masked_scatter: expected source to have at least {n} elements; got {source._a.size}")
     return _index.index_put(x, source.reshape(-1)[:n], key, False)
@@ -584,34 +611,29 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 @method
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of nonzero elements: one row each (n, ndim), or a tuple of one vector per dim."""
-    a = host(input)
-    parts = np.atleast_1d(a).nonzero() if as_tuple else a.nonzero() if a.ndim else None
-    place = input.device
     if as_tuple:
-        return tuple(wrap(p).to(place) for p in parts)  # type: ignore[union-attr]
-    if parts is None:
-        return wrap(np.empty((int(bool(a)), 0), np.int64)).to(place)
-    return wrap(np.stack(parts, 1) if parts else np.empty((0, 0), np.int64)).to(place)
+        return (input if input._a.ndim else input.reshape(1)).nonzero().unbind(1)
+    return _nonzero(input)
 
 
 @method(out=True)
 def take(input: Tensor, index: Tensor) -> Tensor:
     """input.flatten()[index], in the shape of `index`."""
-    i = _indices("take", index)
-    _in_range("take", i, input._a.size, 0, -input._a.size)
+    i = _indices("take", input, index)
+    _in_range("take", i, input._a.size, 0, input, -input._a.size)
     return _index.index(input.reshape(-1), (i,))
 
 
 @method(inplace=True)
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """`input` with its flattened elements at `index` set to (or increased by) those of `source`."""
-    i = _indices("put", index)
-    _in_range("put", i, input._a.size, 0, -input._a.size)
+    i = _indices("put", input, index)
+    _in_range("put", i, input._a.size, 0, input, -input._a.size)
     if source._a.size != i.size:
         raise RuntimeError(
             message("put", "index and source must have the same number of elements", index=index, source=source)
         )
-    return _index.index_put(input.reshape(-1), source.reshape(-1), (i.reshape(-1),), accumulate).reshape(input._a.shape)
+    return _index.index_put(input.reshape(-1), source.reshape(-1), (index.reshape(-1)._a,), accumulate).reshape(input._a.shape)
 
 
 @method(out=True)
@@ -620,7 +642,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     if dim is None:
         return take(input, indices.reshape(-1))
     d = check_dim("take_along_dim", dim, input._a.ndim)
-    i = _indices("take_along_dim", indices, "indices")
+    i = _indices("take_along_dim", input, indices, "indices")
     if i.ndim != input._a.ndim:
         raise RuntimeError(
             message(
@@ -638,10 +660,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     shape[d] = i.shape[d]
     wide = [*full]
     wide[d] = input._a.shape[d]
-    _in_range("take_along_dim", i, input._a.shape[d], d, -input._a.shape[d])
-    return _index.gather(
-        input.expand(*wide), d, np.ascontiguousarray(np.broadcast_to(i, shape)) % max(input._a.shape[d], 1)
-    )
+    _in_range("take_along_dim", i, input._a.shape[d], d, input, -input._a.shape[d])
+    return _index.gather(input.expand(*wide), d, indices.expand(*shape).contiguous()._a)
 
 
 @method
@@ -673,9 +693,19 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Is each element among `test_elements`; bool, of the shape of `elements`."""
-    get = lambda v: host(v) if isinstance(v, Tensor) else np.asarray(v)  # noqa: E731
-    place = elements.device if isinstance(elements, Tensor) else CPU
-    return wrap(np.asarray(np.isin(get(elements), get(test_elements), invert=invert))).to(place)
+    first = next((v for v in (elements, test_elements) if isinstance(v, Tensor)), None)
+    place = CPU if first is None else first.device
+    x, among = [v if isinstance(v, Tensor) else wrap(np.asarray(v)).to(place) for v in (elements, test_elements)]
+    if x.device is not among.device:
+        raise mixed_devices("isin", ("elements", "test_elements"), (x, among))
+    if place is CPU:
+        return wrap(np.asarray(np.isin(x._a, among._a, invert=invert)))
+    kind = result_type(x, among)
+    x, row = x.to(kind), among.to(kind).reshape(-1).sort()[0]
+    if not row._a.size:
+        return x.new_full(x._a.shape, invert, dtype=bool_)
+    found = row.take(_searchsorted(row, x, False).clamp(max=row._a.size - 1)) == x
+    return ~found if invert else found
 
 
 def searchsorted(
@@ -686,23 +716,17 @@ def searchsorted(
     if side is not None and side not in ("left", "right"):
         raise RuntimeError(f"searchsorted: side can only be 'left' or 'right' but got {side}")
     where_ = side or ("right" if right else "left")
-    rows = host(sorted_sequence)
-    if sorter is not None:
-        rows = np.take_along_axis(rows, host(sorter), -1)
-    values = host(input) if isinstance(input, Tensor) else np.asarray(input)
-    if rows.ndim == 1:
-        found = np.searchsorted(rows, values, where_)
-    else:
-        if rows.shape[:-1] != values.shape[:-1]:
-            raise RuntimeError(
-                message("searchsorted", "all but the last dim must agree", sorted_sequence=sorted_sequence, input=input)
-            )
-        flat = [
-            np.searchsorted(r, v, where_)
-            for r, v in zip(rows.reshape(-1, rows.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)
-        ]
-        found = np.stack(flat).reshape(values.shape)
-    return wrap(np.asarray(found, np.int32 if out_int32 else np.int64)).to(sorted_sequence.device)
+    values = input if isinstance(input, Tensor) else wrap(np.asarray(input)).to(sorted_sequence.device)
+    rows = sorted_sequence if sorter is None else sorted_sequence.gather(-1, sorter)
+    if values.device is not rows.device:
+        raise mixed_devices("searchsorted", ("sorted_sequence", "input"), (rows, values))
+    if rows._a.ndim != 1 and rows._a.shape[:-1] != values._a.shape[:-1]:
+        raise RuntimeError(
+            message("searchsorted", "all but the last dim must agree", sorted_sequence=sorted_sequence, input=input)
+        )
+    kind = result_type(rows, values)
+    found = _searchsorted(rows.to(kind), values.to(kind), where_ == "right")
+    return found.to(int32) if out_int32 else found
 
 
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:

@@ -4,6 +4,8 @@ Every index op comes down to one form: an array of `n` places in units of elemen
 (the dims that the key leaves whole at the end), and one of three kernels over it. Places are computed by an elementwise
 kernel from the index arrays and the strides. Accumulation is deterministic without atomics: places are sorted
 (stably), and one lane per run of equal places adds its values in their order.
+
+An index out of range makes its place negative: such a place reads as all bits set (NaN, -1) and is not written.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import device as _memory
+from ..device import EMULATED, as_strided, to_device
 from ._launch import empty, kernel, launch
 from ._op import Array
 
@@ -20,12 +22,12 @@ if TYPE_CHECKING:
     import triton.language as tl
 
 BLOCK = 1024
-FOLD_BLOCK = 1024 if _memory.EMULATED else 256  # a lane of the walk holds more than 1024 leave registers for
+FOLD_BLOCK = 1024 if EMULATED else 256  # a lane of the walk holds more than 1024 leave registers for
 
 
 @kernel
-def _gather_runs(x_ptr, at_ptr, y_ptr, n, m, BLOCK: tl.constexpr):
-    """y[i, j] = x[at[i] + j].
+def _gather_runs(x_ptr, at_ptr, y_ptr, n, m, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
+    """y[i, j] = x[WIDTH * at[i] + j].
 
     x_ptr: memory of any size; at_ptr: (n,) int64, in elements; y_ptr: (n, m) contiguous. One program per BLOCK elements
     of y; BLOCK is a power of 2.
@@ -34,13 +36,13 @@ def _gather_runs(x_ptr, at_ptr, y_ptr, n, m, BLOCK: tl.constexpr):
     inside = i < n * m
     row = i // m
     at = tl.load(at_ptr + row, mask=inside, other=0)
-    value = tl.load(x_ptr + at + (i - row * m), mask=inside, other=0)
+    value = tl.load(x_ptr + at * WIDTH + (i - row * m), mask=inside & (at >= 0), other=-1)
     tl.store(y_ptr + i, value, mask=inside)
 
 
 @kernel
-def _scatter_runs(y_ptr, at_ptr, v_ptr, n, m, BLOCK: tl.constexpr):
-    """y[at[i] + j] = v[i, j]; which of several equal places wins is not defined.
+def _scatter_runs(y_ptr, at_ptr, v_ptr, n, m, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
+    """y[WIDTH * at[i] + j] = v[i, j]; which of several equal places wins is not defined.
 
     y_ptr: memory of any size; at_ptr: (n,) int64, in elements; v_ptr: (n, m) contiguous. One program per BLOCK elements
     of v.
@@ -50,7 +52,7 @@ def _scatter_runs(y_ptr, at_ptr, v_ptr, n, m, BLOCK: tl.constexpr):
     row = i // m
     at = tl.load(at_ptr + row, mask=inside, other=0)
     value = tl.load(v_ptr + i, mask=inside, other=0)
-    tl.store(y_ptr + at + (i - row * m), value, mask=inside)
+    tl.store(y_ptr + at * WIDTH + (i - row * m), value, mask=inside & (at >= 0))
 
 
 @kernel
@@ -67,7 +69,7 @@ def _fold_runs(y_ptr, at_ptr, order_ptr, v_ptr, n, m, KIND: tl.constexpr, WIDE: 
     j = t - i * m
     at = tl.load(at_ptr + i, mask=inside, other=-1)
     before = tl.load(at_ptr + i - 1, mask=inside & (i > 0), other=-1)
-    walking = inside & (at != before)
+    walking = inside & (at >= 0) & (at != before)
     total = tl.load(y_ptr + at + j, mask=walking, other=0)
     if WIDE == 0:
         total = total.to(tl.float32)
@@ -96,18 +98,29 @@ def _fold_runs(y_ptr, at_ptr, order_ptr, v_ptr, n, m, KIND: tl.constexpr, WIDE: 
     tl.store(y_ptr + at + j, total.to(y_ptr.dtype.element_ty), mask=walking)
 
 
+_OUTSIDE = -(2**59)  # so far down that a place of 8 dims stays negative, and in 64 bits
 KINDS = {"sum": 0, "prod": 1, "max": 2, "min": 3}
 
 
 def on_device(a: Any) -> Array:
     """An index array as device memory (int64), whether it came from the host or was there."""
-    if a.__class__ is np.ndarray and not _memory.EMULATED:
-        return _memory.to_device(np.ascontiguousarray(a, np.int64))
+    if a.__class__ is np.ndarray and not EMULATED:
+        return to_device(np.ascontiguousarray(a, np.int64))
     if a.dtype != np.int64:
         from ._pointwise import cast
 
         return cast(a, np.int64)
     return a
+
+
+def of_mask(mask: Array) -> tuple[Array, ...]:
+    """The index arrays of a mask's True elements, one per dim, where the mask is: on the device or on the host."""
+    if mask.__class__ is np.ndarray and not EMULATED:
+        return mask.nonzero() if mask.ndim else (np.zeros(int(mask), np.int64),)
+    from .nonzero import nonzero
+
+    y = nonzero.gpu(mask.reshape((1,)) if not mask.ndim else mask)
+    return tuple(y[:, d] for d in range(y.shape[1])) if mask.ndim else (y.reshape(-1),)
 
 
 def places(shape: tuple[int, ...], key: tuple) -> tuple[Array, int, tuple[int, ...]]:
@@ -118,8 +131,7 @@ def places(shape: tuple[int, ...], key: tuple) -> tuple[Array, int, tuple[int, .
     parts: list = []
     for k in key:  # masks stand for the index arrays of their True elements
         if k.__class__ is not slice and k.dtype == np.bool_:
-            mask = k if k.__class__ is np.ndarray else _memory.to_host(k)
-            parts.extend(mask.nonzero() if mask.ndim else (np.zeros(int(mask), np.int64),))
+            parts.extend(of_mask(k))
         else:
             parts.append(k)
     strides = [1] * len(shape)
@@ -143,7 +155,9 @@ def places(shape: tuple[int, ...], key: tuple) -> tuple[Array, int, tuple[int, .
     for d in dims:
         a = on_device(parts[d])
         a = a.reshape((1,) * (len(joint) - a.ndim) + a.shape + (1,) * len(back))
-        exprs.append(f"where(t{len(terms)} < 0, t{len(terms)} + {shape[d]}, t{len(terms)}) * {strides[d]}")
+        t, n = f"t{len(terms)}", shape[d]
+        inside = f"({t} >= {-n}) & ({t} < {n})"
+        exprs.append(f"where({inside}, where({t} < 0, {t} + {n}, {t}) * {strides[d]}, {_OUTSIDE})")
         terms.append(a.reshape((1,) * (len(lead) - a.ndim) + a.shape))
     out = empty(lead, np.int64)
     if out.size:
@@ -175,22 +189,32 @@ def copy_of(x: Array) -> Array:
     return y
 
 
-def _bits(a: Array) -> Array:
-    return a.view(np.dtype(f"i{a.dtype.itemsize}"))
+def memory_words(a: Array) -> tuple[Array, int]:
+    """The same memory as whole numbers, and how many of them an element is: two for 16 bytes (complex128)."""
+    size = a.dtype.itemsize
+    if size < 16:
+        return a.view(np.dtype(f"i{size}")), 1
+    word = np.dtype(np.int64)
+    return as_strided(a, (2 * a.size,), (8,), 0, word), 2
 
 
 def gather_runs(x: Array, at: Array, m: int, shape: tuple[int, ...]) -> Array:
     """The runs of x at `at`, as a new array of `shape`."""
     y = empty(shape, x.dtype)
     if y.size:
-        launch(_gather_runs, (-(-y.size // BLOCK),), _bits(contiguous(x)), at, _bits(y), at.size, m, BLOCK=BLOCK)
+        to, width = memory_words(y)
+        source, _ = memory_words(contiguous(x))
+        launch(_gather_runs, (-(-to.size // BLOCK),), source, at, to, at.size, m * width, WIDTH=width, BLOCK=BLOCK)
     return y
 
 
 def scatter_runs(y: Array, at: Array, v: Array, m: int) -> None:
     """Write v, (places, m) or fewer dims that broadcast to it, into contiguous y."""
     if at.size and m:
-        launch(_scatter_runs, (-(-at.size * m // BLOCK),), _bits(y), at, _bits(contiguous(v)), at.size, m, BLOCK=BLOCK)
+        to, width = memory_words(y)
+        source, _ = memory_words(contiguous(v))
+        grid = (-(-at.size * m * width // BLOCK),)
+        launch(_scatter_runs, grid, to, at, source, at.size, m * width, WIDTH=width, BLOCK=BLOCK)
 
 
 def fold_runs(y: Array, at: Array, v: Array, m: int, kind: str = "sum") -> None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..device import EMULATED
+from ..device import EMULATED, to_host
 from ._fold import row_sums
+from ._index_range import SYNC, out_of_range
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from ._pointwise import pointwise
@@ -31,16 +32,17 @@ REDUCTIONS = ("none", "mean", "sum")
 
 
 @kernel
-def _target_weights(t_ptr, w_ptr, wt_ptr, n_rows, ignore_index, HAS_W: tl.constexpr, BLOCK: tl.constexpr):
-    """wt (n_rows,) = weight of each row's target, 1 without w, 0 for ignored rows."""
+def _target_weights(t_ptr, w_ptr, wt_ptr, n_rows, n, ignore_index, HAS_W: tl.constexpr, BLOCK: tl.constexpr):
+    """wt (n_rows,) = weight of each row's target, 1 without w, 0 for ignored rows; NaN for what is none of n classes."""
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     t = tl.load(t_ptr + i, mask=i < n_rows, other=0)
     kept = (i < n_rows) & (t != ignore_index)
+    known = (t >= 0) & (t < n)
     if HAS_W:
-        weight = tl.load(w_ptr + t, mask=kept, other=0).to(wt_ptr.dtype.element_ty)
+        weight = tl.load(w_ptr + t, mask=kept & known, other=0).to(wt_ptr.dtype.element_ty)
     else:
         weight = kept.to(wt_ptr.dtype.element_ty)
-    tl.store(wt_ptr + i, weight, mask=i < n_rows)
+    tl.store(wt_ptr + i, tl.where(kept & (known == 0), float("nan"), weight), mask=i < n_rows)
 
 
 @kernel
@@ -83,7 +85,7 @@ def _cross_entropy_fwd(
     lse = tl.log(s) + top
     t = tl.load(t_ptr + j, mask=j_ok, other=0)
     kept = j_ok & (t != ignore_index)
-    picked = tl.load(x_ptr + j * n + t, mask=kept, other=0).to(ACC)
+    picked = tl.load(x_ptr + j * n + t, mask=kept & (t >= 0) & (t < n), other=0).to(ACC)
     loss = (lse - picked) * tl.load(wt_ptr + j, mask=j_ok, other=0).to(ACC)
     if SMOOTHING > 0:
         loss = loss * (1 - SMOOTHING) + (lse * tl.sum(weights, 1) - tl.sum(weighted, 1)) * SMOOTHING / n
@@ -170,10 +172,12 @@ def _target(
     tl.store(q_ptr + i, tl.where(kept, q, 0.0).to(q_ptr.dtype.element_ty), mask=live)
 
 
-def _weights_gpu(t: Array, w: Array | None, ignore_index: int, kind) -> Array:
+def _weights_gpu(t: Array, w: Array | None, n: int, ignore_index: int, kind) -> Array:
     wt = empty(t.shape, kind)
     if t.size:
-        launch(_target_weights, (-(-t.size // 1024),), t, w, wt, t.size, ignore_index, HAS_W=w is not None, BLOCK=1024)
+        launch(
+            _target_weights, (-(-t.size // 1024),), t, w, wt, t.size, n, ignore_index, HAS_W=w is not None, BLOCK=1024
+        )
     return wt
 
 
@@ -225,13 +229,20 @@ def _plain_grad(g: Array, x: Array, t: Array, lse: Array, reduction: str) -> Arr
     return gx
 
 
+def check_targets(name: str, t: Array, n_classes: int, ignore_index: int) -> None:
+    """IndexError for a target that is no class and not ignored; of device arrays see `_index_range`."""
+    if t.__class__ is np.ndarray or SYNC:
+        t = t if t.__class__ is np.ndarray else to_host(t)
+        wrong = out_of_range(np.where(t == ignore_index, 0, t), n_classes)
+        if wrong is not None:
+            raise IndexError(f"{name}: Target {wrong} is out of bounds for {n_classes} classes")
+
+
 def _target_terms(t: Array, w: Array | None, ignore_index: int, n_classes: int, dtype):
     """(rows that count, target with 0 for ignored rows, weight of each row's target with 0 for ignored rows)."""
     kept = t != ignore_index
     safe = np.where(kept, t, 0)
-    if safe.size and (safe.min() < 0 or safe.max() >= n_classes):
-        wrong = safe.min() if safe.min() < 0 else safe.max()
-        raise IndexError(f"cross_entropy: Target {wrong} is out of bounds for {n_classes} classes")
+    check_targets("cross_entropy", safe, n_classes, ignore_index)
     wt = kept.astype(dtype) if w is None else np.where(kept, w[safe], 0).astype(dtype)
     return kept, safe, wt
 
@@ -298,8 +309,9 @@ class cross_entropy:
         x: Array, t: Array, w: Array | None, ignore_index: int, reduction: str, label_smoothing: float
     ) -> tuple[Array, Array]:
         n_rows, n = x.shape
+        check_targets("cross_entropy", t, n, ignore_index)
         x, t, w, kind = _dense(x), _dense(t), _dense(w), _wide_type(x)
-        wt, lse = _weights_gpu(t, w, ignore_index, kind), empty((n_rows,), kind)
+        wt, lse = _weights_gpu(t, w, n, ignore_index, kind), empty((n_rows,), kind)
         loss = empty((n_rows,), x.dtype if reduction == "none" else kind)
         if x.size:
             block_j, block_r, warps = _tiles(n_rows, n)
@@ -323,7 +335,7 @@ class cross_entropy:
         gx = empty_like(x)
         if not gx.size:
             return gx, None, None
-        wt = _weights_gpu(t, w, ignore_index, kind)
+        wt = _weights_gpu(t, w, n, ignore_index, kind)
         count = reduce_gpu(wt, (0,), False, "sum") if reduction == "mean" else None
         w_sum = reduce_gpu(w, (0,), False, "sum", kind) if w is not None and label_smoothing else None
         block_j, block_r, warps = _tiles(n_rows, n)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._gather import contiguous, memory_words
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from .sort import sort_gpu
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 
 
 @kernel
-def _embedding(w_ptr, idx_ptr, y_ptr, n, width, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr):
-    """y (n, width) = rows idx (n,) of w (rows, width), contiguous; one program copies BLOCK_N x BLOCK_D elements."""
+def _embedding(w_ptr, idx_ptr, y_ptr, n, n_rows, width, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr):
+    """y (n, width) = rows idx (n,) of w (n_rows, width), contiguous; one program copies BLOCK_N x BLOCK_D elements.
+
+    Rows that are not there read as all bits set: NaN.
+    """
     i = tl.program_id(0).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     row = tl.load(idx_ptr + i, mask=i < n, other=0).to(tl.int64)
     mask = (i < n)[:, None] & (d < width)[None, :]
-    value = tl.load(w_ptr + row[:, None] * width + d[None, :], mask=mask, other=0)
+    there = ((row >= 0) & (row < n_rows))[:, None]
+    value = tl.load(w_ptr + row[:, None] * width + d[None, :], mask=mask & there, other=-1)
     tl.store(y_ptr + i[:, None] * width + d[None, :], value, mask=mask)
 
 
@@ -74,7 +79,7 @@ def _embedding_grad_gpu(g: Array, idx: Array, n_rows: int, padding_idx: int, by_
     if not y.size:
         return y
     if n:
-        g, idx = (a if a.flags.c_contiguous else a.copy() for a in (g, idx))
+        g, idx = contiguous(g), contiguous(idx)
         ordered, at = sort_gpu(idx.reshape((n,)), 0, n, False)
     else:  # no member to load: any arrays will do
         g, ordered, at = y, empty((1,), np.int64), empty((1,), np.int64)
@@ -106,19 +111,14 @@ class embedding:
         width, n = w.shape[1], idx.size
         y = empty((*idx.shape, width), w.dtype)
         if y.size:
-            w, idx = (a if a.flags.c_contiguous else a.copy() for a in (w, idx))
+            rows, words = memory_words(contiguous(w))
+            to, _ = memory_words(y)
+            width *= words
             block_n, block_d = _tile(n, width)
             launch(
-                _embedding,
-                (-(-n // block_n), -(-width // block_d)),
-                w,
-                idx,
-                y,
-                n,
-                width,
-                BLOCK_N=block_n,
-                BLOCK_D=block_d,
-            )
+                _embedding, (-(-n // block_n), -(-width // block_d)), rows, contiguous(idx), to, n, w.shape[0], width,
+                BLOCK_N=block_n, BLOCK_D=block_d,
+            )  # fmt: skip
         return y
 
     def grad(g, w_shape, idx, padding_idx, by_freq, needs):

@@ -9,6 +9,7 @@ import numpy as np
 from ._gather import along, copy_of, fold_runs, gather_runs, places, scatter_runs, spread
 from ._launch import empty
 from ._op import Array, op
+from .copy import where
 
 
 def add_at(z: Array, key: Any, values: Array) -> None:
@@ -251,7 +252,10 @@ class masked_fill:
     def grad(g, x_shape, v_shape, mask, needs):
         zero = g.new_zeros(())
         gx = masked_fill(g, zero, mask).sum_to_size(*x_shape) if needs[0] else None
-        gv = index(g.expand(g.shape), (np.broadcast_to(mask, g.shape),)).sum().reshape(v_shape) if needs[1] else None
+        gv = None
+        if needs[1]:
+            chosen = masked_fill(g.new_zeros(g.shape), g.new_ones(()), mask) != 0
+            gv = where(chosen, g, zero).sum().reshape(v_shape)
         return gx, gv
 
     def cpu_grad(g, x_shape, v_shape, mask, needs):

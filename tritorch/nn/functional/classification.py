@@ -9,9 +9,10 @@ from ...autograd.autocast import ACTIVE, cast
 from ...device import CPU
 from ...errors import message
 from ...kernels import loss as fused
+from ...kernels.cross_entropy import check_targets
 from ...kernels.cross_entropy import cross_entropy as cross_entropy_op
 from ...tensor import Tensor
-from ._reduction import chosen, paired, reduced
+from ._reduction import check_broadcast, chosen, paired, reduced
 from .activation import logsigmoid
 
 __all__ = [
@@ -90,7 +91,7 @@ def cross_entropy(
     Raises:
         ValueError: batch sizes differ; unknown reduction.
         RuntimeError: other sizes do not fit; target is no int64; label_smoothing outside [0, 1].
-        IndexError: a target is no class.
+        IndexError: a target is no class (on a GPU under TRITORCH_SYNC=1; else the loss is NaN).
 
     >>> import tritorch as torch
     >>> torch.nn.functional.cross_entropy(torch.zeros(2, 4), torch.tensor([1, 3]))
@@ -178,10 +179,7 @@ def nll_loss(
     kept = classes != ignore_index
     safe = classes.masked_fill(~kept, 0)
     n = rows.shape[1]
-    if input.device is CPU and safe._a.size:
-        low, high = int(safe._a.min()), int(safe._a.max())
-        if low < 0 or high >= n:
-            raise IndexError(f"nll_loss: Target {low if low < 0 else high} is out of bounds for {n} classes")
+    check_targets("nll_loss", safe._a, n, ignore_index)
     counts = kept.to(input.dtype) if weight is None else weight.index_select(0, safe) * kept
     picked = rows.gather(1, safe.unsqueeze(1)).squeeze(1)
     loss = -(picked.masked_fill(~kept, 0.0) * counts)
@@ -230,6 +228,7 @@ def binary_cross_entropy(
             )
     if weight is None:
         return fused.binary_cross_entropy(input, target, 0.0, reduction)
+    check_broadcast("binary_cross_entropy", input=input, weight=weight)
     return reduced(fused.binary_cross_entropy(input, target, 0.0, "none") * weight, reduction)
 
 
@@ -260,6 +259,7 @@ def binary_cross_entropy_with_logits(
     reduction = chosen(op, reduction, size_average, reduce)
     if target.shape != input.shape:
         raise ValueError(f"{op}: Target size ({target.shape}) must be the same as input size ({input.shape})")
+    check_broadcast(op, input=input, weight=weight, pos_weight=pos_weight)
     input, target = paired(op, input, target)
     if pos_weight is None:
         if weight is None:

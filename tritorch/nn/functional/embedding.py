@@ -5,28 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from ... import functional
+from ...autograd.apply import mixed_devices
 from ...autograd.modes import no_grad
-from ...device import CPU
 from ...errors import message
 from ...kernels import embedding as kernels
+from ...kernels._index_range import out_of_range
 from ...tensor import Tensor
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
 
 
 def _indices(op: str, input: Tensor, weight: Tensor) -> Tensor:
-    """input as int64, checked; out-of-range indices raise on the CPU."""
+    """input as int64, checked."""
     if input.dtype.name not in ("int64", "int32"):
         raise RuntimeError(
             message(op, "Expected tensor for argument 'indices' to have one of the scalar types Long, Int", input=input)
         )
     if weight.ndim != 2:
         raise RuntimeError(message(op, "'weight' must be 2-D", weight=weight))
-    if input.device is CPU and input._a.size:
-        low, high = int(input._a.min()), int(input._a.max())
-        if low < 0 or high >= weight.shape[0]:
-            rule = f"index out of range: weight has {weight.shape[0]} rows"
-            raise IndexError(f"{op}: {rule}; got index {low if low < 0 else high}")
+    if input.device is not weight.device:
+        raise mixed_devices(op, ("input", "weight"), (input, weight))
+    bad = out_of_range(input._a, weight.shape[0])
+    if bad is not None:
+        raise IndexError(f"{op}: index out of range: weight has {weight.shape[0]} rows; got index {bad}")
     return input if input.dtype.name == "int64" else input.long()
 
 
@@ -69,7 +70,7 @@ def embedding(
         sparse: only False; gradients are dense.
 
     Raises:
-        IndexError: an index is no row (checked on the CPU).
+        IndexError: an index is no row (on a GPU under TRITORCH_SYNC=1; else the row is NaN).
         RuntimeError: input is not of an index dtype, weight is no matrix.
         NotImplementedError: sparse.
 
