@@ -25,7 +25,7 @@ for _module in pkgutil.iter_modules(tritorch.kernels.__path__):
     if _module.name not in ("report",):
         importlib.import_module(f"tritorch.kernels.{_module.name}")
 
-NAMES = sorted(OPS)
+NAMES = sorted(n for n, op in OPS.items() if op.cpu.__module__.startswith(("tritorch.", "numpy")) or isinstance(op, Elementwise))
 RECORDED = [n for n in NAMES if (OPS[n].has_rule if isinstance(OPS[n], Elementwise) else OPS[n].grad is not None)]
 FUSED = [n for n in NAMES if not isinstance(OPS[n], Elementwise) and OPS[n].cpu_grad not in (None, OPS[n].grad)]
 ON_CUDA = [n for n in NAMES if (OPS[n].triton if isinstance(OPS[n], Elementwise) else OPS[n].gpu) is not None]

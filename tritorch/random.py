@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -374,11 +373,6 @@ def fork_rng(
         return
     if devices is None:
         kept = list(_cuda_generators.values())
-        if len(kept) > 1:
-            warnings.warn(
-                f"{_caller}: {len(kept)} cuda generators are kept; name them with {_devices_kw}= to keep fewer",
-                stacklevel=3,
-            )
     else:
         kept = [cuda_generator(device(d).index or 0) for d in devices]
     kept.append(default_generator)
