@@ -39,6 +39,33 @@ def test_error(i):
         call()
 
 
+X, Y = Z(2, 3), Z(7)
+MISMATCHED = {
+    "mse_loss": lambda: F.mse_loss(X, Y),
+    "l1_loss": lambda: F.l1_loss(X, Y),
+    "smooth_l1_loss": lambda: F.smooth_l1_loss(X, Y),
+    "huber_loss": lambda: F.huber_loss(X, Y),
+    "kl_div": lambda: F.kl_div(X, Y, reduction="sum"),
+    "poisson_nll_loss": lambda: F.poisson_nll_loss(X, Y),
+    "gaussian_nll_loss": lambda: F.gaussian_nll_loss(X, Y, X + 1),
+    "hinge_embedding_loss": lambda: F.hinge_embedding_loss(X, Y),
+    "soft_margin_loss": lambda: F.soft_margin_loss(X, Y),
+    "multilabel_soft_margin_loss": lambda: F.multilabel_soft_margin_loss(X, Y),
+    "margin_ranking_loss": lambda: F.margin_ranking_loss(Y, Y, Z(2)),
+    "cosine_embedding_loss": lambda: F.cosine_embedding_loss(X, Z(1, 7), Z(2)),
+    "triplet_margin_loss": lambda: F.triplet_margin_loss(X, X, Z(1, 7)),
+    "binary_cross_entropy": lambda: F.binary_cross_entropy(X, X, weight=Y),
+    "binary_cross_entropy_with_logits": lambda: F.binary_cross_entropy_with_logits(X, X, pos_weight=Y),
+}
+
+
+@pytest.mark.parametrize("name", MISMATCHED)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_sizes_that_do_not_broadcast_are_an_error_with_both_shapes(name):
+    with pytest.raises(RuntimeError, match=rf"^{name}: .*shape \((2, 3|2,)\).*7,?\)|^{name}: .*7,?\).*shape \(2"):
+        MISMATCHED[name]()
+
+
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
 def test_sizes_that_broadcast_silently_are_named(name):
     with pytest.warns(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
 from ... import functional
 from ...dtypes import FLOAT, promote_types
-from ...errors import message
+from ...errors import message, shapes_differ
 from ...kernels.cross_entropy import REDUCTIONS
 from ...tensor import Tensor
 
@@ -36,6 +38,17 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
     return loss.mean() if reduction == "mean" else loss.sum()
 
 
+def check_broadcast(op: str, **tensors: Tensor | None) -> None:
+    """RuntimeError, with all shapes, for tensors that do not broadcast to one shape; None is passed over."""
+    shapes = {t.shape for t in tensors.values() if t is not None}
+    if len(shapes) > 1:
+        try:
+            np.broadcast_shapes(*shapes)
+        except ValueError:
+            given = {name: t for name, t in tensors.items() if t is not None}
+            raise shapes_differ(op, "the shapes must broadcast to one", **given) from None
+
+
 def paired(op: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple[Tensor, Tensor]:
     """Input and target broadcast to one shape and promoted to one floating dtype; warns when their sizes differ."""
     if input.shape != target.shape:
@@ -46,6 +59,7 @@ def paired(op: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple[T
                 "Please ensure they have the same size.",
                 stacklevel=4,
             )
+        check_broadcast(op, input=input, target=target)
         input, target = functional.broadcast_tensors(input, target)
     if input.dtype is not target.dtype:
         kind = promote_types(input.dtype, target.dtype)

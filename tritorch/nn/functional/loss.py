@@ -11,7 +11,7 @@ from ...autograd.autocast import ACTIVE, cast
 from ...errors import message
 from ...kernels import loss as fused
 from ...tensor import Tensor
-from ._reduction import chosen, number_or_tensor, paired, reduced
+from ._reduction import check_broadcast, chosen, number_or_tensor, paired, reduced
 
 __all__ = ["gaussian_nll_loss", "huber_loss", "kl_div", "l1_loss", "mse_loss", "poisson_nll_loss", "smooth_l1_loss"]
 
@@ -147,6 +147,7 @@ def kl_div(
                 stacklevel=2,
             )
         reduction = chosen("kl_div", reduction, size_average, reduce)
+    check_broadcast("kl_div", input=input, target=target)
     loss = target.exp() * (target - input) if log_target else functional.xlogy(target, target) - target * input
     if batch:
         return loss.sum() / input.shape[0] if input.ndim else loss.sum()
@@ -176,6 +177,7 @@ def poisson_nll_loss(
     if ACTIVE:
         input, target = cast("poisson_nll_loss", input, target)
     reduction = chosen("poisson_nll_loss", reduction, size_average, reduce)
+    check_broadcast("poisson_nll_loss", input=input, target=target)
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
@@ -219,6 +221,7 @@ def gaussian_nll_loss(
             if not broadcast:
                 raise ValueError(message("gaussian_nll_loss", "var is of incorrect size", var=var, input=input))
     reduction = chosen("gaussian_nll_loss", reduction)
+    check_broadcast("gaussian_nll_loss", input=input, target=target, var=spread)
     if bool((spread.detach() < 0).any()):
         raise ValueError("gaussian_nll_loss: var has negative entry/entries")
     bounded = functional.maximum(spread.detach(), spread.new_full((), eps)) - spread.detach() + spread

@@ -9,7 +9,7 @@ from ... import functional
 from ...autograd.autocast import ACTIVE, cast
 from ...errors import message
 from ...tensor import Tensor
-from ._reduction import chosen, reduced
+from ._reduction import check_broadcast, chosen, reduced
 from .activation import logsigmoid, softplus
 from .distance import pairwise_distance
 
@@ -40,6 +40,7 @@ def hinge_embedding_loss(
     if ACTIVE:
         input, target = cast("hinge_embedding_loss", input, target)
     reduction = chosen("hinge_embedding_loss", reduction, size_average, reduce)
+    check_broadcast("hinge_embedding_loss", input=input, target=target)
     far = (margin - input).clamp_min(0)
     loss = functional.where(target != 1, far, 0.0) + functional.where(target != -1, input, 0.0)
     return reduced(loss, reduction)
@@ -75,6 +76,7 @@ def cosine_embedding_loss(
         raise RuntimeError(
             message(op, f"{dims}D inputs expected for a {target.ndim}D target", input1=input1, input2=input2)
         )
+    check_broadcast(op, input1=input1, input2=input2)
     tiny = 1e-12
     dot = (input1 * input2).sum(-1)
     cosine = dot / (((input1 * input1).sum(-1) + tiny) * ((input2 * input2).sum(-1) + tiny)).sqrt()
@@ -102,6 +104,7 @@ def margin_ranking_loss(
     if not input1.ndim == input2.ndim == target.ndim:
         rule = "All input tensors should have same dimension"
         raise RuntimeError(message("margin_ranking_loss", rule, input1=input1, input2=input2, target=target))
+    check_broadcast("margin_ranking_loss", input1=input1, input2=input2, target=target)
     return reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
 
 
@@ -112,6 +115,7 @@ def soft_margin_loss(
     if ACTIVE:
         input, target = cast("soft_margin_loss", input, target)
     reduction = chosen("soft_margin_loss", reduction, size_average, reduce)
+    check_broadcast("soft_margin_loss", input=input, target=target)
     return reduced(softplus(-target * input, 1.0, math.inf), reduction)
 
 
@@ -131,6 +135,7 @@ def multilabel_soft_margin_loss(
         weight: (C,), default None.
     """
     reduction = chosen("multilabel_soft_margin_loss", reduction, size_average, reduce)
+    check_broadcast("multilabel_soft_margin_loss", input=input, target=target, weight=weight)
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:
         loss = loss * weight
@@ -252,6 +257,7 @@ def triplet_margin_loss(
     if not anchor.ndim == positive.ndim == negative.ndim:
         rule = "The anchor, positive, and negative tensors are expected to have the same number of dimensions"
         raise RuntimeError(message("triplet_margin_loss", rule, anchor=anchor, positive=positive, negative=negative))
+    check_broadcast("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
 
     def distance(a: Tensor, b: Tensor) -> Tensor:
         return pairwise_distance(a, b, p, eps)
