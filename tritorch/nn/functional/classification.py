@@ -9,8 +9,8 @@ from ...autograd.autocast import ACTIVE, cast
 from ...device import CPU
 from ...errors import message
 from ...kernels import loss as fused
-from ...kernels.cross_entropy import check_targets
 from ...kernels.cross_entropy import cross_entropy as cross_entropy_op
+from ...kernels.nll_loss import nll_loss as nll_loss_op
 from ...tensor import Tensor
 from ._reduction import check_broadcast, chosen, paired, reduced
 from .activation import logsigmoid
@@ -175,17 +175,9 @@ def nll_loss(
         input, weight = cast("nll_loss", input, weight)
     reduction = chosen("nll_loss", reduction, size_average, reduce)
     _class_checks("nll_loss", input, target, weight)
-    rows, classes = _rows(input, _index(target))
-    kept = classes != ignore_index
-    safe = classes.masked_fill(~kept, 0)
-    n = rows.shape[1]
-    check_targets("nll_loss", safe._a, n, ignore_index)
-    counts = kept.to(input.dtype) if weight is None else weight.index_select(0, safe) * kept
-    picked = rows.gather(1, safe.unsqueeze(1)).squeeze(1)
-    loss = -(picked.masked_fill(~kept, 0.0) * counts)
-    if reduction == "none":
-        return loss.reshape(target.shape)
-    return loss.sum() if reduction == "sum" else loss.sum() / counts.sum()
+    rows, classes = _rows(input, target)
+    loss = nll_loss_op(rows, _index(classes), weight, ignore_index, reduction)
+    return loss.reshape(target.shape) if reduction == "none" and loss.shape != target.shape else loss
 
 
 def binary_cross_entropy(
