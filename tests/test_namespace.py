@@ -45,7 +45,8 @@ for package in (torch.linalg, torch.fft, torch.special, torch.functional, torch.
         module = importlib.import_module(f"{package.__name__}.{found.name}")
         if found.name in getattr(package, "__all__", ()):
             assert not inspect.ismodule(getattr(package, found.name)) or package is torch.signal, (package, found.name)
-assert torch.device("cpu").type == "cpu" and torch.linalg.norm(torch.tensor([3.0, 4.0])).item() == 5
+import tritorch.library, tritorch.debug
+assert callable(torch.autograd.gradcheck) and torch.device("cpu").type == "cpu" and torch.linalg.norm(torch.tensor([3.0, 4.0])).item() == 5
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -39,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-from .autograd.gradcheck import gradcheck, gradgradcheck
+from .autograd import gradcheck, gradgradcheck
 from .device import device_count
 from .kernels._launch import empty, empty_like, kernel, launch
 from .kernels._op import Array, Op, op

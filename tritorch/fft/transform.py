@@ -96,8 +96,8 @@ def _c2c(op: str, input: Any, s: Sizes, dim: Any, norm: str | None, forward: boo
     dims, sizes = _dims(op, x, s, dim)
     _check_sizes(op, sizes, x)
     scale = _norm(op, norm, forward)
-    x = _complex(_resized(x, dims, sizes))
-    return fft_c2c(x, dims, scale, forward) if dims else x.clone()
+    x = _resized(x, dims, sizes)
+    return fft_c2c(x, dims, scale, forward) if dims else _complex(x).clone()
 
 
 def _r2c(op: str, input: Any, s: Sizes, dim: Any, norm: str | None, forward: bool) -> Tensor:
@@ -116,7 +116,7 @@ def _r2c(op: str, input: Any, s: Sizes, dim: Any, norm: str | None, forward: boo
 
 def _c2r(op: str, input: Any, s: Sizes, dim: Any, norm: str | None, forward: bool) -> Tensor:
     """irfftn; with `forward` hfftn: of the conjugate, scaled as a forward transform."""
-    x = _complex(_input(op, input))
+    x = _input(op, input)
     dims, sizes = _dims(op, x, s, dim)
     if not dims:
         raise RuntimeError(f"{op}: must transform at least one axis; got dim {dim}")

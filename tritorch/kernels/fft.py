@@ -11,6 +11,7 @@ import numpy as np
 from ._library import library, namespace
 from ._op import Array
 from .copy import pad_constant
+from .view import view_as_complex, view_as_real
 
 _FORWARD, _INVERSE = ("backward", "ortho", "forward"), ("forward", "ortho", "backward")
 
@@ -21,17 +22,19 @@ def _kind(x: Array) -> np.dtype:
 
 @library
 class fft_c2c:
-    """Complex to complex; gx is the transform of g with the other sign."""
+    """Complex (or real) to complex; gx is the transform of g with the other sign, its real part for a real x."""
 
     def cpu(x: Array, dims: tuple[int, ...], norm: int, forward: bool) -> Array:
         fft = namespace(x).fft
         y = fft.fftn(x, axes=dims, norm=_FORWARD[norm]) if forward else fft.ifftn(x, axes=dims, norm=_INVERSE[norm])
         return namespace(x).ascontiguousarray(y.astype(_kind(x), copy=False))
 
-    def grad(g, dims, norm, forward):
-        return fft_c2c(g, dims, norm, not forward)
+    def grad(g, x_dtype, dims, norm, forward):
+        y = fft_c2c(g, dims, norm, not forward)
+        return y if x_dtype.is_complex else y.real
 
     def samples(rng):
+        yield (rng.normal(size=(3, 5)),), ((1, 0), 2, True)
         yield (rng.normal(size=(3, 5)) + 1j * rng.normal(size=(3, 5)),), ((1,), 0, True)
         yield (rng.normal(size=(2, 3, 4)) + 0j,), ((0, 2), 1, False)
 
@@ -70,16 +73,18 @@ class fft_c2r:
         y = xp.fft.irfftn(x, s=sizes, axes=dims, norm=_INVERSE[norm])
         return xp.ascontiguousarray(y.astype(np.float32 if _kind(x) == np.complex64 else np.float64, copy=False))
 
-    def grad(g, dims, norm, n):
+    def grad(g, x_dtype, dims, norm, n):
         y = fft_r2c(g, dims, norm)
         d = dims[-1]
         twice = (n - 1) // 2
         if twice:
             ones = [1.0] * y.shape[d]
             ones[1 : 1 + twice] = [2.0] * twice
-            y = y * g.new_tensor(ones).reshape([-1 if i == d else 1 for i in range(y.dim())])
-        return y
+            weights = g.new_tensor(ones).reshape([-1 if i == d else 1 for i in range(y.dim())] + [1])
+            y = view_as_complex(view_as_real(y) * weights)  # the parts alone: no kernel multiplies complex numbers
+        return y if x_dtype.is_complex else y.real
 
     def samples(rng):
+        yield (rng.normal(size=(3, 4)),), ((0, 1), 1, 7)
         yield (rng.normal(size=(3, 4)) + 1j * rng.normal(size=(3, 4)),), ((1,), 0, 6)
         yield (rng.normal(size=(3, 4)) + 1j * rng.normal(size=(3, 4)),), ((0, 1), 2, 7)

@@ -1,0 +1,78 @@
+"""The library ops: the published list, and their run on the emulated cuda device."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import numpy as np
+import pytest
+
+import tritorch as torch
+import tritorch.kernels
+from tritorch.kernels import LIBRARY_OPS
+from tritorch.kernels._library import library
+from tritorch.kernels._op import OPS, Array
+
+
+def test_the_list_is_exactly_the_ops_whose_numpy_side_serves_cuda() -> None:
+    for found in pkgutil.iter_modules(tritorch.kernels.__path__):
+        if found.name != "report":
+            importlib.import_module(f"tritorch.kernels.{found.name}")
+    shared = {n for n, op in OPS.items() if op.gpu is not None and op.gpu is op.cpu and not op.view}
+    assert shared == set(LIBRARY_OPS)
+
+
+def test_an_op_that_is_not_listed_is_refused() -> None:
+    with pytest.raises(TypeError, match="LIBRARY_OPS"):
+
+        @library
+        class unlisted:
+            def cpu(x: Array) -> Array:
+                return x
+
+
+X = np.random.default_rng(0).normal(size=(2, 4, 4)).astype(np.float32) + 3 * np.eye(4, dtype=np.float32)
+CALLS = {
+    "inv": torch.linalg.inv,
+    "solve": lambda x: torch.linalg.solve(x, x[..., :1]),
+    "triangular": lambda x: torch.linalg.solve_triangular(x, x, upper=True),
+    "cholesky": lambda x: torch.linalg.cholesky(x @ x.mT),
+    "qr": lambda x: torch.linalg.qr(x).R.abs(),
+    "svdvals": torch.linalg.svdvals,
+    "eigvalsh": torch.linalg.eigvalsh,
+    "det": torch.det,
+    "logdet": lambda x: torch.logdet(x @ x.mT),
+    "pinv": lambda x: torch.linalg.pinv(x[..., :3]),
+    "matrix_exp": lambda x: torch.linalg.matrix_exp(x / 10),
+    "lu": lambda x: torch.linalg.lu(x)[2],
+    "lstsq": lambda x: torch.linalg.lstsq(x, x[..., 0:1]).solution,
+    "norm": lambda x: torch.linalg.norm(x, "nuc", (-2, -1)),
+    "matrix_power": lambda x: torch.linalg.matrix_power(x, 3),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_linalg_on_cuda(name: str) -> None:
+    here = torch.tensor(X, requires_grad=True)
+    there = torch.tensor(X, device="cuda", requires_grad=True)
+    a, b = CALLS[name](here), CALLS[name](there)
+    assert b.is_cuda
+    np.testing.assert_allclose(b.detach().cpu().numpy(), a.detach().numpy(), rtol=2e-4, atol=2e-4)
+    a.sum().backward()
+    b.sum().backward()
+    np.testing.assert_allclose(there.grad.cpu().numpy(), here.grad.numpy(), rtol=5e-3, atol=5e-3)
+
+
+def test_singular_matrices_raise_on_cuda_as_well() -> None:
+    with pytest.raises(torch.linalg.LinAlgError, match="singular"):
+        torch.linalg.inv(torch.zeros(3, 3, device="cuda"))
+    assert torch.linalg.cholesky_ex(-torch.eye(2, device="cuda")).info.item() == 1
+
+
+def test_fourier_transforms_on_cuda() -> None:
+    x = torch.tensor(X[0])
+    there = x.cuda()
+    np.testing.assert_allclose(torch.fft.rfft(there).cpu().numpy(), np.fft.rfft(X[0]), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(torch.fft.irfft(torch.fft.rfft(there), 4).cpu().numpy(), X[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(torch.fft.fftn(there).cpu().numpy(), np.fft.fftn(X[0]), rtol=1e-4, atol=1e-4)
