@@ -18,7 +18,7 @@ import numpy as np
 from ..device import EMULATED
 from ._launch import empty, kernel, launch
 from ._op import Array, op
-from ._pointwise import pointwise
+from ._pointwise import cast, pointwise
 from ._rows import averaging, over_blocks, wide
 from .reduce import reduce_gpu
 
@@ -354,7 +354,7 @@ class batch_norm_train:
             if needs[1]
             else None
         )
-        return gx, gw, sum_g.astype(kind) if needs[2] else None
+        return gx, gw, cast(sum_g, kind) if needs[2] else None
 
     def samples(rng):
         x = rng.normal(size=(3, 4, 5))

@@ -43,6 +43,34 @@ class clone:
         return 2 * x.nbytes, 0
 
 
+def _halves(z: Array) -> tuple[Array, Array]:
+    """Real and imaginary part of a complex device array, as views."""
+    half = z.dtype.itemsize // 2
+    part = np.dtype(f"f{half}")
+    return as_strided(z, z.shape, z.strides, 0, part), as_strided(z, z.shape, z.strides, half, part)
+
+
+def _cast_complex(x: Array, to: Any) -> Array:
+    """From complex, to complex or both, on the device."""
+    from ._launch import empty
+    from ._pointwise import copy_into, fill
+
+    y = empty(x.shape, to)
+    if not y.size:
+        return y
+    source = _halves(x) if x.dtype.kind == "c" else (x, None)
+    if y.dtype.kind != "c":
+        copy_into(y, source[0])
+        return y
+    real, imaginary = _halves(y)
+    copy_into(real, source[0])
+    if source[1] is None:
+        fill(imaginary, 0)
+    else:
+        copy_into(imaginary, source[1])
+    return y
+
+
 @op
 class cast:
     """x in another dtype; complex to real takes the real part, as PyTorch."""
@@ -57,6 +85,8 @@ class cast:
     def gpu(x: Array, to: Any) -> Array:
         from ._pointwise import cast as device_cast
 
+        if x.dtype.kind == "c" or to.np.kind == "c":
+            return _cast_complex(x, to.np)
         return device_cast(x, to.np)
 
     def grad(g, x_dtype):
@@ -438,13 +468,9 @@ class conj:
         if y.size and x.dtype.kind != "c":
             copy_into(y, x)
         elif y.size:
-            half = x.dtype.itemsize // 2
-            part = np.dtype(f"f{half}")
-            (x_re, x_im), (y_re, y_im) = [
-                [as_strided(a, a.shape, a.strides, offset, part) for offset in (0, half)] for a in (x, y)
-            ]
+            (x_re, x_im), (y_re, y_im) = _halves(x), _halves(y)
             copy_into(y_re, x_re)
-            pointwise("conj", ("-a",), ("a",), (x_im,), (part,), None, (y_im,))
+            pointwise("conj", ("-a",), ("a",), (x_im,), (x_im.dtype,), None, (y_im,))
         return y
 
     def grad(g):
