@@ -61,6 +61,30 @@ def averaging(n: int, kind: str) -> Array:
     return row
 
 
+def outer_factor(row: Array | None, n: int, kind: str) -> Array:
+    """What `outer` takes for a row of n elements: the row over zeros, (2, n); None stands for a row of ones."""
+    if row is None:
+        return _ones_over_zeros(n, kind)
+    rows = np.zeros((2, n), kind)
+    rows[0] = row
+    return rows
+
+
+@lru_cache(maxsize=256)
+def _ones_over_zeros(n: int, kind: str) -> Array:
+    rows = np.zeros((2, n), kind)
+    rows[0] = 1
+    rows.flags.writeable = False
+    return rows
+
+
+def outer(a: Array, factor: Array, out: Array | None = None) -> Array:
+    """a[:, None] * row for a (R,), as a product of matrices: NumPy's broadcasts start a loop for every row."""
+    left = np.zeros((a.size, 2), a.dtype)
+    left[:, 0] = a
+    return np.matmul(left, factor, out=out)
+
+
 def wide(x: Array) -> Array:
     """x in the dtype it is computed in: float32 for half precision, its own otherwise."""
     return x.astype(np.float32) if x.dtype.itemsize == 2 else x

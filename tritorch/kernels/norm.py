@@ -21,7 +21,7 @@ from ..device import EMULATED
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from ._pointwise import pointwise
-from ._rows import averaging, n_blocks, over_blocks, sizes, wide
+from ._rows import averaging, block_rows, n_blocks, outer, outer_factor, over_blocks, sizes, wide
 from .reduce import reduce_gpu
 from .softmax import row_tiles
 
@@ -279,16 +279,15 @@ class layer_norm:
             return y.astype(kind, copy=False)
         x2, y2, w, b = x.reshape(n_rows, n), y.reshape(n_rows, n), _flat(w, n), _flat(b, n)
         mean_of = averaging(n, x.dtype.char)
+        ones, scale = outer_factor(None, n, x.dtype.char), outer_factor(w, n, x.dtype.char)
+        shift = None if b is None else b[None] if n_rows <= block_rows(n) else np.tile(b, (block_rows(n), 1))
 
         def block(i: int, start: int, stop: int) -> None:
             rows, out = x2[start:stop], y2[start:stop]
-            np.subtract(rows, (rows @ mean_of)[:, None], out=out)
-            rstd = 1 / np.sqrt(np.vecdot(out, out) / n + eps)
-            out *= rstd[:, None]
-            if w is not None:
-                out *= w
-            if b is not None:
-                out += b
+            np.subtract(rows, outer(rows @ mean_of, ones, out), out=out)
+            out *= outer(1 / np.sqrt(np.vecdot(out, out) / n + eps), scale)
+            if shift is not None:
+                out += shift[: stop - start]
 
         over_blocks(block, n_rows, n)
         return y.astype(kind, copy=False)
@@ -394,10 +393,14 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
     part_b = np.empty((blocks, n), x.dtype) if needs[2] else None
 
     mean_w = mean_of if w1 is None else w1 / n
+    ones, scale = outer_factor(None, n, x.dtype.char), outer_factor(w1, n, x.dtype.char)
 
     def block(i: int, start: int, stop: int) -> None:
         rows, gy = x2[start:stop], g2[start:stop]
-        xc = np.subtract(rows, (rows @ mean_of)[:, None]) if centred else rows
+        xc = rows
+        if centred:
+            xc = outer(rows @ mean_of, ones)
+            np.subtract(rows, xc, out=xc)
         rstd = 1 / np.sqrt(np.vecdot(xc, xc) / n + eps)
         if part_b is not None:
             np.matmul(np.ones(stop - start, x.dtype), gy, out=part_b[i])
@@ -406,13 +409,14 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
             np.matmul(rstd, product, out=part_w[i])
         if gx2 is None:
             return
-        dot = product @ mean_w  # mean of h * xc
-        dot *= rstd * rstd
-        out = gy if w1 is None else np.multiply(gy, w1, out=gx2[start:stop])
-        out = np.subtract(out, np.multiply(xc, dot[:, None], out=product), out=gx2[start:stop])
+        slope = product @ mean_w  # mean of h * xc, h = g * w
+        slope *= rstd * rstd * rstd
+        out = outer(rstd, scale, gx2[start:stop])
+        out *= gy
+        np.multiply(xc, outer(slope, ones, product), out=product)
+        out -= product
         if centred:
-            out -= (gy @ mean_w)[:, None]
-        out *= rstd[:, None]
+            out -= outer(gy @ mean_w * rstd, ones, product)
 
     over_blocks(block, n_rows, n)
     gw = None if part_w is None else part_w.sum(0).reshape(tail).astype(kind_w, copy=False)
