@@ -185,25 +185,37 @@ def _plane_moments(x3: Array) -> tuple[Array, Array]:
 
 def _merge(mean: Array, square: Array, length: int, axis: int) -> tuple[Array, Array]:
     """Mean and biased variance of equally long planes together, along one axis of the plane statistics."""
-    joint = mean.mean(axis)
-    spread = mean - np.expand_dims(joint, axis)
-    n = mean.shape[axis] * length
-    return joint, (square.sum(axis) + length * (spread * spread).sum(axis)) / n
+    planes = mean.shape[axis]
+    joint = np.add.reduce(mean, axis, keepdims=True)
+    joint /= planes
+    spread = mean - joint
+    spread *= spread
+    spread *= length
+    spread += square
+    var = np.add.reduce(spread, axis)
+    var /= planes * length
+    return joint.reshape(var.shape), var
+
+
+def _per_plane(v: Array, x3: Array) -> Array:
+    """v per channel (C,) or per plane (N, C) as a column for the planes of x3, (N C, 1), in its dtype."""
+    n, c, _ = x3.shape
+    column = np.empty((n, c), x3.dtype)
+    column[...] = v
+    return column.reshape(n * c, 1)
 
 
 def _scale_shift(x3: Array, scale: Array, shift: Array) -> Array:
     """x3 * scale + shift, with scale and shift per channel (C,) or per plane (N, C)."""
     n, c, length = x3.shape
     y = np.empty(x3.shape, x3.dtype)
-    scale, shift = scale.astype(x3.dtype), shift.astype(x3.dtype)
     if scale.ndim == 1 and length < 256:  # short planes: one long row per sample keeps NumPy's inner loop long
         rows, out = x3.reshape(n, c * length), y.reshape(n, c * length)
-        a, b = np.repeat(scale, length), np.repeat(shift, length)
+        a, b = np.repeat(scale.astype(x3.dtype), length), np.repeat(shift.astype(x3.dtype), length)
         by_plane = False
     else:
         rows, out = x3.reshape(n * c, length), y.reshape(n * c, length)
-        a = np.broadcast_to(scale, (n, c)).reshape(n * c, 1)
-        b = np.broadcast_to(shift, (n, c)).reshape(n * c, 1)
+        a, b = _per_plane(scale, x3), _per_plane(shift, x3)
         by_plane = True
 
     def block(i: int, start: int, stop: int) -> None:
@@ -220,7 +232,7 @@ def _plane_dots(g3: Array, x3: Array, centre: Array) -> tuple[Array, Array]:
     n, c, length = x3.shape
     sum_g, dot = np.empty(n * c, x3.dtype), np.empty(n * c, x3.dtype)
     g2, x2 = g3.reshape(n * c, length), x3.reshape(n * c, length)
-    mid = np.broadcast_to(centre.astype(x3.dtype), (n, c)).reshape(n * c, 1)
+    mid = _per_plane(centre, x3)
     ones = np.ones(length, x3.dtype)
 
     def block(i: int, start: int, stop: int) -> None:
@@ -241,7 +253,7 @@ def _combine(g3: Array, x3: Array, a: Array, k: Array, d: Array) -> Array:
         by_plane = False
     else:
         shape = (n * c, length)
-        a, k, d = (np.broadcast_to(v.astype(x3.dtype), (n, c)).reshape(n * c, 1) for v in (a, k, d))
+        a, k, d = (_per_plane(v, x3) for v in (a, k, d))
         by_plane = True
     g2, x2, out2 = g3.reshape(shape), x3.reshape(shape), out.reshape(shape)
 
