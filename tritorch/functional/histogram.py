@@ -164,7 +164,7 @@ def histogram(
     edges = _edges("histogram", x, bins, low, high)
     y = _histogram("histogram", x.reshape((-1, 1)), [edges], weight, density)
     result = return_types.histogram(y, edges)  # type: ignore[attr-defined]
-    return result if out is None else with_out(lambda: result)(out=out)
+    return result if out is None else with_out(lambda: result)(out=out)  # type: ignore[call-arg]
 
 
 def _check(x: Any, weight: Any, op: str, shape: Any = None) -> None:

@@ -76,7 +76,7 @@ def lu(input: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = No
     if not get_infos:
         check_info("lu", result[2], "U[{0},{0}] is zero")
         result = return_types.linalg_lu_factor(*result[:2])  # type: ignore[attr-defined]
-    return result if out is None else with_out(lambda: result)(out=out)
+    return result if out is None else with_out(lambda: result)(out=out)  # type: ignore[call-arg]
 
 
 @method(out=True)

@@ -194,10 +194,6 @@ def trigamma(x: Array) -> Array:
     return np.asarray(y).astype(x.dtype, copy=False)
 
 
-def i0(x: Array) -> Array:
-    return np.asarray(np.i0(x)).reshape(np.shape(x)).astype(np.asarray(x).dtype, copy=False)
-
-
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)); exp may overflow to inf, which gives the right 0."""
     y = np.negative(x)

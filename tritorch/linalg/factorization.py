@@ -225,7 +225,7 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
 
 def _given(out: Any, result: Any, op: str) -> Any:
     """`result`, written into the tensors of `out` when they are given."""
-    return result if out is None else with_out(lambda: result)(out=out)
+    return result if out is None else with_out(lambda: result)(out=out)  # type: ignore[call-arg]
 
 
 def geqrf(input: Tensor) -> Any:

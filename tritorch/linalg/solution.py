@@ -199,9 +199,8 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     if b._a.ndim < 2 or b._a.shape[-2] != m:
         raise RuntimeError(message(op, "A and B must have as many rows", A=A, B=B))
     a, b = joint_batch(op, a, b)
-    if rcond is None:
-        rcond = finfo(a.dtype).eps * max(m, n)
-    y, rank, values = _ops.linalg_lstsq(a, b, float(rcond))
+    limit = finfo(a.dtype).eps * max(m, n) if rcond is None else float(rcond)
+    y, rank, values = _ops.linalg_lstsq(a, b, limit)
     empty = a.new_empty((0,))  # type: ignore[attr-defined]
     residuals = empty
     if driver != "gelsy" and m > n and bool((rank == n).all()):

@@ -231,7 +231,7 @@ def ctc_loss(
 # ---- recurrent layers
 
 
-def _network(cls: type, mode: str, args: tuple, hidden: int, params: Sequence[Tensor]) -> Module:
+def _network(cls: Any, mode: str, args: tuple, hidden: int, params: Sequence[Tensor]) -> Module:
     """A recurrent module around given weights, without weights of its own."""
     has_biases, layers, dropout, train, bidirectional, batch_first = args
     m: Any = cls.__new__(cls)
