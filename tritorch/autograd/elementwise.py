@@ -111,6 +111,21 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         out._node = n
         return out
 
+    # dtypes whose tensors go to the kernel as they are
+    straight = frozenset(d for d in dt.ALL if d.category in op.categories and not d.is_complex and op.triton)
+    out_types = {d: (np.dtype(bool) if to_bool else d.np,) for d in straight}
+    exprs = (op.triton,)
+
+    def straight_to_kernel(x: Any, w: Any) -> Any:
+        """Two tensors of one device, dtype and shape: nothing to promote, to broadcast, to check."""
+        from ..kernels._pointwise import pointwise
+
+        with on_device(x.device.index):
+            y = pointwise(op.name, exprs, op.inputs, (x._a, w._a), out_types[x.dtype])[0]
+        if WATCH:
+            WATCH[0].forward(op, [x._a, w._a], (), y)
+        return y
+
     def arithmetic(x: Any, w: Any) -> Any:
         """`apply` for the few ops that everything is made of: both operands have rules, the result has their dtype."""
         kind = w.__class__
@@ -166,11 +181,23 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
     def general(x: Any, w: Any) -> Any:
         if ACTIVE:
             x, w = cast(op.name, x, w)
-        operands = _operands(op, (x, w), TENSORS)
-        if operands is None:
-            return NotImplemented
-        x, w = operands
-        y, device = _compute(op, (x, w), ())
+        if (
+            x.__class__ in TENSORS
+            and x.device is not CPU
+            and w.__class__ in TENSORS
+            and x.device is w.device
+            and x.dtype is w.dtype
+            and x.dtype in straight
+            and x._a.shape == w._a.shape
+        ):
+            device = x.device
+            y = straight_to_kernel(x, w)
+        else:
+            operands = _operands(op, (x, w), TENSORS)
+            if operands is None:
+                return NotImplemented
+            x, w = operands
+            y, device = _compute(op, (x, w), ())
         out = _new(Tensor)
         out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
         out._vc = out._view = out._node = None
