@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("triton", reason="the emulated device runs Triton's interpreter")
 
 from tritorch.device import EMULATED  # noqa: E402
-from tritorch.kernels import _gemm  # noqa: E402
+from tritorch.kernels import _gemm, _gemm_persistent  # noqa: E402
 from tritorch.kernels._gemm import gemm, gemm_splits, gemm_tile  # noqa: E402
 
 if not EMULATED:
@@ -89,3 +89,37 @@ def test_precision_is_checked():
     with pytest.raises(ValueError, match="precision must be one of"):
         _gemm.set_float32_precision("fast")
     assert _gemm.get_float32_precision() == "ieee"
+
+
+@pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_product_through_descriptors(layout, bias):
+    m, n, k = 72, 88, 104  # no multiples of the tiles; rows of whole 16 bytes
+    a = operand((m, k), "bfloat16") if layout[0] == "n" else operand((k, m), "bfloat16").T
+    b = operand((k, n), "bfloat16") if layout[1] == "n" else operand((n, k), "bfloat16").T
+    c = operand((n,), "bfloat16") if bias else None
+    want = gemm(a, b, c)
+    for tile, programs in (((32, 32, 32), 3), ((64, 256, 64), 1)):
+        got = np.zeros((m, n), a.dtype)
+        _gemm_persistent.gemm_persistent(a, b, c, got, tile, programs)
+        np.testing.assert_allclose(got.astype(float), want.astype(float), rtol=2e-2, atol=1e-2)
+
+
+def test_when_descriptors_are_taken(monkeypatch):
+    calls = []
+    monkeypatch.setattr(_gemm_persistent, "gemm_persistent", lambda a, b, bias, c: calls.append(a.shape))
+    monkeypatch.setattr(_gemm_persistent, "has_engine", lambda: True)
+    a, b = operand((256, 64), "bfloat16"), operand((64, 256), "bfloat16")
+    gemm(a, b)
+    assert not calls  # not asked for
+    monkeypatch.setattr(_gemm_persistent, "_wanted", True)
+    gemm(a, b)
+    gemm(np.asfortranarray(a), b)
+    assert len(calls) == 2
+    for x, y in ((a[:, :60], b[:60]), (a[:, ::2], b[::2]), (a.astype(np.float32), b.astype(np.float32)), (a[:200], b),
+                 (operand((2, 256, 64), "bfloat16"), operand((2, 64, 256), "bfloat16"))):  # fmt: skip
+        assert gemm(x, y).shape == (*x.shape[:-1], y.shape[-1])
+    assert len(calls) == 2
+    monkeypatch.setattr(_gemm_persistent, "has_engine", lambda: False)
+    gemm(a, b)
+    assert len(calls) == 2

@@ -4,7 +4,8 @@ Tiles of c in grouped order (neighbouring programs share rows of a and columns o
 over k, float32 accumulation for the half types. Transposed operands are read through their strides: the unit stride
 must be a constant of the compiled kernel and k a multiple of 16 for loads of full width, both of which the launch sees
 to by itself. Where the tiles are fewer than the multiprocessors, k is split, partial sums go to a workspace in
-float32 and are added in a fixed order.
+float32 and are added in a fixed order. Large products of the half types may take tensor descriptors instead of
+pointers (`_gemm_persistent.py`).
 
 float32 products are exact IEEE products by default, as in PyTorch; `set_float32_precision("tf32")` allows the tensor
 cores.
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import device as _device
+from ..device import backend, current_device
+from . import _gemm_persistent
 from ._configs import SMALL, next_power_of_2
 from ._launch import empty, kernel, launch
 from ._op import Array
@@ -138,14 +140,13 @@ _SHARED = {(8, 0): 163, (8, 7): 163, (8, 6): 99, (8, 9): 99, (12, 0): 99, (12, 1
 
 def shared_memory() -> int:
     """Bytes of shared memory that one program may take on the current device."""
-    capability = tuple(_device.backend().capability(_device.current_device()))
+    capability = tuple(backend().capability(current_device()))
     return (64 if is_amd() else _SHARED.get(capability, 227 if capability >= (9, 0) else 64)) << 10
 
 
 def is_amd() -> bool:
     """Is the current device AMD's (gfx942 calls itself (9, 4))."""
-    backend = _device.backend()
-    return backend.hip or tuple(backend.capability(_device.current_device())) == (9, 4)
+    return backend().hip or tuple(backend().capability(current_device())) == (9, 4)
 
 
 def fitting_stages(stages: int, block_m: int, block_n: int, block_k: int, itemsize: int) -> int:
@@ -269,6 +270,9 @@ def gemm(a: Array, b: Array, bias: Array | None = None, tile: tuple[int, ...] | 
         a, b = _copied(_broadcast(a, lead)), _copied(_broadcast(b, lead))
         sizes, sa, sb = [math.prod(lead)], [m * k], [k * n]
     batch = math.prod(sizes)
+    if a.ndim == b.ndim == 2 and tile is None and not splits and _gemm_persistent.fits(a, b, c):
+        _gemm_persistent.gemm_persistent(a, b, bias, c)
+        return c
     sizes, sa, sb = [1] * (2 - len(sizes)) + sizes, [0] * (2 - len(sa)) + sa, [0] * (2 - len(sb)) + sb
     item = a.dtype.itemsize
     strides = (

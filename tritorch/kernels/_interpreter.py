@@ -378,8 +378,13 @@ def _repair_memory(builder: Any) -> None:
     def element(ptrs: Any) -> np.dtype:
         return interp._get_np_dtype(ptrs.get_element_ty())
 
-    def checked_load(self: Any, ptrs: Any, mask: Any, other: Any, *rest: Any) -> Any:
+    def handle(mask: Any) -> Any:
+        """Descriptors give their mask as a plain array."""
+        return TensorHandle(mask, tl.int1) if mask.__class__ is np.ndarray else mask
+
+    def checked_load(self: Any, ptrs: Any, mask: Any, other: Any, *rest: Any, **named: Any) -> Any:
         dtype = element(ptrs)
+        mask = handle(mask)
         check(ptrs, mask, dtype.itemsize, "tl.load")
         if other is None and not mask.data.all():
             ty = ptrs.get_element_ty()
@@ -391,12 +396,13 @@ def _repair_memory(builder: Any) -> None:
             elif not ty.is_ptr():
                 wild.fill(np.iinfo(dtype).max // 3)
             other = TensorHandle(wild, ty)
-        return load(self, ptrs, mask, other, *rest)
+        return load(self, ptrs, mask, other, *rest, **named)  # descriptors name the rest
 
-    def checked_store(self: Any, ptrs: Any, value: Any, mask: Any, *rest: Any) -> Any:
+    def checked_store(self: Any, ptrs: Any, value: Any, mask: Any, *rest: Any, **named: Any) -> Any:
+        mask = handle(mask)
         check(ptrs, mask, element(ptrs).itemsize, "tl.store")
         value = TensorHandle(np.ascontiguousarray(value.data), value.dtype)
-        return store(self, ptrs, value, mask, *rest)
+        return store(self, ptrs, value, mask, *rest, **named)
 
     def checked_rmw(self: Any, op: Any, ptr: Any, val: Any, mask: Any, *rest: Any) -> Any:
         check(ptr, mask, element(ptr).itemsize, "tl.atomic")

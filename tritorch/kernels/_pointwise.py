@@ -30,7 +30,7 @@ _ROUTES_KEPT = 4096
 _CONST = ': "tl.constexpr"'
 
 # float64 inside, or many steps: few elements per thread keep them in registers
-_HEAVY = {"lgamma": 4, "digamma": 4, "polygamma1": 4, "erfinv": 4, "tan": 4, "sin": 2, "cos": 2}
+_HEAVY = {"lgamma": 4, "digamma": 4, "polygamma1": 4, "erfinv": 4, "tan": 4, "sin": 2, "cos": 2} | dict.fromkeys(RARE, 8)
 _CALLED = re.compile(r"(\w+)\(")
 
 _routes: dict[Any, _Route] = {}
@@ -478,6 +478,6 @@ def AOT() -> list[Any]:  # noqa: N802 - the name that the report looks for
     ]  # fmt: skip
     for line in OPS.values():
         if isinstance(line, Elementwise) and line.triton is not None:
-            whole = line.name.startswith("bitwise")
+            whole = line.name.startswith("bitwise") or line.name in ("gcd", "lcm")
             listed.append((f"table {line.name}", _table_case(line, "i32" if whole else "fp32")))
     return listed
