@@ -541,3 +541,13 @@ def test_update_bn():
         assert not m.training and m[0].momentum == 0.1
         found.append(m[0].running_var.numpy())
     np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+def test_every_public_optimizer_and_schedule_is_there_and_compared():
+    """A new name must enter the cases above; the three with tests of their own take other parameters."""
+    own = {"LBFGS", "SparseAdam", "Muon", "Optimizer"}
+    public = {n for n in torch.optim.__all__ if isinstance(getattr(torch.optim, n, None), type)}
+    assert public <= set(dir(ours.optim))
+    assert public - own == {name for name, _ in CASES}
+    for n in torch.optim.lr_scheduler.__all__:
+        assert issubclass(getattr(ours.optim.lr_scheduler, n), object), n

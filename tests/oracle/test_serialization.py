@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tritorch as ours
+from tritorch.device import EMULATED, emulate
 
 torch = pytest.importorskip("torch", reason="torch is the oracle; install the oracle extra")
 
@@ -191,6 +192,45 @@ def test_cuda_tensors():
     torch.save({"x": torch.ones(2)}, f)
     f.seek(0)
     assert ours.load(f, map_location="cuda")["x"].is_cuda
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_large_storages_both_ways(tmp_path, mmap):
+    """Records that carry a second check and whose checksums a thread computes are the same to PyTorch."""
+    rng = np.random.default_rng(0)
+    arrays = {f"w{i}": rng.normal(size=(n, 1000)).astype(np.float32) for i, n in enumerate((2500, 1, 20, 700, 333))}
+    path = tmp_path / "large.pth"
+    ours.save({k: ours.tensor(v) for k, v in arrays.items()}, path)
+    for lib in (torch, ours):
+        got = lib.load(path, mmap=mmap)
+        assert all(np.array_equal(got[k].numpy(), v) for k, v in arrays.items())
+    torch.save({k: torch.tensor(v) for k, v in arrays.items()}, path)
+    got = ours.load(path, mmap=mmap)
+    assert all(np.array_equal(got[k].numpy(), v) for k, v in arrays.items())
+
+
+@pytest.mark.skipif(not EMULATED, reason="two emulated devices")
+def test_map_location_between_devices():
+    emulate(2)
+    try:
+        f = io.BytesIO()
+        x = ours.arange(6.0)
+        ours.save({"a": x.to("cuda:0"), "b": x.to("cuda:1"), "c": x}, f)
+        for target, wanted in (
+            (None, ("cuda:0", "cuda:1", "cpu")),
+            ("cuda:1", ("cuda:1",) * 3),
+            (ours.device("cpu"), ("cpu",) * 3),
+            ({"cuda:0": "cuda:1"}, ("cuda:1", "cuda:1", "cpu")),
+            ({"cuda:1": ours.device("cpu"), "cpu": "cuda:0"}, ("cuda:0", "cpu", "cuda:0")),
+            (lambda storage, place: storage.cuda(1) if place == "cpu" else None, ("cuda:0", "cuda:1", "cuda:1")),
+            (lambda storage, place: storage.cpu(), ("cpu",) * 3),
+        ):
+            f.seek(0)
+            got = ours.load(f, map_location=target)
+            assert tuple(str(t.device) for t in got.values()) == wanted
+            assert all(t.tolist() == x.tolist() for t in got.values())
+    finally:
+        emulate(1)
 
 
 def test_missing_device_is_an_error():

@@ -51,6 +51,29 @@ def test_killed_at_any_instant(tmp_path):
         assert torch.load(p)["i"] > 0
 
 
+def test_a_large_save_killed_at_any_instant(tmp_path):
+    """Files that are allocated, checked by a second thread and brought to the disk while they are written."""
+    path = tmp_path / "state.pth"
+    state = lambda i: {"i": i, "w": [torch.full((1_000_000,), float(i + k)) for k in range(3)]}
+    torch.save(state(0), path)
+    rng = np.random.default_rng(1)
+    for i in range(1, 25):
+        child = os.fork()
+        if child == 0:
+            try:
+                while True:
+                    torch.save(state(i), path)
+                    i += 100
+            finally:
+                os._exit(1)
+        time.sleep(rng.uniform(0.005, 0.08))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        got = torch.load(path)
+        assert all((w == got["i"] + k).all() for k, w in enumerate(got["w"]))
+    assert got["i"] > 0
+
+
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "state.pth"
     torch.save({"old": torch.ones(3)}, path)

@@ -104,3 +104,61 @@ def test_two_emulated_devices():
     env = {**os.environ, "TRITON_INTERPRET": "1", "TRITORCH_EMULATED_DEVICES": "2"}
     done = subprocess.run([sys.executable, "-c", TWO_DEVICES], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+THREE_DEVICES = """
+import copy
+import tritorch as torch
+from tritorch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.last = nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)
+        self.norm.eval()
+    def forward(self, x, *, scale=1.0, pair=None):
+        y = self.last(self.norm(self.first(x)).relu()) * scale
+        return {"y": y, "seen": y.new_full((1,), len(x)), "pair": None if pair is None else pair[0] + pair[1]}
+
+torch.manual_seed(0)
+alone = Net()
+model = nn.DataParallel(copy.deepcopy(alone).cuda(), output_device="cuda:1")
+steps = [torch.optim.SGD(m.parameters(), lr=0.1, momentum=0.9) for m in (model, alone)]
+for _ in range(4):
+    x = torch.randn(7, 3)
+    losses = []
+    for net, step, inputs in ((model, steps[0], x.cuda()), (alone, steps[1], x)):
+        step.zero_grad()
+        out = net(inputs, scale=2.0, pair=[inputs, inputs])
+        loss = out["y"].square().mean()
+        loss.backward()
+        step.step()
+        losses.append(loss.item())
+        if net is model:
+            assert str(out["y"].device) == "cuda:1" and out["seen"].tolist() == [3.0, 3.0, 1.0]
+            assert torch.equal(out["pair"].cpu(), 2 * x)
+    assert abs(losses[0] - losses[1]) < 1e-5, losses
+for p, q in zip(model.parameters(), alone.parameters(), strict=True):
+    assert str(p.device) == "cuda:0" and torch.allclose(p.cpu(), q, atol=1e-5)
+assert model(torch.randn(2, 3).cuda())["seen"].tolist() == [1.0, 1.0]  # fewer samples than devices
+assert list(model.state_dict()) == ["module." + name for name in alone.state_dict()]
+
+class Fails(nn.Module):
+    def forward(self, x):
+        if x.device.index == 2:
+            raise ValueError("only here")
+        return x
+
+try:
+    nn.DataParallel(Fails())(torch.ones(3, 1).cuda())
+except ValueError as error:
+    assert "only here" in str(error) and "2" in str(error.__notes__), error.__notes__
+else:
+    raise AssertionError("the error of a replica was lost")
+"""
+
+
+def test_training_on_three_emulated_devices_is_training_on_one():
+    env = {**os.environ, "TRITON_INTERPRET": "1", "TRITORCH_EMULATED_DEVICES": "3"}
+    done = subprocess.run([sys.executable, "-c", THREE_DEVICES], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -293,6 +293,26 @@ def test_a_dataset_of_main_with_spawn_says_what_to_do(tmp_path):
     assert "must be defined in a module, not in a notebook" in run.stdout
 
 
+def test_functions_of_a_notebook_work_in_forked_workers():
+    """A program that has no file, as a notebook's cells have none: dataset, collate_fn and worker_init_fn are its own."""
+    code = """
+        import tritorch as torch
+        from tritorch.utils.data import DataLoader, Dataset, get_worker_info
+        class Rows(Dataset):
+            def __len__(self): return 6
+            def __getitem__(self, i): return i * self.factor
+        def prepare(worker): get_worker_info().dataset.factor = 10
+        loader = DataLoader(Rows(), 2, num_workers=2, collate_fn=lambda b: sum(b), worker_init_fn=prepare)
+        for _ in range(2):
+            print(list(loader))
+    """
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    run = subprocess.run(
+        [sys.executable, "-"], input=textwrap.dedent(code), capture_output=True, text=True, env=env, timeout=60
+    )
+    assert run.stdout == "[10, 50, 90]\n" * 2, run.stderr
+
+
 def test_large_messages_both_ways_do_not_wait_for_each_other():
     batches = [list(range(3000))] * 200
     texts = DataLoader(
