@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...autograd import no_grad
+from ...device import CPU
 from ...functional import stack, tensor
-from ...tensor import Tensor
+from ...kernels import clip
+from ...tensor import Tensor, bump, wrap
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
@@ -42,14 +44,26 @@ def get_total_norm(
     if not items:
         return tensor(0.0)
     device = items[0].device
-    norms = [_norm(t.detach(), p).to(device) for t in items]
-    total = _norm(stack(norms), p)
+    if p in clip.KINDS and _together(items):
+        total = wrap(clip.total_norm([t._a for t in items], p, device.index), device)
+    else:
+        total = _norm(stack([_norm(t.detach(), p).to(device) for t in items]), p)
     if error_if_nonfinite and not bool(total.isfinite()):
         raise RuntimeError(
             f"The total norm of order {p} for gradients from `parameters` is non-finite, so it cannot be clipped; "
             "error_if_nonfinite=False scales by it anyway"
         )
     return total
+
+
+def _together(tensors: list[Tensor]) -> bool:
+    """Are these what the kernels of `clip` take: contiguous, floating, of one dtype, on one cuda device."""
+    device, dtype = tensors[0].device, tensors[0].dtype
+    return (
+        device is not CPU
+        and dtype.category == 2
+        and all(t.device is device and t.dtype is dtype and t._a.flags.c_contiguous for t in tensors)
+    )
 
 
 def _norm(t: Tensor, p: float) -> Tensor:
@@ -70,6 +84,11 @@ def clip_grads_with_norm_(
     """
     grads = [p.grad for p in _listed(parameters) if p.grad is not None]
     if not grads:
+        return
+    if _together([*grads, total_norm.reshape(1)]) and all(g._node is None and g._view is None for g in grads):
+        clip.scale([g._a for g in grads], float(max_norm), total_norm._a, grads[0].device.index)
+        for g in grads:
+            bump(g)
         return
     # Multiplied even when it is 1, so that no device has to be waited for.
     factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
