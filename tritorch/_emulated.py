@@ -84,6 +84,10 @@ class EmulatedBackend:
         out[...] = a
         return out
 
+    def pin(self, a: np.ndarray) -> np.ndarray:
+        """A copy in plain memory: there is no device that would read it beside the host."""
+        return np.array(a, order="C")
+
     def download(self, a: np.ndarray) -> np.ndarray:
         return np.array(a, order="C")
 

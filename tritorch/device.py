@@ -80,6 +80,9 @@ EMULATED = os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "yes"
 """True when cuda is emulated on NumPy memory; Triton reads the same variable once, so it holds for the process."""
 
 
+CAPTURES: list[Any] = []
+"""The CUDA graph that is being recorded, if one is: what cannot be part of it raises instead of being left out."""
+
 _backend: Any = None
 
 
@@ -208,12 +211,31 @@ def empty(shape: Any, dtype: Any, dev: device | int | None = None) -> Any:
 
 
 def to_device(a: np.ndarray, dev: device | int | None = None, non_blocking: bool = False) -> Any:
-    """A contiguous copy of a NumPy array on a cuda device."""
+    """A contiguous copy of a NumPy array on a cuda device.
+
+    Args:
+        a: the array.
+        dev: the device, by default the current one.
+        non_blocking: return before the copy is done; only memory made by `pin` is really copied beside other work, and
+            must not be changed until a synchronize.
+    """
+    if CAPTURES:
+        raise RuntimeError(
+            "cuda: a copy from the CPU cannot be captured in a CUDA graph; make the tensor before the capture, and run the "
+            "code once before it"
+        )
     return backend().upload(a, index_of(dev), non_blocking)
+
+
+def pin(a: np.ndarray) -> np.ndarray:
+    """A contiguous copy of a NumPy array in page-locked memory, which a device reads while the host goes on."""
+    return backend().pin(a)
 
 
 def to_host(a: Any) -> np.ndarray:
     """A contiguous NumPy copy of a device array of any strides."""
+    if CAPTURES:
+        raise RuntimeError("cuda: reading values (item(), print, cpu()) cannot be captured in a CUDA graph")
     return backend().download(a)
 
 
@@ -287,6 +309,7 @@ class CupyBackend:
         self.current_stream = cupy.cuda.get_current_stream
         self.peak = [0] * self.n
         self.capabilities: dict[int, tuple[int, int]] = {}
+        self.copies: list[tuple[Any, np.ndarray]] = []
         self.bind(0)
 
     def count(self) -> int:
@@ -336,10 +359,35 @@ class CupyBackend:
         if a.size:
             with on_device(index):
                 stream = self.current_stream()
-                out.set(np.ascontiguousarray(a), stream)
-                if not non_blocking:
+                source = np.ascontiguousarray(a)
+                out.set(source, stream)
+                if non_blocking:
+                    self._keep(source, stream)
+                else:
                     stream.synchronize()
         return out
+
+    def _keep(self, source: np.ndarray, stream: Any) -> None:
+        """Hold the source of a copy that may still be running, so that its memory is not used anew."""
+        self.copies = [(event, kept) for event, kept in self.copies if not event.done]
+        event = self.cupy.cuda.Event(disable_timing=True)
+        event.record(stream)
+        self.copies.append((event, source))
+
+    def pin(self, a: np.ndarray) -> np.ndarray:
+        if not a.size:
+            return np.array(a, order="C")
+        memory = self.cupy.cuda.alloc_pinned_memory(a.nbytes)
+        out = np.frombuffer(memory, np.uint8, a.nbytes).view(a.dtype).reshape(a.shape)
+        out[...] = a
+        return out
+
+    def new_pool(self) -> Any:
+        return self.cupy.cuda.MemoryPool()
+
+    def use_pool(self, pool: Any) -> Any:
+        """Context in which this thread's memory comes from `pool`."""
+        return self.cupy.cuda.using_allocator(pool.malloc)
 
     def download(self, a: Any) -> np.ndarray:
         with on_device(a.device.id):

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .device import CPU, device
+from .device import CAPTURES, CPU, device
 
 __all__ = [
     "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed",
@@ -221,6 +221,10 @@ class Generator:
 
     def philox(self, n: int) -> tuple[int, int]:
         """(seed, offset) for n values on cuda, four to a counter; the offset moves on by ceil(n / 4)."""
+        if CAPTURES:
+            raise RuntimeError(
+                "cuda: random numbers (dropout, randn, ...) cannot be captured in a CUDA graph: each replay would repeat them"
+            )
         offset = self._offset
         self._offset = offset + (n + 3) // 4
         return self._seed, offset

@@ -20,7 +20,7 @@ from .autograd.backward import backward as _backward
 from .autograd.elementwise import bind as bind_elementwise
 from .autograd.graph import Leaf, RemovableHandle, Version, add_hook
 from .autograd.modes import STATE
-from .device import CPU, device, on_device, to_device, to_host
+from .device import CPU, device, device_count, on_device, pin, to_device, to_host
 from .device import as_strided as strided_view
 from .device import copy as device_copy
 from .dtypes import FROM_NP, dtype, from_numpy_dtype
@@ -276,11 +276,24 @@ class Tensor:
         return self.device is not CPU or bool(self.__dict__.get("_shared"))
 
     def is_pinned(self) -> bool:
-        return bool(self.__dict__.get("_pinned"))
+        """Whether the memory is page-locked."""
+        return bool(_inplace.root_of(self).__dict__.get("_pinned"))
 
     def pin_memory(self) -> Tensor:
-        """The tensor in page-locked memory; itself where there is no GPU."""
-        return self
+        """A copy in page-locked memory, which `to("cuda", non_blocking=True)` reads while the host goes on.
+
+        Itself where it is pinned already, and where there is no device.
+
+        Raises:
+            RuntimeError: for a tensor on cuda.
+        """
+        if self.device is not CPU:
+            raise RuntimeError(message("pin_memory", "only dense CPU tensors can be pinned", input=self))
+        if self.is_pinned() or not device_count():
+            return self
+        t = wrap(pin(self._a))
+        t.__dict__["_pinned"] = True
+        return t
 
     def is_inference(self) -> bool:
         return False

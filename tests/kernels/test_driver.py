@@ -348,3 +348,105 @@ def test_a_triton_too_old_is_named(stub):
     """,
     )
     assert "tritorch needs Triton 3.6 or later; found 3.2.0" in out
+
+
+def test_pinned_memory_and_copies_beside_other_work(stub):
+    child(
+        stub,
+        """
+        import cupy
+        import tritorch as torch
+        x = torch.arange(6.0).reshape(2, 3)
+        p = x.pin_memory()
+        assert p.is_pinned() and p[0].is_pinned() and not x.is_pinned() and p.tolist() == x.tolist() and p.pin_memory() is p
+        assert cupy.PINNED == [24]
+        y = p.to("cuda", non_blocking=True)
+        assert len(D.backend().copies) == 1 and y.cpu().tolist() == x.tolist()
+        z = p.cuda(non_blocking=True)                   # the first copy is done, its source is let go
+        assert len(D.backend().copies) == 1
+        x.to("cuda", None, False)
+        assert len(D.backend().copies) == 1
+        try:
+            y.pin_memory()
+        except RuntimeError as error:
+            assert "CPU tensors" in str(error)
+        else:
+            raise AssertionError("cuda memory was pinned")
+        loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), batch_size=2, pin_memory=True)
+        assert all(b.is_pinned() for (b,) in loader)
+        """,
+    )
+
+
+def test_graphs(stub):
+    child(
+        stub,
+        """
+        import cupy
+        import tritorch as torch
+        x = torch.ones(4).cuda()
+        y = x * 2                                                       # compiled before the capture
+        g = torch.cuda.CUDAGraph()
+        try:
+            g.replay()
+        except RuntimeError as error:
+            assert "before the graph was captured" in str(error)
+        else:
+            raise AssertionError
+        with torch.cuda.graph(g):
+            assert torch.cuda.is_current_stream_capturing()
+            stream = torch.cuda.current_stream().cuda_stream
+            before = cupy.POOLED[0]
+            y = x * 2
+            assert stream and cupy.POOLED[0] > before                   # a stream and a pool of its own
+            for forbidden in (lambda: torch.ones(2).cuda(), lambda: y.sum().item(), lambda: torch.rand(3, device="cuda")):
+                try:
+                    forbidden()
+                except RuntimeError as error:
+                    assert "captured" in str(error)
+                else:
+                    raise AssertionError("captured what cannot be")
+        assert not torch.cuda.is_current_stream_capturing() and torch.cuda.current_stream().cuda_stream == 0
+        g.replay()
+        side = torch.cuda.Stream()
+        with torch.cuda.stream(side):
+            g.replay()
+        assert [s for _, s in cupy.REPLAYED] == [0, side.cuda_stream]
+        other = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(other, pool=g.pool()):
+            y * 2
+        assert other.pool() is g.pool()
+        g.reset()
+        try:
+            torch.cuda.CUDAGraph().capture_begin()
+        except RuntimeError as error:
+            assert "non-default stream" in str(error)
+        else:
+            raise AssertionError
+        """,
+    )
+
+
+def test_graphed_callables(stub):
+    child(
+        stub,
+        """
+        import cupy
+        import tritorch as torch
+        model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4)).cuda()
+        sample = torch.randn(3, 8).cuda()
+        graphed = torch.cuda.make_graphed_callables(model, (sample,))
+        assert graphed is model and not cupy.REPLAYED
+        x = torch.randn(3, 8).cuda().requires_grad_()
+        out = model(x)
+        assert out.shape == (3, 4) and out.requires_grad and len(cupy.REPLAYED) == 1
+        out.sum().backward()
+        assert len(cupy.REPLAYED) == 2 and all(p.grad is not None and p.grad.shape == p.shape for p in model.parameters())
+        assert x.grad is None                           # the sample asked for no gradient, so none was captured
+        model.eval()
+        model(x)                                        # another mode than at the capture: the module itself
+        assert len(cupy.REPLAYED) == 2
+        f, g = torch.cuda.make_graphed_callables((lambda a: a * 2, lambda a: (a + 1, a - 1)), ((sample,), (sample,)))
+        assert isinstance(f(sample), torch.Tensor) and len(g(f(sample))) == 2
+        """,
+    )

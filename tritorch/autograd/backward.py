@@ -11,7 +11,7 @@ from ..device import CPU
 from ..errors import message
 from ..kernels._op import OPS
 from . import bridge
-from .engine import run
+from .engine import copied, run
 from .graph import Leaf
 
 
@@ -82,7 +82,7 @@ def backward(
         g = capture[t._node.seq]
         if g is None:
             continue
-        made = g if create_graph else bridge.wrap(g.copy(), t.device)
+        made = g if create_graph else bridge.wrap(copied(g), t.device)
         old = t.grad
         t.grad = made if old is None else old + made
         leaf = t._node

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..device import device as Device
+from ..device import on_device
+from ..kernels._op import OPS
 from . import bridge
 from .autocast import ACTIVE, restore, suspend
 from .graph import Leaf, Node, NodeHook, Port
@@ -78,7 +81,7 @@ def run(
                             top = 0
                         heappush(heap, -target.seq)
                     i = node.saved
-                    entry[1][i] = g if entry[1][i] is None else entry[1][i] + g
+                    entry[1][i] = g if entry[1][i] is None else plus(entry[1][i], g)
                     continue
             if plain:
                 grads = node.op.pull(node, g)
@@ -107,7 +110,7 @@ def run(
                     else:
                         heappush(heap, -seq)
                 elif create_graph or entry[1].__class__ is not ndarray:
-                    entry[1] = entry[1] + gx
+                    entry[1] = plus(entry[1], gx)
                 elif entry[2]:
                     entry[1] += gx
                 else:
@@ -119,6 +122,32 @@ def run(
         set_grad(before)
         if switches is not None:
             restore(switches)
+
+
+def plus(a: Any, b: Any) -> Any:
+    """a + b of Tensors or raw arrays; arrays of a real device by our kernel: CuPy's own would ask for its compiler."""
+    if a.__class__ is np.ndarray or isinstance(a, (np.generic, bridge.Tensor)):
+        return a + b
+    place = Device("cuda", a.device.id)
+    return (bridge.wrap(a, place) + bridge.wrap(b, place))._a
+
+
+def copied(a: Any) -> Any:
+    """A contiguous copy of a raw array on any device."""
+    if a.__class__ is np.ndarray or isinstance(a, np.generic):
+        return a.copy()
+    return OPS["clone"](bridge.wrap(a, Device("cuda", a.device.id)))._a
+
+
+def clear(a: Any) -> None:
+    """Zero in all elements of a raw array or view on any device."""
+    if a.__class__ is np.ndarray:
+        a[...] = 0
+    elif a.size:
+        from ..kernels._pointwise import fill
+
+        with on_device(a.device.id):
+            fill(a, 0)
 
 
 def freed(node: Node) -> RuntimeError:
@@ -164,12 +193,12 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
             if g.base is not None or getrefcount(g) > _ALONE or not g.flags.writeable:
                 g = g.copy()
         else:
-            g = g.copy()
+            g = copied(g)
         leaf.grad = bridge.wrap(g, leaf.device)
     elif old._node is None:
         _add_into(old, g)
     else:
-        leaf.grad = bridge.wrap(old._a + g, leaf.device)
+        leaf.grad = bridge.wrap(plus(old._a, g), leaf.device)
     if leaf.post_hooks and leaf.owner is not None:
         owner = leaf.owner()
         if owner is not None:

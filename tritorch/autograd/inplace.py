@@ -14,6 +14,7 @@ from weakref import ref
 
 from . import bridge
 from .apply import record_view
+from .engine import clear, copied
 from .graph import Leaf, Version, make_node
 from .modes import STATE
 
@@ -153,11 +154,11 @@ class _Scatter:
     @staticmethod
     def pull(node: Any, g: Any) -> Any:
         path = node.saved
-        gr = follow(g, path).copy() if node.next[1] is not None else None
+        gr = copied(follow(g, path)) if node.next[1] is not None else None
         if node.next[0] is None:
             return None, gr
-        gb = g.copy()
-        follow(gb, path)[...] = 0
+        gb = copied(g)
+        clear(follow(gb, path))
         return gb, gr
 
     @staticmethod

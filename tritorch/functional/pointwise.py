@@ -513,7 +513,10 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
     v: Any
     for v in (input, other):
         if v.__class__ not in TENSORS:
-            v = wrap(np.asarray(v, common.np))
+            if condition.device is CPU or common.is_complex:
+                v = wrap(np.asarray(v, common.np))
+            else:  # made there: a copy from the CPU would wait for the device, and cannot be captured in a graph
+                v = condition.new_full((), v, dtype=common)
         if v.device is not condition.device:
             v = v.to(condition.device)
         pair.append(v if v.dtype is common else v.to(common))

@@ -80,16 +80,16 @@ class _ToDevice:
         return (_to_device(g, node.saved[0]),)
 
 
-def _move(a: Any, source: device, target: device) -> Any:
+def _move(a: Any, source: device, target: device, non_blocking: bool = False) -> Any:
     if source is CPU:
-        return to_device(np.ascontiguousarray(a).reshape(a.shape), target)
+        return to_device(np.ascontiguousarray(a).reshape(a.shape), target, non_blocking)
     if target is CPU:
         return to_host(a)
     return device_copy(a, target)
 
 
-def _to_device(x: Tensor, target: device) -> Tensor:
-    out = wrap(_move(x._a, x.device, target), target)
+def _to_device(x: Tensor, target: device, non_blocking: bool = False) -> Tensor:
+    out = wrap(_move(x._a, x.device, target, non_blocking), target)
     out.dtype = x.dtype
     if x._node is not None and STATE.grad:
         out._node = make_node(_ToDevice, (x._node,), (x.device,), target)
@@ -101,6 +101,7 @@ def _to(self: Tensor, *args: Any, device: Any = None, dtype: Any = None, non_blo
     """The tensor in another dtype and/or on another device; itself when nothing changes (and not `copy`).
 
     Arguments: `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other_tensor)`, each with non_blocking and copy.
+    non_blocking: from pinned memory to cuda the host goes on while the copy runs; copies to the CPU always wait.
     """
     kind, place = dtype, device
     flags = []
@@ -121,7 +122,7 @@ def _to(self: Tensor, *args: Any, device: Any = None, dtype: Any = None, non_blo
         if target is not self.device:
             if kind is not None and kind is not self.dtype and self.device is CPU:
                 out = cast(out, kind)
-            out = _to_device(out, target)
+            out = _to_device(out, target, non_blocking or bool(flags and flags[0]))
     if kind is not None and kind is not out.dtype:
         if kind.__class__ is not _dtype_class:
             raise TypeError(f"to() received an invalid dtype: {kind!r}")
@@ -133,7 +134,7 @@ _dtype_class, _device_class = dtype, device
 Tensor.to = _to  # type: ignore[attr-defined]
 Tensor.cpu = lambda self, memory_format=None: self if self.device is CPU else _to(self, CPU)  # type: ignore[attr-defined]
 Tensor.cuda = lambda self, device=None, non_blocking=False, memory_format=None: _to(  # type: ignore[attr-defined]
-    self, _device_class("cuda", device) if isinstance(device, int) else device or "cuda"
+    self, _device_class("cuda", device) if isinstance(device, int) else device or "cuda", non_blocking=non_blocking
 )
 Tensor.type_as = lambda self, other: _to(self, other.dtype)  # type: ignore[attr-defined]
 for _name, _kind in {

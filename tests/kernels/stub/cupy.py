@@ -9,6 +9,8 @@ import weakref
 import numpy as np
 
 FAIL_SYNCHRONIZE = [False]
+REPLAYED = []  # (graph, stream) of each launch of a graph
+POOLED = [0]  # bytes made in pools other than the default one
 LIMIT = [1 << 30]
 _used = [0, 0]
 _state = threading.local()
@@ -54,13 +56,15 @@ class ndarray:
         self.device = Device(_index())
         if memptr is None:
             index = _index()
+            if getattr(_state, "malloc", None):
+                POOLED[0] += self.nbytes
             if _used[index] + self.nbytes > LIMIT[0]:
                 raise OutOfMemoryError("stub")
             raw = np.zeros(self.nbytes + 512, np.uint8)
             _used[index] += self.nbytes
             weakref.finalize(raw, _free, index, self.nbytes).atexit = False
             memptr = MemoryPointer(raw, -raw.ctypes.data % 512)
-        self.data = memptr
+        self.data, self.base = memptr, None
 
     @property
     def flags(self):
@@ -84,6 +88,22 @@ class ndarray:
 
     def view(self, dtype):
         return ndarray(self.shape, dtype, self.data, self.strides)
+
+    def transpose(self, order):
+        order = [d % self.ndim for d in order]
+        strides = tuple(self.strides[d] for d in order)
+        return ndarray(tuple(self.shape[d] for d in order), self.dtype, self.data, strides)
+
+    def reshape(self, *shape):
+        shape = shape[0] if isinstance(shape[0], tuple) else shape
+        if not self.flags.c_contiguous:
+            copied = ndarray(self.shape, self.dtype)
+            copied.host()[...] = self.host()
+            return copied.reshape(shape)
+        return ndarray(np.empty(self.shape, np.bool_).reshape(shape).shape, self.dtype, self.data)
+
+    def __len__(self):
+        return self.shape[0]
 
     @property
     def T(self):
@@ -118,6 +138,45 @@ class Stream:
 
     def wait_event(self, event):
         pass
+
+    def begin_capture(self, mode=None):
+        assert self.ptr, "the default stream cannot be captured"
+        self.capturing = True
+
+    def end_capture(self):
+        assert self.capturing
+        self.capturing = False
+        return Graph()
+
+
+class Graph:
+    def launch(self, stream=None):
+        REPLAYED.append((self, stream.ptr))
+
+
+class MemoryPool:
+    def malloc(self, size):
+        raise AssertionError("the stub only looks which allocator is set")
+
+
+class using_allocator:  # noqa: N801 - CuPy's name
+    def __init__(self, malloc):
+        self.malloc = malloc
+
+    def __enter__(self):
+        self.before = getattr(_state, "malloc", None)
+        _state.malloc = self.malloc
+
+    def __exit__(self, *exc):
+        _state.malloc = self.before
+
+
+PINNED = []
+
+
+def alloc_pinned_memory(size):
+    PINNED.append(size)
+    return bytearray(-(-size // 512) * 512)
 
 
 Stream.null = Stream()
@@ -163,6 +222,7 @@ runtime = types.SimpleNamespace(
 )  # fmt: skip
 cuda = types.SimpleNamespace(
     runtime=runtime, Device=Device, Stream=Stream, Event=Event, get_current_stream=get_current_stream,
+    alloc_pinned_memory=alloc_pinned_memory, MemoryPool=MemoryPool, using_allocator=using_allocator,
     get_elapsed_time=lambda a, b: 0.5, memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
 )  # fmt: skip
 _pool = Pool()
