@@ -35,7 +35,9 @@ def test_masks_select_and_write_where_they_are(device):
     assert x[on(device, True)].shape == (1, 4, 5, 3) and x[on(device, False)].shape == (0, 4, 5, 3)
 
 
-@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int64, np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "dtype", [np.bool_, np.uint8, np.int64, np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
+)
 def test_nonzero_of_every_dtype_beyond_one_block(device, dtype):
     a = (np.random.default_rng(1).random((60, 7, 9)) > 0.8).astype(np.float32)
     a[3, 2, 1] = np.nan if np.dtype(dtype).kind in "fV" else 1

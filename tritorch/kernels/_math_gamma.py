@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 def _zeta_sum(s, q):
     """sum_k (q + k)^-s for s > 1, q > 0: ten terms, then Euler and Maclaurin's formula."""
     y = s * 0 + q * 0
-    for k in range(10):
-        y += tl.exp(tl.log(q + k) * s * -1.0)
+    at = q
+    for _ in range(10):
+        y += tl.exp(tl.log(at) * s * -1.0)
+        at += 1
     a = q + 10
     power = tl.exp(tl.log(a) * s * -1.0)
     y += power * a / (s - 1) + power * 0.5
-    square = 1 / (a * a)
-    term = power * s / a
+    inverse = 1 / a
+    square = inverse * inverse
+    term = power * s * inverse
     y += 0.08333333333333333 * term
     term = term * (s + 1) * (s + 2) * square
     y -= 0.001388888888888889 * term
@@ -84,7 +87,8 @@ def _polygamma(x, n):
 @kernel
 def _log_density(a, x):
     """log(x^a e^-x / Gamma(a + 1)), for large a without cancellation."""
-    r = (x - a) / a
+    inverse = 1 / a
+    r = (x - a) * inverse
     d = r / (2 + r)  # log(1 + r) = 2 artanh(d)
     w = d * d
     near = tl.abs(r) < 0.2
@@ -100,7 +104,7 @@ def _log_density(a, x):
     u = tl.where(near | (r <= -1), 1.0, 1 + r)
     shifted = tl.where(near, 2 * d * h * p - r * d, tl.log(u) - r)
     big = tl.where(a > 20, a, 20.0)
-    i = 1 / big
+    i = tl.where(a > 20, inverse, 0.05)
     correction = i * (0.08333333333333333 - i * i * (0.002777777777777778 - i * i * 0.0007936507936507937))
     large = big * shifted - 0.5 * tl.log(6.283185307179586 * big) - correction
     return tl.where(a > 20, large, a * tl.log(x) - x - _lgamma(a + 1))
@@ -112,7 +116,6 @@ def _incomplete(a, x):
     inside = (a > 0) & (x > 0) & (a < float("inf")) & (x < float("inf"))
     u = tl.where(inside, a, 1.0)
     v = tl.where(inside, x, 1.0)
-    scale = tl.exp(_log_density(u, v))
     lower = v < u + 1
     # x^a e^-x / Gamma(a + 1) sum_k x^k / ((a + 1) ... (a + k))
     term = tl.where(lower, 1.0, 0.0).to(tl.float64)
@@ -141,7 +144,7 @@ def _incomplete(a, x):
         change = tl.where(active, d * c, 1.0)
         h = h * change
         active = active & (tl.abs(change - 1) > 1e-16) & (k < 100000)
-    part = tl.where(lower, total * scale, h * scale * u)
+    part = tl.where(lower, total, h * u) * tl.exp(_log_density(u, v))
     part = tl.where(part > 1, 1.0, part)
     p = tl.where(lower, part, 1 - part)
     q = tl.where(lower, 1 - part, part)
