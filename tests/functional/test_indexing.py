@@ -121,6 +121,10 @@ def test_tensors_on_two_devices_are_both_named():
                  lambda: torch.searchsorted(x[0, 0], torch.tensor([0.0])), lambda: x.take(i)):  # fmt: skip
         with pytest.raises(RuntimeError, match="same device.*cuda:0.*cpu"):
             call()
+    with pytest.raises(RuntimeError, match=r"cat.*tensors\[0\].*cuda:0.*tensors\[1\].*cpu"):
+        torch.cat([x, x.cpu()])
+    with pytest.raises(RuntimeError, match="where.*condition.*cuda:0.*tensor.*cpu"):
+        torch.where(x > 0, x.cpu(), x)
     with pytest.raises(RuntimeError, match="indices should be either on cpu or on the same device.*cpu.*cuda:0"):
         x.cpu()[i.cuda()]
     assert np.array_equal(x[i].cpu().numpy(), X[:2])  # indices on the CPU are taken along, as in PyTorch

@@ -139,7 +139,8 @@ def _function(op: Op, Tensor: type) -> Callable[..., Any]:
                 first = t
                 device = t.device
             elif t.device is not device:
-                raise mixed_devices(name, op.inputs, tensors)
+                named = [f"tensors[{i}]" for i in range(len(tensors))] if variadic else op.inputs
+                raise mixed_devices(name, named, tensors)
             arrays.append(t._a)
             if t.dtype.is_half:
                 half = True

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import inplace as _inplace
+from ..autograd.apply import mixed_devices
 from ..autograd.autocast import ACTIVE, cast
 from ..autograd.modes import STATE
 from ..device import CPU
@@ -504,7 +505,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
     tensors: list[Any] = [v for v in (input, other) if v.__class__ in TENSORS]
     for v in tensors:
         if v.device is not condition.device and v._a.ndim:
-            raise RuntimeError(message("where", f"expected all tensors to be on {condition.device}", tensor=v))
+            raise mixed_devices("where", ("condition", "tensor"), (condition, v))
     common = dt.result_dtype(
         [v.dtype for v in tensors if v._a.ndim], [v.dtype for v in tensors if not v._a.ndim],
         [dt.scalar_dtype(v) for v in (input, other) if v.__class__ not in TENSORS],
@@ -568,7 +569,7 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
 def equal(input: Tensor, other: Tensor) -> bool:
     """Same shape and same elements."""
     if input.device is not other.device:
-        raise RuntimeError(message("equal", f"expected all tensors to be on {input.device}", other=other))
+        raise mixed_devices("equal", ("input", "other"), (input, other))
     return input._a.shape == other._a.shape and bool((input == other).all().item())
 
 

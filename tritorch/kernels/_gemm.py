@@ -159,7 +159,8 @@ def gemm_kind(dtype: np.dtype) -> str:
     if dtype.kind in "iu":
         return "int"
     if dtype.kind == "c" or dtype.kind == "b":
-        raise NotImplementedError(f"matmul: has no Triton kernel for {dtype}; move its inputs to cpu")
+        known = "integers, float16, bfloat16, float32 and float64"
+        raise NotImplementedError(f"matmul: has no Triton kernel for {dtype}, only for {known}; move its inputs to cpu")
     if dtype.itemsize == 8:
         return "f64 sum" if is_amd() else "f64"
     return "dot16" if dtype.itemsize == 2 else "f32"
