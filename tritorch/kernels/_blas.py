@@ -1,8 +1,8 @@
 """The BLAS that NumPy is linked to: how many threads it takes.
 
 A BLAS that starts its own threads inside ours, or for a product of a millisecond, loses far more to spinning
-than it wins. So: one BLAS thread while our pool runs and for products under `LARGE_PRODUCT` flops, all of them for a
-large single product. Outside of our calls the count stays what it was, and a user who has set OPENBLAS_NUM_THREADS (or
+than it wins. So: one BLAS thread while our pool runs and for single products, which are cut over our pool from
+`LARGE_PRODUCT` flops on. Outside of our calls the count stays what it was, and a user who has set OPENBLAS_NUM_THREADS (or
 OMP_NUM_THREADS, MKL_NUM_THREADS ...) has decided: then it is left alone.
 """
 
@@ -12,13 +12,16 @@ import ctypes
 import glob
 import os
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 
-LARGE_PRODUCT = 100_000_000  # flops (2 m n k) from which a single product pays for all BLAS threads
+LARGE_PRODUCT = 100_000_000  # flops (2 m n k) from which a single product pays for several threads
 TINY_PRODUCT = 500_000  # flops up to which OpenBLAS itself stays on one thread, so that nothing need be set
+TINY_VECTOR_PRODUCT = 18_000  # the same when one side is a vector
+
+_T = TypeVar("_T")
 
 _ENVIRONMENT = (
     "OPENBLAS_NUM_THREADS",
@@ -114,6 +117,18 @@ def single_exit() -> None:
         _single_depth -= 1
         if _single_depth == 0 and _outside != 1:
             _blas[0](_outside)
+
+
+def stepwise(steps: Iterable[_T], flops: int) -> Iterator[_T]:
+    """`steps`, with one BLAS thread while the loop over them runs, when a step multiplies fewer than LARGE_PRODUCT."""
+    if flops >= LARGE_PRODUCT:
+        yield from steps
+        return
+    single_enter()
+    try:
+        yield from steps
+    finally:
+        single_exit()
 
 
 def _after_fork() -> None:

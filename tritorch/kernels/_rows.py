@@ -13,9 +13,10 @@ from math import prod
 import numpy as np
 
 from ._op import Array
-from ._threads import parallel
+from ._threads import parallel, single_enter, single_exit
 
 BLOCK = 1 << 15  # elements of one block: 128 KiB in float32, a few buffers of it fit a core's second-level cache
+ALONE = 1 << 13  # elements up to which the BLAS itself stays on one thread
 GRAIN = 4  # blocks a thread should get at least before a second thread pays
 
 
@@ -34,7 +35,7 @@ def over_blocks(fn: Callable[[int, int, int], None], n_rows: int, n_cols: int) -
     """Call `fn(i, start, stop)` for each block i of rows [start, stop); returns the number of blocks."""
     step = block_rows(n_cols)
     n_blocks = -(-n_rows // step)
-    if n_blocks == 1:
+    if n_blocks == 1 and n_rows * n_cols < ALONE:
         with np.errstate(all="ignore"):
             fn(0, 0, n_rows)
         return 1
@@ -43,8 +44,12 @@ def over_blocks(fn: Callable[[int, int, int], None], n_rows: int, n_cols: int) -
         for i in range(first, last):
             fn(i, i * step, min((i + 1) * step, n_rows))
 
-    with np.errstate(all="ignore"):  # infinities and NaN are results, not remarks
-        parallel(run, n_blocks, GRAIN)
+    single_enter()  # also where the blocks are too few for the pool: the BLAS would start its own
+    try:
+        with np.errstate(all="ignore"):  # infinities and NaN are results, not remarks
+            parallel(run, n_blocks, GRAIN)
+    finally:
+        single_exit()
     return n_blocks
 
 

@@ -82,7 +82,7 @@ def column_sum(x: np.ndarray) -> np.ndarray:
     """Sum over the rows of a matrix: a product with ones, which the BLAS does faster than a strided reduction."""
     if x.dtype.kind != "f" or x.shape[0] < 16:
         return x.sum(0, dtype=x.dtype)
-    return np.ones(x.shape[0], x.dtype) @ x
+    return product(np.ones((1, x.shape[0]), x.dtype), x)[0]
 
 
 def _rows(x: Array) -> Array:

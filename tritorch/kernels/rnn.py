@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ._blas import stepwise
 from ._op import Array, op
 from ._rnn_steps import (
     Spans,
@@ -85,7 +86,7 @@ class lstm_layer:
         y = np.empty((len(gx), h0.shape[1]), gx.dtype)
         h, c = h0.copy(), c0.copy()
         room, part = np.empty((len(h0), 4 * k), gx.dtype), np.empty((len(h0), k), gx.dtype)
-        for a, b in spans_of(batch_sizes, reverse):
+        for a, b in stepwise(spans_of(batch_sizes, reverse), 2 * len(h0) * w.size):
             n = b - a
             z, t, m = gates[a:b], room[:n], part[:n]
             np.matmul(h[:n], wt, out=t)
@@ -165,7 +166,7 @@ class lstm_layer:
         np.subtract(1, t, out=t)
         t *= o
         tops = None if r is None else np.empty_like(gy)
-        for a, b in reversed(spans):
+        for a, b in stepwise(reversed(spans), 2 * len(h0) * w.size):
             n = b - a
             top = gh[:n]
             top += gy[a:b]
@@ -213,7 +214,7 @@ class gru_layer:
         bias = None if b is None else b * scale
         inner, y = np.empty((len(gx), k), gx.dtype), np.empty((len(gx), k), gx.dtype)
         h, room = h0.copy(), np.empty((len(h0), 3 * k), gx.dtype)
-        for first, end in spans_of(batch_sizes, reverse):
+        for first, end in stepwise(spans_of(batch_sizes, reverse), 2 * len(h0) * w.size):
             n = end - first
             z, t, state, new = gates[first:end], room[:n], h[:n], y[first:end]
             np.matmul(state, wt, out=t)
@@ -275,7 +276,7 @@ class gru_layer:
         np.multiply(before - u, z - z * z, out=gx_rows[:, 1])
         np.multiply(1 - z, 1 - u * u, out=gx_rows[:, 2])
         gs_rows = np.empty_like(gx_rows)
-        for first, end in reversed(spans):
+        for first, end in stepwise(reversed(spans), 2 * len(h0) * w.size):
             top = gh[: end - first]
             top += gy[first:end]
             dx, ds = gx_rows[first:end], gs_rows[first:end]
@@ -314,7 +315,7 @@ class rnn_layer:
     ) -> tuple[Array, Array]:
         y, h = np.array(gx, order="C"), h0.copy()
         wt, room = w.T, np.empty_like(h0)
-        for a, b in spans_of(batch_sizes, reverse):
+        for a, b in stepwise(spans_of(batch_sizes, reverse), 2 * len(h0) * w.size):
             z, t = y[a:b], room[: b - a]
             np.matmul(h[: b - a], wt, out=t)
             z += t
@@ -347,7 +348,7 @@ class rnn_layer:
     def cpu_grad(g, gx, h0, w, y0, batch_sizes, reverse, relu, needs):
         gy, gh, spans = g[0], g[1].copy(), spans_of(batch_sizes, reverse)
         gz = (y0 > 0).astype(y0.dtype) if relu else 1 - y0 * y0
-        for a, b in reversed(spans):
+        for a, b in stepwise(reversed(spans), 2 * len(h0) * w.size):
             top, dz = gh[: b - a], gz[a:b]
             top += gy[a:b]
             dz *= top

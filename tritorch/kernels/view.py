@@ -12,6 +12,7 @@ import numpy as np
 
 from ..device import as_strided as _as_strided
 from ._op import OPS, Array, op
+from ._threads import product
 
 
 @op
@@ -117,7 +118,7 @@ def column_sums(g: Array, dims: tuple[int, ...]) -> Array:
         for s in g.shape[:k]:
             rows *= s
         flat = g.reshape(rows, -1)
-        return (np.ones(rows, g.dtype) @ flat).reshape((1,) * k + g.shape[k:])
+        return product(np.ones((1, rows), g.dtype), flat).reshape((1,) * k + g.shape[k:])
     return g.sum(dims, keepdims=True)
 
 
