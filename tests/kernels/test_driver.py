@@ -450,3 +450,55 @@ def test_graphed_callables(stub):
         assert isinstance(f(sample), torch.Tensor) and len(g(f(sample))) == 2
         """,
     )
+
+
+def test_training_steps_hold_nothing_that_cannot_be_captured(stub):
+    """Forward and backward of the models of benchmarks/gpu_training.py make no copy from or to the CPU, eager and captured,
+    and no arithmetic on raw device arrays, which would ask for CuPy's own compiler. Launches are left out."""
+    child(
+        stub,
+        """
+        import tritorch as torch
+        from tritorch.kernels import _driver
+        _driver.Compiled.start = lambda self, grid, args, consts: None
+        sys.path.insert(0, "benchmarks")
+        import gpu_training
+        models = gpu_training.models(torch, True)
+        assert len(models) == 4
+        for make in models.values():
+            for graphed in (False, True):
+                assert gpu_training.measure(torch, make, True, graphed)["s"] > 0
+        """,
+    )
+
+
+def test_ops_do_no_arithmetic_on_raw_device_arrays(stub):
+    """Every op's device side, forward and backward, on arrays that have shapes and addresses but no operators."""
+    child(
+        stub,
+        """
+        import tritorch as torch
+        from tritorch.kernels import LIBRARY_OPS, _driver, coverage
+        from tritorch.tensor import wrap
+        _driver.Compiled.start = lambda self, grid, args, consts: None
+        away = {"nonzero", "real", "imag", "view_as_complex"}       # read a count; views of complex numbers, CuPy's own
+        def up(a):
+            if isinstance(a, list):
+                return [up(v) for v in a]
+            if not isinstance(a, np.ndarray):
+                return a
+            t = wrap(a.astype(np.float32) if a.dtype == np.float64 else a).cuda()
+            return t.requires_grad_() if t.dtype.is_floating_point else t
+        seen = 0
+        for name, op in coverage.own_ops().items():
+            if op.samples is None or name in LIBRARY_OPS or name in away:
+                continue
+            for args, params in op.samples(np.random.default_rng(0)):
+                y = op(*[up(a) for a in args], *(params.values() if isinstance(params, dict) else params))
+                outs = [v for v in (y if isinstance(y, tuple) else (y,)) if v is not None and v.requires_grad]
+                if outs:
+                    torch.autograd.backward(outs, [torch.ones_like(v) for v in outs])
+            seen += 1
+        assert seen > 150, seen
+        """,
+    )

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..device import EMULATED
+from ._fold import contiguous
 from ._gemm import is_amd
 from ._launch import empty, kernel, launch
 from ._op import Array, op
-from ._pointwise import fill
+from ._pointwise import cast, fill
 from ._threads import parallel
 from .reduce import reduce_gpu
 
@@ -287,12 +288,12 @@ def _attention_gpu_grad(g, q, k, v, mask, y, lse, scale: float, causal: bool, ne
     gm = None
     if gs is not None:
         dims = tuple(i for i in range(4) if mask.shape[i] == 1 and gs.shape[i] != 1)
-        gm = reduce_gpu(gs, dims, True, "sum", mask.dtype) if dims else gs.astype(mask.dtype, copy=False)
+        gm = reduce_gpu(gs, dims, True, "sum", mask.dtype) if dims else gs if gs.dtype == mask.dtype else cast(gs, mask.dtype)
     return gq, gk, gv, gm
 
 
 def _dense(x: Array) -> Array:
-    return x if x.flags.c_contiguous else x.copy()
+    return contiguous(x)
 
 
 def _pow2(n: int) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..device import EMULATED
+from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._pointwise import cast, pointwise
@@ -102,7 +103,7 @@ def _merge_stats(
 
 
 def _dense(x: Array) -> Array:
-    return x if x.flags.c_contiguous else x.copy()
+    return contiguous(x)
 
 
 def _wide_type(x: Array):

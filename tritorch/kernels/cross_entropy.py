@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..device import EMULATED, to_host
-from ._fold import row_sums
+from ._fold import contiguous, row_sums
 from ._index_range import SYNC, out_of_range
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
@@ -147,7 +147,7 @@ def _wide_type(x: Array):
 
 
 def _dense(x: Array | None) -> Array | None:
-    return x if x is None or x.flags.c_contiguous else x.copy()
+    return None if x is None else contiguous(x)
 
 
 @kernel

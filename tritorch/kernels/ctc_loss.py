@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from .copy import cat
@@ -145,7 +146,7 @@ def _ctc_classes(
 
 
 def _dense(x: Array) -> Array:
-    return x if x.flags.c_contiguous else x.copy()
+    return contiguous(x)
 
 
 def _wide_type(x: Array):

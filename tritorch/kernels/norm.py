@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..device import EMULATED
+from ._fold import contiguous
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from ._pointwise import pointwise
@@ -177,7 +178,7 @@ def _row_stats(
 
 
 def _dense(x: Array | None) -> Array | None:
-    return x if x is None or x.flags.c_contiguous else x.copy()
+    return None if x is None else contiguous(x)
 
 
 def _norm_gpu(x: Array, w: Array | None, b: Array | None, ndim: int, eps: float, centred: bool) -> Array:

@@ -86,8 +86,21 @@ class ndarray:
         offset = view.__array_interface__["data"][0] - self.data.block.ctypes.data
         return ndarray(view.shape, self.dtype, MemoryPointer(self.data.block, offset), view.strides)
 
-    def view(self, dtype):
-        return ndarray(self.shape, dtype, self.data, self.strides)
+    def view(self, dtype=None):
+        return ndarray(self.shape, self.dtype if dtype is None else dtype, self.data, self.strides)
+
+    def swapaxes(self, a, b):
+        order = list(range(self.ndim))
+        order[a], order[b] = order[b], order[a]
+        return self.transpose(order)
+
+    def __setattr__(self, name, value):
+        if name == "shape" and "data" in self.__dict__:  # a new shape for the same memory, or AttributeError
+            if not self.flags.c_contiguous:
+                raise AttributeError("incompatible shape")
+            dense = np.empty(value, np.uint8).strides
+            self.__dict__["ndim"], self.__dict__["strides"] = len(value), tuple(s * self.dtype.itemsize for s in dense)
+        self.__dict__[name] = value
 
     def transpose(self, order):
         order = [d % self.ndim for d in order]
@@ -95,7 +108,7 @@ class ndarray:
         return ndarray(tuple(self.shape[d] for d in order), self.dtype, self.data, strides)
 
     def reshape(self, *shape):
-        shape = shape[0] if isinstance(shape[0], tuple) else shape
+        shape = tuple(shape[0]) if isinstance(shape[0], (tuple, list)) else shape
         if not self.flags.c_contiguous:
             copied = ndarray(self.shape, self.dtype)
             copied.host()[...] = self.host()
