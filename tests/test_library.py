@@ -118,6 +118,7 @@ def test_twin_passes_over_a_sound_model() -> None:
 
 def test_twin_names_the_faulty_op_its_place_and_saves_its_inputs(tmp_path) -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.ReLU(), Cube())).to("cuda")
+    nn.init.ones_(model[0].weight)  # so that nothing that reaches the op is 0, which the wrong factor would not change
     FACTOR[0] = 1.5
     try:
         with pytest.raises(TwinError, match=r"cube: the forward kernel .*\(in model\.1\.1\).*largest error") as error:

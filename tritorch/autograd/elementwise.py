@@ -114,7 +114,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
     # dtypes whose tensors go to the kernel as they are
     straight = frozenset(d for d in dt.ALL if d.category in op.categories and not d.is_complex and op.triton)
     out_types = {d: (np.dtype(bool) if to_bool else d.np,) for d in straight}
-    exprs = (op.triton,)
+    exprs = (op.triton or "",)
 
     def straight_to_kernel(x: Any, w: Any) -> Any:
         """Two tensors of one device, dtype and shape: nothing to promote, to broadcast, to check."""

@@ -184,7 +184,8 @@ def norm(input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False,
         if p == "nuc":
             from .. import linalg
 
-            return linalg.matrix_norm(cast(x, dtype, "norm"), "nuc", (-2, -1) if dim is None else dim, keepdim)
+            both: Any = (-2, -1) if dim is None else dim
+            return linalg.matrix_norm(cast(x, dtype, "norm"), "nuc", both, keepdim)
         if p != "fro":
             raise ValueError(f"norm: p must be a number, 'fro' or 'nuc'; got {p!r}")
         p = 2

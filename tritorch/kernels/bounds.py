@@ -105,6 +105,8 @@ def _operands(name: str) -> tuple[list[Any], tuple[Any, ...]] | None:
     if name in CASES:
         args, params = CASES[name]
         return [None if a is None else _array(*a) for a in args], params
+    args: Any
+    params: Any
     args, params = next(iter(op.samples(np.random.default_rng(0))))
     if op.variadic or _has_sizes(op):
         return [_array(np.shape(a), np.asarray(a).dtype) if a is not None else None for a in args], params

@@ -45,7 +45,7 @@ def get_total_norm(
         return tensor(0.0)
     device = items[0].device
     if p in clip.KINDS and _together(items):
-        total = wrap(clip.total_norm([t._a for t in items], p, device.index), device)
+        total = wrap(clip.total_norm([t._a for t in items], p, device.index or 0), device)
     else:
         total = _norm(stack([_norm(t.detach(), p).to(device) for t in items]), p)
     if error_if_nonfinite and not bool(total.isfinite()):
@@ -86,7 +86,7 @@ def clip_grads_with_norm_(
     if not grads:
         return
     if _together([*grads, total_norm.reshape(1)]) and all(g._node is None and g._view is None for g in grads):
-        clip.scale([g._a for g in grads], float(max_norm), total_norm._a, grads[0].device.index)
+        clip.scale([g._a for g in grads], float(max_norm), total_norm._a, grads[0].device.index or 0)
         for g in grads:
             bump(g)
         return
