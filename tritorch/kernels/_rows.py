@@ -31,9 +31,9 @@ def block_rows(n_cols: int) -> int:
     return max(1, BLOCK // max(n_cols, 1))
 
 
-def over_blocks(fn: Callable[[int, int, int], None], n_rows: int, n_cols: int) -> int:
-    """Call `fn(i, start, stop)` for each block i of rows [start, stop); returns the number of blocks."""
-    step = block_rows(n_cols)
+def over_blocks(fn: Callable[[int, int, int], None], n_rows: int, n_cols: int, step: int = 0) -> int:
+    """Call `fn(i, start, stop)` for each block i of `step` rows [start, stop); returns the number of blocks."""
+    step = step or block_rows(n_cols)
     n_blocks = -(-n_rows // step)
     if n_blocks == 1 and n_rows * n_cols < ALONE:
         with np.errstate(all="ignore"):

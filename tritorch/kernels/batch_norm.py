@@ -10,6 +10,7 @@ that few channels keep the machine busy too.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._pointwise import cast, pointwise
-from ._rows import averaging, over_blocks, wide
+from ._rows import BLOCK, averaging, over_blocks, wide
 from .reduce import reduce_gpu
 
 if TYPE_CHECKING:
@@ -163,25 +164,67 @@ def _planes(x: Array) -> Array:
     return x.reshape(x.shape[0], x.shape[1], prod(x.shape[2:]))
 
 
+LONG = 4096  # positions of a plane from which NumPy's broadcast of one number per plane costs nothing
+
+
+def _channel_rows(c: int, length: int) -> int:
+    """How many channels of one sample make a row: operations on rows should run long without a new start."""
+    divisors = [k for k in range(1, c + 1) if c % k == 0]
+    fits = [k for k in divisors if k * length <= BLOCK] or [1]
+    short = fits[-1] * length < BLOCK // 8 and fits[-1] < c
+    return divisors[divisors.index(fits[-1]) + short]
+
+
+def _by_channel(fn: Callable[..., None], arrays: list[Array], coefficients: list[Array], planes: list[Array]) -> None:
+    """Call `fn` on blocks: parts of each (N, C, L), of each coefficient (C,) such that it broadcasts to them, and of
+    each (N * C,), one entry per plane."""
+    n, c, length = arrays[0].shape
+    kind = arrays[0].dtype
+    k = 1 if length >= LONG else _channel_rows(c, length)
+    per_sample = c // k
+    arrays = [a.reshape(n * per_sample, k * length) for a in arrays]
+    if length >= LONG:
+        coefficients = [np.tile(v.astype(kind), n)[:, None] for v in coefficients]
+    else:
+        coefficients = [np.repeat(v.astype(kind), length).reshape(per_sample, k * length) for v in coefficients]
+
+    def block(i: int, start: int, stop: int) -> None:
+        if length >= LONG or per_sample == 1:
+            some = slice(start, stop) if length >= LONG else 0
+            mine = slice(start * k, stop * k)
+            fn(*[a[start:stop] for a in arrays], *[v[some] for v in coefficients], *[p[mine] for p in planes])
+            return
+        for row in range(start, stop):
+            at, mine = row % per_sample, slice(row * k, (row + 1) * k)
+            fn(*[a[row] for a in arrays], *[v[at] for v in coefficients], *[p[mine] for p in planes])
+
+    over_blocks(block, n * per_sample, k * length)
+
+
 def _plane_moments(x3: Array) -> tuple[Array, Array]:
-    """Mean and sum of centred squares of each plane, both (N, C), in float64 so that merging them costs no accuracy."""
+    """Mean and sum of centred squares of each plane, both (N, C), in float64 so that merging them costs no accuracy.
+
+    Both come from one pass over x less the first sample's mean of that channel, which is near enough to the common mean
+    for E[d^2] - E[d]^2 not to cancel.
+    """
     n, c, length = x3.shape
     if length == 1:
         mean = x3[:, :, 0].astype(np.float64)
         return mean, np.zeros_like(mean)
-    rows = x3.reshape(n * c, length)
-    mean = np.empty(n * c, x3.dtype)
-    square = np.empty(n * c, x3.dtype)
     mean_of = averaging(length, x3.dtype.char)
+    centre = x3[0] @ mean_of
+    centre[~np.isfinite(centre)] = 0
+    mean, square = np.empty(n * c, x3.dtype), np.empty(n * c, x3.dtype)
 
-    def block(i: int, start: int, stop: int) -> None:
-        r = rows[start:stop]
-        m = np.matmul(r, mean_of, out=mean[start:stop])
-        centred = r - m[:, None]
-        np.vecdot(centred, centred, out=square[start:stop])
+    def block(x: Array, mid: Array, m: Array, q: Array) -> None:
+        d = (x - mid).reshape(-1, length)
+        np.matmul(d, mean_of, out=m)
+        np.vecdot(d, d, out=q)
 
-    over_blocks(block, n * c, length)
-    return mean.astype(np.float64).reshape(n, c), square.astype(np.float64).reshape(n, c)
+    _by_channel(block, [x3], [centre], [mean, square])
+    mean, square = (v.astype(np.float64).reshape(n, c) for v in (mean, square))
+    square -= length * mean * mean
+    return mean + centre, np.maximum(square, 0, out=square)
 
 
 def _merge(mean: Array, square: Array, length: int, axis: int) -> tuple[Array, Array]:
@@ -207,66 +250,43 @@ def _per_plane(v: Array, x3: Array) -> Array:
 
 
 def _scale_shift(x3: Array, scale: Array, shift: Array) -> Array:
-    """x3 * scale + shift, with scale and shift per channel (C,) or per plane (N, C)."""
-    n, c, length = x3.shape
+    """x3 * scale + shift, with scale and shift per channel (C,)."""
     y = np.empty(x3.shape, x3.dtype)
-    if scale.ndim == 1 and length < 256:  # short planes: one long row per sample keeps NumPy's inner loop long
-        rows, out = x3.reshape(n, c * length), y.reshape(n, c * length)
-        a, b = np.repeat(scale.astype(x3.dtype), length), np.repeat(shift.astype(x3.dtype), length)
-        by_plane = False
-    else:
-        rows, out = x3.reshape(n * c, length), y.reshape(n * c, length)
-        a, b = _per_plane(scale, x3), _per_plane(shift, x3)
-        by_plane = True
 
-    def block(i: int, start: int, stop: int) -> None:
-        o = out[start:stop]
-        np.multiply(rows[start:stop], a[start:stop] if by_plane else a, out=o)
-        o += b[start:stop] if by_plane else b
+    def block(x: Array, out: Array, a: Array, b: Array) -> None:
+        np.multiply(x, a, out=out)
+        out += b
 
-    over_blocks(block, *rows.shape)
+    _by_channel(block, [x3, y], [scale, shift], [])
     return y
 
 
 def _plane_dots(g3: Array, x3: Array, centre: Array) -> tuple[Array, Array]:
-    """Per plane: sum of g and of g * (x - centre), both (N, C) in float64; centre is (C,) or (N, C)."""
+    """Per plane: sum of g and of g * (x - centre), both (N, C) in float64; centre is (C,)."""
     n, c, length = x3.shape
     sum_g, dot = np.empty(n * c, x3.dtype), np.empty(n * c, x3.dtype)
-    g2, x2 = g3.reshape(n * c, length), x3.reshape(n * c, length)
-    mid = _per_plane(centre, x3)
     ones = np.ones(length, x3.dtype)
 
-    def block(i: int, start: int, stop: int) -> None:
-        np.matmul(g2[start:stop], ones, out=sum_g[start:stop])
-        np.vecdot(g2[start:stop], x2[start:stop] - mid[start:stop], out=dot[start:stop])
+    def block(g: Array, x: Array, mid: Array, total: Array, product: Array) -> None:
+        g = g.reshape(-1, length)
+        np.matmul(g, ones, out=total)
+        np.vecdot(g, (x - mid).reshape(-1, length), out=product)
 
-    over_blocks(block, n * c, length)
+    _by_channel(block, [g3, x3], [centre], [sum_g, dot])
     return sum_g.astype(np.float64).reshape(n, c), dot.astype(np.float64).reshape(n, c)
 
 
 def _combine(g3: Array, x3: Array, a: Array, k: Array, d: Array) -> Array:
-    """a * g + k * x + d, coefficients per channel (C,) or per plane (N, C)."""
-    n, c, length = x3.shape
-    out = np.empty(x3.shape, x3.dtype)
-    if a.ndim == 1 and length < 256:
-        shape, reps = (n, c * length), length
-        a, k, d = (np.repeat(v.astype(x3.dtype), reps) for v in (a, k, d))
-        by_plane = False
-    else:
-        shape = (n * c, length)
-        a, k, d = (_per_plane(v, x3) for v in (a, k, d))
-        by_plane = True
-    g2, x2, out2 = g3.reshape(shape), x3.reshape(shape), out.reshape(shape)
+    """a * g + k * x + d, coefficients per channel (C,)."""
+    y = np.empty(x3.shape, x3.dtype)
 
-    def block(i: int, start: int, stop: int) -> None:
-        s = slice(start, stop)
-        o = out2[s]
-        np.multiply(x2[s], k[s] if by_plane else k, out=o)
-        o += d[s] if by_plane else d
-        o += g2[s] * (a[s] if by_plane else a)
+    def block(g: Array, x: Array, out: Array, a: Array, k: Array, d: Array) -> None:
+        np.multiply(x, k, out=out)
+        out += d
+        out += g * a
 
-    over_blocks(block, *shape)
-    return out
+    _by_channel(block, [g3, x3, y], [a, k, d], [])
+    return y
 
 
 def _per_channel(v, x):
@@ -455,10 +475,19 @@ class group_norm:
         x3 = _planes(wide(x))
         if x3.size == 0:
             return np.empty(x.shape, x.dtype)
-        scale, shift = _group_affine(x3, w, groups, eps)
-        if b is not None:
-            shift = shift + b
-        return _scale_shift(x3, scale, shift).reshape(x.shape).astype(x.dtype, copy=False)
+        y = np.empty(x3.shape, x3.dtype)
+
+        def block(rows: Array, out: Array, w: Array | None, b: Array | None) -> None:
+            np.subtract(rows, np.matmul(rows, averaging(rows.shape[1], rows.dtype.char))[:, None], out=out)
+            out *= (1 / np.sqrt(np.vecdot(out, out) / rows.shape[1] + eps))[:, None]
+            by_plane = out.reshape(len(out), x.shape[1] // groups, -1)
+            if w is not None:
+                by_plane *= w
+            if b is not None:
+                by_plane += b
+
+        _by_group(block, [x3, y], [w, b], groups, [])
+        return y.reshape(x.shape).astype(x.dtype, copy=False)
 
     def gpu(x: Array, w: Array | None, b: Array | None, groups: int, eps: float) -> Array:
         if x.size == 0:
@@ -490,20 +519,37 @@ class group_norm:
         if x3.size == 0:
             zero = np.zeros(c, kind)
             return np.empty(x.shape, x.dtype), zero if needs[1] else None, zero.copy() if needs[2] else None
-        mean, rstd = _group_stats(x3, groups, eps)  # (N, G)
-        spread = c // groups
-        mean, rstd = np.repeat(mean, spread, 1), np.repeat(rstd, spread, 1)  # (N, C)
-        sum_g, dot = _plane_dots(g3, x3, mean)
-        gx = None
-        if needs[0]:
-            wc = np.ones(c) if w is None else w.astype(np.float64)
-            count = spread * length
-            mean_h = _group_sum(sum_g * wc, groups) / count
-            mean_hx = _group_sum(dot * wc * rstd, groups) / count
-            k = -rstd * rstd * mean_hx
-            gx = _combine(g3, x3, rstd * wc, k, -rstd * mean_h - k * mean).reshape(x.shape).astype(x.dtype, copy=False)
-        gw = (dot * rstd).sum(0).astype(kind) if needs[1] else None
-        return gx, gw, sum_g.sum(0).astype(kind) if needs[2] else None
+        gx = np.empty(x3.shape, x3.dtype) if needs[0] else None
+        sum_g, dot = np.empty((n * c, 1), x3.dtype), np.empty((n * c, 1), x3.dtype)
+        spread, count = c // groups, c // groups * length
+        weights = np.ones((groups, spread), x3.dtype) if w is None else w.astype(x3.dtype).reshape(groups, spread)
+        mean_of, ones = averaging(count, x3.dtype.char), np.ones((length, 1), x3.dtype)
+
+        def block(
+            rows: Array, gy: Array, out: Array | None, w: Array | None, wg: Array, sums: Array, dots: Array
+        ) -> None:
+            xhat = np.subtract(rows, (rows @ mean_of)[:, None])
+            rstd = (1 / np.sqrt(np.vecdot(xhat, xhat) / count + eps))[:, None]
+            xhat *= rstd
+            product = gy * xhat
+            np.matmul(gy.reshape(-1, length), ones, out=sums)
+            np.matmul(product.reshape(-1, length), ones, out=dots)
+            if out is None:
+                return
+            h = gy
+            if w is not None:
+                by_plane = gy.reshape(len(gy), spread, length)
+                h = np.multiply(by_plane, w, out=out.reshape(by_plane.shape)).reshape(out.shape)
+            mean_h, mean_hx = (np.vecdot(v.reshape(-1, spread), wg)[:, None] / count for v in (sums, dots))
+            xhat *= mean_hx
+            np.subtract(h, xhat, out=out)
+            out -= mean_h
+            out *= rstd
+
+        _by_group(block, [x3, g3, gx], [w], groups, [weights], [sum_g, dot])
+        sum_g, dot = (v.reshape(n, c).sum(0, dtype=np.float64).astype(kind) for v in (sum_g, dot))
+        gx = None if gx is None else gx.reshape(x.shape).astype(x.dtype, copy=False)
+        return gx, dot if needs[1] else None, sum_g if needs[2] else None
 
     def gpu_grad(g, x, w, groups, eps, needs):
         x4, g4 = _grouped(_dense(x), groups), _grouped(_dense(g), groups)
@@ -545,25 +591,38 @@ class group_norm:
         return 3 * x.nbytes, 8 * x.size
 
 
-def _group_stats(x3: Array, groups: int, eps: float) -> tuple[Array, Array]:
-    """Mean and rstd of each group, both (N, G) in float64."""
-    n, c, length = x3.shape
-    mean, square = (v.reshape(n, groups, c // groups) for v in _plane_moments(x3))
-    mean, var = _merge(mean, square, length, 2)
-    return mean, 1 / np.sqrt(var + eps)
+def _by_group(
+    fn: Callable[..., None],
+    arrays: list[Array | None],
+    channels: list[Array | None],
+    groups: int,
+    by_group: list[Array],
+    planes: Sequence[Array] = (),
+) -> None:
+    """Call `fn` on rows, one per sample and group: parts of each (N, C, L) as matrices; of each (C,) such that it
+    broadcasts to (rows, C / G, L); of each (G, ...); and of each (N * C, ...), one entry per plane."""
+    n, c, length = arrays[0].shape  # type: ignore[union-attr]
+    spread = c // groups
+    width = spread * length
+    if groups * width <= BLOCK:  # whole samples
+        step, repeats = max(1, BLOCK // (groups * width)) * groups, max(1, BLOCK // (groups * width))
+    else:
+        step, repeats = max(k for k in range(1, groups + 1) if groups % k == 0 and (k == 1 or k * width <= BLOCK)), 1
+    kind = arrays[0].dtype  # type: ignore[union-attr]
+    rows = [None if a is None else a.reshape(n * groups, width) for a in arrays]
+    each = 1 if length >= LONG else length
+    fixed = [None if v is None else np.repeat(v.astype(kind), each).reshape(groups, spread, each) for v in channels]
+    fixed = [v if v is None or repeats == 1 else np.concatenate([v] * repeats) for v in (*fixed, *by_group)]
 
+    def block(i: int, start: int, stop: int) -> None:
+        at = start % groups
+        fn(
+            *[None if a is None else a[start:stop] for a in rows],
+            *[None if v is None else v[at : at + stop - start] for v in fixed],
+            *[p[start * spread : stop * spread] for p in planes],
+        )
 
-def _group_affine(x3: Array, w: Array | None, groups: int, eps: float) -> tuple[Array, Array]:
-    spread = x3.shape[1] // groups
-    mean, rstd = (np.repeat(v, spread, 1) for v in _group_stats(x3, groups, eps))
-    scale = rstd if w is None else rstd * w
-    return scale, -mean * scale
-
-
-def _group_sum(v: Array, groups: int) -> Array:
-    """Sum over the channels of each group, spread over them again: (N, C) -> (N, C)."""
-    n, c = v.shape
-    return np.repeat(v.reshape(n, groups, c // groups).sum(2), c // groups, 1)
+    over_blocks(block, n * groups, width, step)
 
 
 def _grouped(x: Array, groups: int) -> Array:

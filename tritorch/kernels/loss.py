@@ -20,6 +20,7 @@ import numpy as np
 from ._op import Array, Op, register
 from ._pointwise import pointwise
 from ._rows import BLOCK, over_blocks
+from ._special import sigmoid
 from .reduce import reduce_gpu
 
 LOG_FLOOR = -100.0
@@ -98,18 +99,8 @@ def _bce_logits(x: Array, t: Array, c: float) -> Array:
     return y
 
 
-def _sigmoid(x: Array) -> Array:
-    e = np.abs(x)
-    np.negative(e, out=e)
-    np.exp(e, out=e)  # in (0, 1]: never overflows
-    top = np.where(x >= 0, np.ones((), x.dtype), e)
-    e += 1
-    top /= e
-    return top
-
-
 def _bce_logits_slope(x: Array, t: Array, c: float) -> Array:
-    s = _sigmoid(x)
+    s = np.asarray(sigmoid(x))
     s -= t
     return s
 
