@@ -3,7 +3,7 @@
 # ruff: noqa
 
 SNIPPETS = {
-    'create_tensors': '''\
+    "create_tensors": """\
 import torch
 
 # 从列表创建
@@ -17,8 +17,8 @@ randn = torch.randn(2, 3)        # 标准正态分布
 
 # 指定数据类型和设备
 x = torch.tensor([1.0, 2.0], dtype=torch.float32, device='cuda')
-''',
-    'tensor_operations': '''\
+""",
+    "tensor_operations": """\
 # 基本运算
 y = x + 2
 z = torch.matmul(x, y)   # 矩阵乘法
@@ -32,15 +32,15 @@ x = x.transpose(0, 1)    # 转置
 # 索引和切片
 x[0, :]                  # 第一行
 x[:, 1]                  # 第二列
-''',
-    'numpy_and_back': '''\
+""",
+    "numpy_and_back": """\
 # Tensor -> NumPy
 numpy_array = tensor.cpu().numpy()
 
 # NumPy -> Tensor
 tensor = torch.from_numpy(numpy_array)
-''',
-    'define_a_module': '''\
+""",
+    "define_a_module": """\
 import torch.nn as nn
 
 class SimpleNet(nn.Module):
@@ -56,8 +56,8 @@ class SimpleNet(nn.Module):
         return x
 
 model = SimpleNet()
-''',
-    'parameters_device_state': '''\
+""",
+    "parameters_device_state": """\
 # 查看所有参数
 for name, param in model.named_parameters():
     print(name, param.shape)
@@ -68,8 +68,8 @@ model = model.to('cuda')
 # 保存和加载
 torch.save(model.state_dict(), 'model.pth')
 model.load_state_dict(torch.load('model.pth'))
-''',
-    'autograd': '''\
+""",
+    "autograd": """\
 # 创建需要梯度的张量
 x = torch.tensor([2.0], requires_grad=True)
 y = x ** 2 + 3 * x
@@ -79,8 +79,8 @@ y.backward()
 
 # 查看梯度
 print(x.grad)  # dy/dx = 2x + 3 = 7
-''',
-    'gradient_control': '''\
+""",
+    "gradient_control": """\
 # 临时禁用梯度计算（推理时使用）
 with torch.no_grad():
     y = model(x)
@@ -93,8 +93,8 @@ loss.backward()  # 梯度会累加到 .grad
 
 # 分离计算图
 y = x.detach()  # y 不再追踪梯度
-''',
-    'layers': '''\
+""",
+    "layers": """\
 import torch.nn as nn
 
 # 全连接层
@@ -119,8 +119,8 @@ nn.Softmax(dim=-1)
 
 # Dropout
 nn.Dropout(p=0.5)
-''',
-    'losses': '''\
+""",
+    "losses": """\
 # 分类任务
 criterion = nn.CrossEntropyLoss()
 
@@ -129,8 +129,8 @@ criterion = nn.MSELoss()
 
 # 二分类
 criterion = nn.BCELoss()
-''',
-    'optimizers': '''\
+""",
+    "optimizers": """\
 import torch.optim as optim
 
 # SGD
@@ -141,8 +141,8 @@ optimizer = optim.Adam(model.parameters(), lr=0.001)
 
 # AdamW
 optimizer = optim.AdamW(model.parameters(), lr=0.001, weight_decay=0.01)
-''',
-    'training_loop': '''\
+""",
+    "training_loop": """\
 model.train()
 for epoch in range(num_epochs):
     for batch_x, batch_y in dataloader:
@@ -163,8 +163,8 @@ with torch.no_grad():
     for batch_x, batch_y in test_loader:
         outputs = model(batch_x)
         # 计算准确率等指标
-''',
-    'dataset_and_dataloader': '''\
+""",
+    "dataset_and_dataloader": """\
 from torch.utils.data import Dataset, DataLoader
 
 class CustomDataset(Dataset):
@@ -180,8 +180,8 @@ class CustomDataset(Dataset):
 
 dataset = CustomDataset(train_data, train_labels)
 dataloader = DataLoader(dataset, batch_size=32, shuffle=True, num_workers=4)
-''',
-    'saving_and_loading': '''\
+""",
+    "saving_and_loading": """\
 # 方法 1：仅保存参数（推荐）
 torch.save(model.state_dict(), 'model_weights.pth')
 model.load_state_dict(torch.load('model_weights.pth'))
@@ -203,8 +203,8 @@ torch.save(checkpoint, 'checkpoint.pth')
 checkpoint = torch.load('checkpoint.pth')
 model.load_state_dict(checkpoint['model_state_dict'])
 optimizer.load_state_dict(checkpoint['optimizer_state_dict'])
-''',
-    'gpu': '''\
+""",
+    "gpu": """\
 # 检查 CUDA 是否可用
 device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
@@ -215,5 +215,5 @@ inputs = inputs.to(device)
 # 多 GPU 训练
 if torch.cuda.device_count() > 1:
     model = nn.DataParallel(model)
-''',
+""",
 }

@@ -26,7 +26,9 @@ for _module in pkgutil.iter_modules(tritorch.kernels.__path__):
     if _module.name not in ("report",):
         importlib.import_module(f"tritorch.kernels.{_module.name}")
 
-NAMES = sorted(n for n, op in OPS.items() if op.cpu.__module__.startswith(("tritorch.", "numpy")) or isinstance(op, Elementwise))
+NAMES = sorted(
+    n for n, op in OPS.items() if op.cpu.__module__.startswith(("tritorch.", "numpy")) or isinstance(op, Elementwise)
+)
 RECORDED = [n for n in NAMES if (OPS[n].has_rule if isinstance(OPS[n], Elementwise) else OPS[n].grad is not None)]
 FUSED = [n for n in NAMES if not isinstance(OPS[n], Elementwise) and OPS[n].cpu_grad not in (None, OPS[n].grad)]
 ON_CUDA = [n for n in NAMES if (OPS[n].triton if isinstance(OPS[n], Elementwise) else OPS[n].gpu) is not None]
@@ -277,7 +279,9 @@ def test_fused_backward_equals_the_composed_rule(name: str, dtype: str) -> None:
 def test_every_op_runs_on_cuda() -> None:
     """By a kernel of its own, or by a library's where the published list says so."""
     assert set(NAMES) == set(ON_CUDA)
-    assert {n for n in NAMES if OPS[n].gpu is OPS[n].cpu and not OPS[n].view and not isinstance(OPS[n], Elementwise)} <= LIBRARY_OPS
+    assert {
+        n for n in NAMES if OPS[n].gpu is OPS[n].cpu and not OPS[n].view and not isinstance(OPS[n], Elementwise)
+    } <= LIBRARY_OPS
 
 
 @pytest.mark.parametrize("name", ON_CUDA)
@@ -321,9 +325,7 @@ def test_cuda_equals_cpu(name: str) -> None:
                 continue
             weights = _weights(b, rng)
             inputs = [i for i, t in enumerate(here) if t is not None and t.requires_grad]
-            got = torch.autograd.grad(
-                a, [there[i] for i in inputs], [w.to("cuda") for w in weights], allow_unused=True
-            )
+            got = torch.autograd.grad(a, [there[i] for i in inputs], [w.to("cuda") for w in weights], allow_unused=True)
             want = torch.autograd.grad(b, [here[i] for i in inputs], weights, allow_unused=True)
             for i, g, w in zip(inputs, got, want, strict=True):
                 if w is not None:

@@ -21,7 +21,17 @@ class dtype:  # noqa: N801 - PyTorch's name
     (torch.float32, 4, True)
     """
 
-    __slots__ = ("name", "np", "itemsize", "category", "is_floating_point", "is_complex", "is_signed", "is_half", "zero")
+    __slots__ = (
+        "name",
+        "np",
+        "itemsize",
+        "category",
+        "is_floating_point",
+        "is_complex",
+        "is_signed",
+        "is_half",
+        "zero",
+    )
 
     def __init__(self, name: str, np_type: Any, category: int, is_signed: bool = True):
         self.name = name

@@ -24,7 +24,9 @@ def test_bytes_and_operations_by_hand():
 
 def test_every_op_with_a_cost_has_a_line(tmp_path, capsys):
     report = tmp_path / "report.json"
-    rows = [{"case": f"pointwise: table add{k}", "target": "sm_90", "registers": r} for k, r in (("", 20), ("cdiv", 30))]
+    rows = [
+        {"case": f"pointwise: table add{k}", "target": "sm_90", "registers": r} for k, r in (("", 20), ("cdiv", 30))
+    ]
     rows += [{"case": "softmax: bf16", "target": t, "registers": r} for t, r in (("sm_90", 44), ("sm_80", 99))]
     report.write_text(json.dumps(rows))
     assert bounds.main(["--report", str(report), "--write", str(tmp_path / "out.md")]) == 0

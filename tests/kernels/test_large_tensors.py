@@ -90,7 +90,9 @@ def test_kernels_over_rows(last_program, name):
     op = OPS[name]
     extra, params = ROW_OPS[name]
     x = large(np.float16)
-    weights = [np.random.default_rng(i).normal(size=N).astype(np.float16) for i, _ in enumerate(extra and extra.split())]
+    weights = [
+        np.random.default_rng(i).normal(size=N).astype(np.float16) for i, _ in enumerate(extra and extra.split())
+    ]
     weights += [None] * (len(op.inputs) - 1 - len(weights))
     got = op.gpu(x, *weights, *params)
     wide = [None if w is None else w.astype(np.float32) for w in weights]

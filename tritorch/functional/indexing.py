@@ -435,7 +435,11 @@ def scatter_reduce(
         total = _index.scatter_add(x, src, d, i)
         if reduce == "sum":
             return total
-        count = input.new_ones(input._a.shape, dtype=int64) if include_self else input.new_zeros(input._a.shape, dtype=int64)
+        count = (
+            input.new_ones(input._a.shape, dtype=int64)
+            if include_self
+            else input.new_zeros(input._a.shape, dtype=int64)
+        )
         count = _index.scatter_add(count, count.new_ones(i.shape), d, i).clamp(min=1)
         return total / count.to(total.dtype) if total.dtype.category >= 2 else total.div(count, rounding_mode="floor")
     if reduce == "prod":
@@ -633,7 +637,9 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         raise RuntimeError(
             message("put", "index and source must have the same number of elements", index=index, source=source)
         )
-    return _index.index_put(input.reshape(-1), source.reshape(-1), (index.reshape(-1)._a,), accumulate).reshape(input._a.shape)
+    return _index.index_put(input.reshape(-1), source.reshape(-1), (index.reshape(-1)._a,), accumulate).reshape(
+        input._a.shape
+    )
 
 
 @method(out=True)

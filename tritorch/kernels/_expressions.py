@@ -52,7 +52,9 @@ def compute_type(dtypes: list[Any], out_dtypes: tuple[Any, ...]) -> np.dtype:
 
 def _widened(d: np.dtype) -> np.dtype:
     if d.kind == "c":
-        raise TypeError(f"no elementwise kernel takes {d}; they take bool, integers, float16, bfloat16, float32, float64")
+        raise TypeError(
+            f"no elementwise kernel takes {d}; they take bool, integers, float16, bfloat16, float32, float64"
+        )
     return np.dtype(np.float32) if d.itemsize == 2 and d.kind in "fV" else d
 
 

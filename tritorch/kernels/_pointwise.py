@@ -30,7 +30,9 @@ _ROUTES_KEPT = 4096
 _CONST = ': "tl.constexpr"'
 
 # float64 inside, or many steps: few elements per thread keep them in registers
-_HEAVY = {"lgamma": 4, "digamma": 4, "polygamma1": 4, "erfinv": 4, "tan": 4, "sin": 2, "cos": 2} | dict.fromkeys(RARE, 8)
+_HEAVY = {"lgamma": 4, "digamma": 4, "polygamma1": 4, "erfinv": 4, "tan": 4, "sin": 2, "cos": 2} | dict.fromkeys(
+    RARE, 8
+)
 _CALLED = re.compile(r"(\w+)\(")
 
 _routes: dict[Any, _Route] = {}

@@ -288,7 +288,13 @@ def _attention_gpu_grad(g, q, k, v, mask, y, lse, scale: float, causal: bool, ne
     gm = None
     if gs is not None:
         dims = tuple(i for i in range(4) if mask.shape[i] == 1 and gs.shape[i] != 1)
-        gm = reduce_gpu(gs, dims, True, "sum", mask.dtype) if dims else gs if gs.dtype == mask.dtype else cast(gs, mask.dtype)
+        gm = (
+            reduce_gpu(gs, dims, True, "sum", mask.dtype)
+            if dims
+            else gs
+            if gs.dtype == mask.dtype
+            else cast(gs, mask.dtype)
+        )
     return gq, gk, gv, gm
 
 

@@ -130,7 +130,10 @@ def bound(name: str, registers: dict[str, int] | None = None) -> Bound | None:
     args, params = found
     op = OPS[name]
     moved, done = op.cost(*args, *params)  # type: ignore[misc]
-    cores = name.split("_")[0] in ("matmul", "linear", "conv", "attention", "lstm", "gru", "rnn") and args[0].dtype.itemsize == 2
+    cores = (
+        name.split("_")[0] in ("matmul", "linear", "conv", "attention", "lstm", "gru", "rnn")
+        and args[0].dtype.itemsize == 2
+    )
     by_bytes = moved / BYTES_PER_US
     by_flops = done / (TENSOR_FLOPS_PER_US if cores else FLOPS_PER_US)
     file = "pointwise: table " + name if isinstance(op, Elementwise) else op.cpu.__module__.rpartition(".")[2]

@@ -67,7 +67,14 @@ def _total_norm(partial_ptr, total_ptr, n, KIND: tl.constexpr, BLOCK: tl.constex
 
 @kernel
 def _scaled(
-    table_ptr, blocks_ptr, total_ptr, limit_ptr, like_ptr, FULL: tl.constexpr, ALIGNED: tl.constexpr, BLOCK: tl.constexpr
+    table_ptr,
+    blocks_ptr,
+    total_ptr,
+    limit_ptr,
+    like_ptr,
+    FULL: tl.constexpr,
+    ALIGNED: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):
     """One block of one array times min(1, limit / (total + 1e-6)), in place; limit is float32 or float64."""
     row, at, mask = _place(table_ptr, blocks_ptr, 2, FULL, BLOCK)

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import BOOL, FLOAT, INT
+from . import _activations as act
 from . import _bessel as bs
 from . import _gamma as gm
-from . import _activations as act
 from . import _special as sp
 from ._op import OPS, Array, Op, register
 from ._select import where
@@ -314,8 +314,24 @@ def _order_and_argument(rng: np.random.Generator):
 
 
 line("zeta", gm.zeta, "zeta(a, b)", None, "-g * a * zeta(a + 1, b)", **_AB_FLOAT, samples=_order_and_argument)
-line("igamma", gm.gammainc, "igamma(a, b)", None, "g * exp((a - 1) * log(b) - b - lgamma(a))", **_AB_FLOAT, samples=_order_and_argument)
-line("igammac", gm.gammaincc, "igammac(a, b)", None, "-g * exp((a - 1) * log(b) - b - lgamma(a))", **_AB_FLOAT, samples=_order_and_argument)
+line(
+    "igamma",
+    gm.gammainc,
+    "igamma(a, b)",
+    None,
+    "g * exp((a - 1) * log(b) - b - lgamma(a))",
+    **_AB_FLOAT,
+    samples=_order_and_argument,
+)
+line(
+    "igammac",
+    gm.gammaincc,
+    "igammac(a, b)",
+    None,
+    "-g * exp((a - 1) * log(b) - b - lgamma(a))",
+    **_AB_FLOAT,
+    samples=_order_and_argument,
+)
 line("xlog1py", gm.xlog1py, "where((a == 0) & ~isnan(b), 0, a * log1p(b))", "g * where((a == 0) & (b <= -1), 0, log1p(b))",
      "g * a / (b + 1)", **_AB_FLOAT, domain=(-0.5, 2.0))  # fmt: skip
 _f("entr", gm.entr, "where(x > 0, -x * log(where(x > 0, x, 1)), where(x == 0, 0, where(x < 0, -float('inf'), x)))",
@@ -418,7 +434,7 @@ line("mish", sp.mish, "x * tanh(log1p(exp(-abs(x))) + maximum(x, 0))",
 line("gelu", act.gelu, "x * 0.5 * (1 + erf(x * 0.7071067811865476))",
      "g * (0.5 * (1 + erf(x * 0.7071067811865476)) + x * exp(x * x * -0.5) * 0.3989422804014327)", fast=act.gelu_grad, **_a)  # fmt: skip
 line("gelu_tanh", act.gelu_tanh, "x * 0.5 * (1 + tanh((x + x * x * x * 0.044715) * 0.7978845608028654))",
-     "g * (0.5 * (1 + tanh((x + x * x * x * 0.044715) * 0.7978845608028654)) + x * 0.5 * (1 - tanh((x + x * x * x * 0.044715) * 0.7978845608028654) * tanh((x + x * x * x * 0.044715) * 0.7978845608028654)) * (0.7978845608028654 + x * x * 0.1070322243))",
+     "g * (0.5 * (1 + tanh((x + x * x * x * 0.044715) * 0.7978845608028654)) + x * 0.5 * (1 - tanh((x + x * x * x * 0.044715) * 0.7978845608028654) * tanh((x + x * x * x * 0.044715) * 0.7978845608028654)) * (0.7978845608028654 + x * x * 0.10703222440890038))",
      fast=act.gelu_tanh_grad, **_a)  # fmt: skip
 
 __all__ = ["NUMPY", "OPS", "TENSOR", "Elementwise", "line"]
