@@ -374,6 +374,35 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
             n.trace = make_node(op, (), ()).trace
         return out
 
+    def against_zero(x: Any) -> Any:
+        """`apply` of relu: one ufunc call with a 0-dim array, no Python function around it."""
+        d = x.dtype if x.__class__ is Tensor else None
+        if d is not float32 or x.device is not CPU or x._a.size >= LARGE:
+            return apply(x)
+        y = np_maximum(x._a, zero)
+        out = _new(Tensor)
+        out._a = y if y.__class__ is _ndarray else _asarray(y)
+        out.dtype = d
+        out.device = CPU
+        out._vc = out._view = None
+        xn = x._node
+        if xn is None or NO_GRAD[0] and not STATE.grad:
+            out._node = None
+            return out
+        if ANOMALY[0]:
+            return apply(x)
+        n = out._node = Node()
+        n.seq = next_seq()
+        n.op = op
+        n.next = (xn,)
+        n.device = CPU
+        n.versions = n.hooks = n.trace = None
+        v = out._vc = Version()
+        n.saved = ((out._a, v, 0), None, ())
+        return out
+
+    np_maximum, zero = np.maximum, float32.zero
+
     def general(x: Any, params: tuple) -> Any:
         if x.__class__ not in TENSORS:
             raise TypeError(f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
@@ -427,8 +456,9 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         return (op.rule(0, True)(g, x, y, *params),)
 
     op.pull, op.pull_tensors = pull, pull_tensors  # type: ignore[attr-defined]
-    apply.__name__ = apply.__qualname__ = op.name
-    return apply
+    made = apply if with_zero is None else against_zero
+    made.__name__ = made.__qualname__ = op.name
+    return made
 
 
 def ternary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., Any]:

@@ -57,7 +57,7 @@ def _fast(op: Any, general: Callable[..., Tensor]) -> Callable[..., Tensor]:
         axis: Dims = None,
         keepdims: bool | None = None,
     ) -> Tensor:
-        if not (dtype is out is axis is keepdims is None) or input.__class__ not in TENSORS:
+        if not (dtype is out is axis is keepdims is None) or input.__class__ is not Tensor:
             keepdim = keepdim if keepdims is None else keepdims
             return general(input, dim if axis is None else axis, keepdim, dtype, out)
         d = input.dtype
