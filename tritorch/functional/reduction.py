@@ -18,7 +18,7 @@ from ..errors import check_dims, message
 from ..kernels import reduce as _reduce
 from ..kernels import softmax as _softmax
 from ..kernels._fold import SMALL
-from ..tensor import TENSORS, Tensor, method, write_out
+from ..tensor import Tensor, method, write_out
 from ._arguments import cast, one_dim, public, tensor
 
 __all__ = [
