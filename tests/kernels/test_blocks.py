@@ -9,7 +9,7 @@ from tritorch import get_num_threads, set_num_threads
 from tritorch.kernels._blocks import LARGE, large
 
 RNG = np.random.default_rng(0)
-SHAPE = (301, 7, 91)
+SHAPE = (901, 7, 91)
 X = RNG.normal(size=SHAPE).astype(np.float32)
 assert X.size >= LARGE
 
@@ -24,7 +24,7 @@ def threads(request):
 
 @pytest.mark.parametrize(
     "shape",
-    [SHAPE, (7, 91), (91,), (1, 7, 91), (301, 7, 1), (301, 1, 91), (7, 1), (1,), (1, 1, 1, 1), (), (2, *SHAPE)],
+    [SHAPE, (7, 91), (91,), (1, 7, 91), (901, 7, 1), (901, 1, 91), (7, 1), (1,), (1, 1, 1, 1), (), (2, *SHAPE)],
 )
 @pytest.mark.usefixtures("threads")
 def test_operands_that_broadcast(shape):
@@ -37,7 +37,7 @@ def test_operands_that_broadcast(shape):
 
 @pytest.mark.usefixtures("threads")
 def test_several_operands_numbers_and_none():
-    rows, columns = RNG.normal(size=(7, 91)).astype(np.float32), RNG.normal(size=(301, 7, 1)).astype(np.float32)
+    rows, columns = RNG.normal(size=(7, 91)).astype(np.float32), RNG.normal(size=(901, 7, 1)).astype(np.float32)
 
     def fn(a, b, nothing, c, number):
         return a * b + c * number

@@ -22,7 +22,7 @@ from ._threads import parallel, single_enter, single_exit
 SMALL = 4096  # elements below which one plain NumPy call is the fastest way
 _CHUNK = 128  # elements summed in one run, so that float32 rounding errors do not grow with the length
 _GRAIN = 1 << 18  # elements that are worth a thread of their own
-BLOCK = 1 << 15  # elements whose working copies stay in the second-level cache
+BLOCK = 1 << 17  # elements: long calls, so that threads rarely meet at the interpreter's lock
 
 
 @lru_cache(maxsize=64)

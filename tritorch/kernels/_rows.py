@@ -15,9 +15,9 @@ import numpy as np
 from ._op import Array
 from ._threads import parallel, single_enter, single_exit
 
-BLOCK = 1 << 15  # elements of one block: 128 KiB in float32, a few buffers of it fit a core's second-level cache
+BLOCK = 1 << 17  # elements of one block: long calls, so that threads rarely meet at the interpreter's lock
 ALONE = 1 << 13  # elements up to which the BLAS itself stays on one thread
-GRAIN = 4  # blocks a thread should get at least before a second thread pays
+GRAIN = 2  # blocks a thread should get at least before a second thread pays
 
 
 def sizes(shape: tuple[int, ...], ndim: int) -> tuple[int, int]:

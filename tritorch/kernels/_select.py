@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-_BLOCK = 1 << 15  # elements at a time, so that the masks stay in the first-level cache
+_BLOCK = 1 << 17  # elements at a time: the masks stay in the cache
 _SMALL = 4096  # below, one call of np.where costs less than several
 _BITS = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 

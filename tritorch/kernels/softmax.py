@@ -203,7 +203,7 @@ def _softmax_gpu_grad(g: Array, y: Array, dim: int, log: bool) -> Array:
 
 # --------------------------------------------------------------------------------------------------------- the CPU
 
-BLOCK = 1 << 16  # elements of a block: in and out fit a core's second-level cache
+BLOCK = 1 << 17  # elements of a block: long calls, so that threads rarely meet at the interpreter's lock
 FEW = 1024  # elements up to which plain NumPy calls are the fastest way
 _max, _sum = np.maximum.reduce, np.add.reduce
 _maxima = ufunc_step(np.maximum)
