@@ -407,14 +407,22 @@ class attention:
         def block(bs: slice, gs: slice, i: int, rows: slice, n: int) -> None:
             _, s = walk.scores(bs, gs, i)
             b, g, h, length, _ = s.shape
-            top = s.max(axis=-1)
-            dead = top == -np.inf
-            if dead.any():
+            ones = np.ones(n, s.dtype)
+            top, total = 0, None
+            if np.maximum.reduce(s, axis=None) <= 60:  # exp cannot overflow: no need for each row's maximum
+                np.exp(s, out=s)
+                total = s @ ones
+                if not np.minimum.reduce(total, axis=None) >= 1e-10:  # digits lost, or a row without any key
+                    total = None
+                    _, s = walk.scores(bs, gs, i)
+            if total is None:
+                top = s.max(axis=-1)
+                dead = top == -np.inf
                 top[dead] = 0
-            s -= top[..., None]
-            np.exp(s, out=s)
-            total = s @ np.ones(n, s.dtype)
-            total[dead] = np.inf  # makes y 0 here, and exp(s - lse) 0 in the backward
+                s -= top[..., None]
+                np.exp(s, out=s)
+                total = s @ ones
+                total[dead] = np.inf  # makes y 0 here, and exp(s - lse) 0 in the backward
             out = (s.reshape(b, g, h * length, n) @ v[bs, gs, :n]).reshape(b, g, h, length, -1)
             out /= total[..., None]
             y5[bs, gs, :, rows] = out
