@@ -67,7 +67,7 @@ class Worker:
 def turns(
     module: str, cases: list[str], seconds: float, sides: dict | None = None, slice_: float = 0.02
 ) -> Iterator[tuple[str, dict[str, Times]]]:
-    """Measure each case: all sides in turn, for about `seconds` in total, each side at least 5 times."""
+    """Measure each case: all sides in turn, for about `seconds` in total, each side at least 3 times."""
     sides = SIDES if sides is None else sides
     workers = {name: Worker(lib, threads, module, env) for name, (lib, threads, env) in sides.items()}
     try:
@@ -76,7 +76,7 @@ def turns(
                 worker.ask(do="make", case=case, slice=slice_)
             seen: dict[str, list[dict]] = {name: [] for name in workers}
             end = time.perf_counter() + seconds
-            while time.perf_counter() < end or len(seen[next(iter(seen))]) < 5:
+            while time.perf_counter() < end or len(seen[next(iter(seen))]) < 3:
                 for name in list(workers) if len(seen["ours"]) % 2 else list(workers)[::-1]:
                     seen[name].append(workers[name].ask(do="time"))
             for worker in workers.values():
