@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ._requirements import check_cupy, check_driver, check_triton, install
 from .errors import OutOfMemoryError
 
 _TYPES = ("cpu", "cuda")
@@ -108,6 +109,7 @@ def backend() -> Any:
                 if EMULATED:
                     from ._emulated import EmulatedBackend
 
+                    check_triton(emulated=True)
                     _backend = EmulatedBackend()
                 else:
                     _backend = CupyBackend()
@@ -289,12 +291,19 @@ class CupyBackend:
         try:
             import cupy
         except ImportError as error:
+            cause = "is missing" if error.name == "cupy" else f"cannot be imported ({error})"
             raise RuntimeError(
-                "device cuda: CuPy is missing; install it by pip install 'tritorch[cuda13]' (or [cuda12] for a CUDA 12 "
-                "driver); on a machine without a GPU, TRITON_INTERPRET=1 and 'tritorch[triton]' emulate cuda"
+                f"device cuda: CuPy {cause}; {install()}; on a machine without a GPU, TRITON_INTERPRET=1 and "
+                "pip install 'tritorch[triton]' emulate cuda"
             ) from error
         self.cupy = cupy
         self.runtime = cupy.cuda.runtime
+        self.hip = bool(self.runtime.is_hip)
+        self.driver_version: int = 0 if self.hip else self.runtime.driverGetVersion()
+        check_cupy(cupy.__version__, self.driver_version)
+        if not self.hip:
+            check_driver(self.driver_version, self.runtime.runtimeGetVersion(), cupy.__version__)
+        check_triton(emulated=False, driver=self.driver_version)
         try:
             self.n = self.runtime.getDeviceCount()
         except Exception as error:
@@ -303,7 +312,6 @@ class CupyBackend:
             ) from error
         if self.n == 0:
             raise RuntimeError("device cuda: the driver is there but no GPU; TRITON_INTERPRET=1 emulates cuda")
-        self.hip = bool(self.runtime.is_hip)
         self.pool = cupy.get_default_memory_pool()
         self.ndarray = cupy.ndarray
         self.current_stream = cupy.cuda.get_current_stream

@@ -335,19 +335,30 @@ def test_without_a_compiler_the_error_says_what_to_install(stub, tmp_path):
     assert "Triton could not build its launch helper" in out and "gcc python3-dev" in out
 
 
-def test_a_triton_too_old_is_named(stub):
+def test_a_triton_that_does_not_fit_is_named(stub):
     out = child(
         stub,
         """
         import triton
-        triton.__version__ = "3.2.0"
-        try:
-            launch(_scale, (1,), empty((64,), "f4"), empty((64,), "f4"), 64, 1.5, BLOCK=64)
-        except RuntimeError as error:
-            print(error)
+        from types import SimpleNamespace
+        from triton.backends.nvidia import compiler
+        x, y = empty((64,), "f4"), empty((64,), "f4")
+        def refused():
+            try:
+                launch(_scale, (1,), x, y, 64, 1.5, BLOCK=64)
+            except RuntimeError as error:
+                print(error)
+        found, triton.__version__ = triton.__version__, "3.2.0"
+        refused()
+        triton.__version__ = found
+        original, compiler.get_ptxas = compiler.get_ptxas, lambda arch: SimpleNamespace(version=f"14.{arch}")
+        refused()
+        compiler.get_ptxas = original
+        launch(_scale, (1,), x, y, 64, 1.5, BLOCK=64)
     """,
     )
-    assert "tritorch needs Triton 3.6 or later; found 3.2.0" in out
+    assert "tritorch needs Triton 3.6 or later; found 3.2.0; pip install 'tritorch[cuda13]'" in out
+    assert "compiles for CUDA 14.90, but the driver supports CUDA 13.0 only" in out
 
 
 def test_pinned_memory_and_copies_beside_other_work(stub):

@@ -16,6 +16,7 @@ import threading
 from functools import cached_property
 from typing import Any
 
+from .._requirements import check_compiler, check_triton, install
 from ._launch import check_grid, scalar_error
 
 try:
@@ -23,16 +24,13 @@ try:
     import triton.language  # noqa: F401 - `_launch` puts it into the kernels' modules
     from triton.runtime.jit import JITFunction
 except ImportError as error:
-    raise RuntimeError(
-        "device cuda: Triton is missing; install it by pip install 'tritorch[cuda13]' (or [cuda12] for CUDA 12 drivers)"
-    ) from error
+    raise RuntimeError(f"device cuda: Triton cannot be imported ({error}); {install()}") from error
 
 _device = sys.modules["tritorch.device"]
 
 SYNC = os.environ.get("TRITORCH_SYNC", "0") == "1"
 PLANS = os.environ.get("TRITORCH_PLANS", "1") != "0"
 PLANS_KEPT = 4096
-MINIMUM = (3, 6)
 
 NAMES = {
     "bool": "i1", "int8": "i8", "uint8": "u8", "int16": "i16", "uint16": "u16", "int32": "i32", "uint32": "u32",
@@ -208,14 +206,10 @@ def _install() -> None:
     with _lock:
         if _installed:
             return
-        version = tuple(int(p) for p in triton.__version__.split(".")[:2])
-        if version < MINIMUM:
-            raise RuntimeError(
-                f"tritorch needs Triton {'.'.join(map(str, MINIMUM))} or later; found {triton.__version__}"
-            )
         from triton.runtime import driver as config
 
         backend = _device.backend()
+        check_triton(emulated=False, driver=backend.driver_version)
         if "torch" not in sys.modules:
             _prime()
         made = _hip_driver(backend) if backend.hip else _cuda_driver(backend)
@@ -248,7 +242,12 @@ def _attach(driver: Any, backend: Any) -> None:
 
 
 def _cuda_driver(backend: Any) -> Any:
+    from triton.backends.nvidia import compiler
     from triton.backends.nvidia import driver as nvidia
+
+    major, minor = backend.capability(_device.current_device())
+    assembler = compiler.get_ptxas(10 * major + minor).version
+    check_compiler(backend.driver_version, assembler, triton.__version__)
 
     def __init__(self: Any) -> None:  # the parent's would take torch's device and stream
         self.launcher_cls = lambda *of: _built(nvidia.CudaLauncher, *of)

@@ -8,6 +8,7 @@ import weakref
 
 import numpy as np
 
+__version__ = "14.2.0"
 FAIL_SYNCHRONIZE = [False]
 REPLAYED = []  # (graph, stream) of each launch of a graph
 POOLED = [0]  # bytes made in pools other than the default one
@@ -226,6 +227,8 @@ class Pool:
 
 runtime = types.SimpleNamespace(
     is_hip=False,
+    driverGetVersion=lambda: 13000,
+    runtimeGetVersion=lambda: 13020,
     getDeviceCount=lambda: 2,
     memGetInfo=lambda: ((1 << 30) - _used[_index()], 1 << 30),
     getDeviceProperties=lambda i: {
