@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from ..device import cuda_index
 from ._launch import empty_like
 from ._op import Array
 from ._pointwise import copy_into
-from ._threads import parallel, single_enter, single_exit
+from ._rows import over_blocks
+from ._threads import single_enter, single_exit
 
 SMALL = 4096  # elements below which one plain NumPy call is the fastest way
 _CHUNK = 128  # elements summed in one run, so that float32 rounding errors do not grow with the length
-_GRAIN = 1 << 18  # elements that are worth a thread of their own
-BLOCK = 1 << 17  # elements: long calls, so that threads rarely meet at the interpreter's lock
+_MANY = 1 << 19  # elements from which threads pay
 
 
 @lru_cache(maxsize=64)
@@ -59,7 +60,7 @@ def contiguous(x: Array) -> Array:
     """`x` itself when its elements are in C order without gaps, else a copy that is; also of device arrays."""
     if x.flags.c_contiguous:
         return x
-    if x.__class__ is np.ndarray:
+    if x.__class__ is np.ndarray and cuda_index(x) is None:
         return x.copy()
     y = empty_like(x)
     copy_into(y, x)
@@ -182,25 +183,6 @@ def _by_columns(ufunc: np.ufunc, x: Array) -> Array:
     return y
 
 
-def over_blocks(fn: Callable[[int, int], None], n: int, each: int, block: int = _GRAIN) -> None:
-    """Call `fn(start, stop)` on all threads, over blocks of range(n) of about `block` elements when one has `each`.
-
-    The blocks do not depend on the number of threads, and so the result's bits do not either.
-    """
-    size = max(4, block // max(each, 1))
-    grain = max(1, _GRAIN // max(size * each, 1))
-
-    def run(first: int, last: int) -> None:
-        for i in range(first, last):
-            fn(i * size, min((i + 1) * size, n))
-
-    single_enter()
-    try:
-        parallel(run, -(-n // size), grain)
-    finally:
-        single_exit()
-
-
 def _blocked(step: Callable[[Array], Array], x: Array, shape: tuple[int, ...]) -> Array:
     y = np.empty(shape, x.dtype)
 
@@ -218,11 +200,11 @@ def sum_step(x: Array, *_: bool) -> Array:
         return np.zeros((m, k), x.dtype)
     if k == 1:
         rows = x[:, :, 0]
-        if x.size < 2 * _GRAIN:
+        if x.size < _MANY:
             return _single(row_sums, rows)[:, None]
         if m > 1:
             return _blocked(row_sums, rows, (m,))[:, None]
-    elif x.size < 2 * _GRAIN:
+    elif x.size < _MANY:
         return _single(column_sums, x)
     elif m > 1:
         return _blocked(column_sums, x, (m, k))
@@ -258,7 +240,7 @@ def _best_of_rows(ufunc: np.ufunc, x: Array) -> Array:
         return ufunc.reduce(x, 1)
     if r < 48:
         y = np.empty(m, x.dtype)
-        rows = max(1, 8 * BLOCK // r)
+        rows = max(1, (1 << 20) // r)
         for i in range(0, m, rows):
             y[i : i + rows] = _by_columns(ufunc, x[i : i + rows, :, None])[:, 0]
         return y
@@ -286,7 +268,7 @@ def ufunc_step(ufunc: np.ufunc) -> Callable[[Array], Array]:
         m, r, k = x.shape
         if ufunc is np.multiply:
             return _by_columns(ufunc, x) if r <= 48 and m * k > 64 else ufunc.reduce(x, 1)
-        if x.size < 2 * _GRAIN or m * k == 1:
+        if x.size < _MANY or m * k == 1:
             return _best_of_rows(ufunc, x[:, :, 0])[:, None] if k == 1 else _best_of_columns(ufunc, x)
         if k == 1:
             return _blocked(lambda rows: _best_of_rows(ufunc, rows), x[:, :, 0], (m,))[:, None]

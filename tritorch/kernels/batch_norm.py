@@ -188,7 +188,7 @@ def _by_channel(fn: Callable[..., None], arrays: list[Array], coefficients: list
     else:
         coefficients = [np.repeat(v.astype(kind), length).reshape(per_sample, k * length) for v in coefficients]
 
-    def block(i: int, start: int, stop: int) -> None:
+    def block(start: int, stop: int) -> None:
         if length >= LONG or per_sample == 1:
             some = slice(start, stop) if length >= LONG else 0
             mine = slice(start * k, stop * k)
@@ -614,7 +614,7 @@ def _by_group(
     fixed = [None if v is None else np.repeat(v.astype(kind), each).reshape(groups, spread, each) for v in channels]
     fixed = [v if v is None or repeats == 1 else np.concatenate([v] * repeats) for v in (*fixed, *by_group)]
 
-    def block(i: int, start: int, stop: int) -> None:
+    def block(start: int, stop: int) -> None:
         at = start % groups
         fn(
             *[None if a is None else a[start:stop] for a in rows],

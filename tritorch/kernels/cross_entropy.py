@@ -196,7 +196,7 @@ def _plain(x: Array, t: Array, reduction: str) -> tuple[Array, Array]:
     n_rows, n = x.shape
     lse = np.empty(n_rows, x.dtype)
 
-    def block(i: int, start: int, stop: int) -> None:
+    def block(start: int, stop: int) -> None:
         rows, out = x[start:stop], lse[start:stop]
         top = np.maximum.reduce(rows, 1)
         buf = np.subtract(rows, top[:, None])
@@ -218,7 +218,7 @@ def _plain_grad(g: Array, x: Array, t: Array, lse: Array, reduction: str) -> Arr
     gx = np.empty(x.shape, x.dtype)
     factor = g[:, None] if reduction == "none" else g / x.dtype.type(n_rows) if reduction == "mean" else g
 
-    def block(i: int, start: int, stop: int) -> None:
+    def block(start: int, stop: int) -> None:
         out = gx[start:stop]
         np.subtract(x[start:stop], lse[start:stop, None], out=out)
         np.exp(out, out=out)
@@ -270,7 +270,7 @@ class cross_entropy:
         w_row = np.ones(n, x.dtype) if w is None else w
         w_sum = w_row.sum()
 
-        def block(i: int, start: int, stop: int) -> None:
+        def block(start: int, stop: int) -> None:
             rows = x[start:stop]
             top = rows.max(axis=1)
             buf = np.subtract(rows, top[:, None])
@@ -377,7 +377,7 @@ class cross_entropy:
         row = np.where(kept, row, 0).astype(x.dtype)
         mass = mass.astype(x.dtype)
 
-        def block(i: int, start: int, stop: int) -> None:
+        def block(start: int, stop: int) -> None:
             out = gx[start:stop]
             np.subtract(x[start:stop], y1[start:stop, None], out=out)
             np.exp(out, out=out)

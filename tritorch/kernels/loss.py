@@ -19,7 +19,7 @@ import numpy as np
 
 from ._op import Array, Op, register
 from ._pointwise import pointwise
-from ._rows import BLOCK, over_blocks
+from ._rows import BLOCK, block_rows, over_blocks
 from ._special import sigmoid
 from .reduce import reduce_gpu
 
@@ -169,16 +169,17 @@ def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample:
             x1, t1 = x.reshape(n), t.reshape(n)
             y = np.empty(x.shape, x.dtype) if none else None
             y1 = None if y is None else y.reshape(n)
-            parts = np.empty(-(-n // BLOCK))
+            step = block_rows(n, 1)
+            parts = np.empty(-(-n // step))
 
-            def block(i: int, start: int, stop: int) -> None:
+            def block(start: int, stop: int) -> None:
                 v = value(x1[start:stop], t1[start:stop], c)
                 if y1 is None:
-                    parts[i] = v.sum()
+                    parts[start // step] = v.sum()
                 else:
                     y1[start:stop] = v
 
-            over_blocks(block, n, 1)
+            over_blocks(block, n, 1, step)
             if y is not None:
                 return y
             total = parts.sum()
@@ -221,7 +222,7 @@ def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample:
             out1, x1, t1 = out.reshape(n), x.reshape(n), t.reshape(n)
             g1 = g if whole else g.reshape(n)
 
-            def block(i: int, start: int, stop: int) -> None:
+            def block(start: int, stop: int) -> None:
                 np.multiply(
                     of(x1[start:stop], t1[start:stop], c), g1 if whole else g1[start:stop], out=out1[start:stop]
                 )

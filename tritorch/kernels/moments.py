@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._fold import BLOCK, SMALL, finish, kept_shape, over_blocks, plan, row_dots, row_sums
+from ._fold import SMALL, finish, kept_shape, plan, row_dots, row_sums
 from ._launch import empty, kernel, launch
 from ._op import Array, op
+from ._rows import over_blocks
 from .reduce import kind, parts, reduce_gpu, sum_array, tiles
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _var_array(x: Array, dim: tuple[int, ...], correction: float, keepdim: bool)
             centred = part - (row_sums(part) / n)[:, None]
             flat[start:stop] = row_dots(centred, centred)
 
-        over_blocks(block, len(rows), n, BLOCK)
+        over_blocks(block, len(rows), n)
     else:
         mean = sum_array(x, dim, True)
         mean /= n

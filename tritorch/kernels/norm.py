@@ -22,7 +22,7 @@ from ._fold import contiguous
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from ._pointwise import pointwise
-from ._rows import averaging, block_rows, n_blocks, outer, outer_factor, over_blocks, sizes, wide
+from ._rows import averaging, block_rows, by_column, by_row, over_blocks, sizes, tiled, wide
 from .reduce import reduce_gpu
 from .softmax import row_tiles
 
@@ -250,8 +250,17 @@ def _long_grad(g, x, w, n_rows, n, tail, eps, needs, centred, kind, sums):
 # ----------------------------------------------------------------------------------------------- the CPU and the ops
 
 
-def _flat(w: Array | None, n: int) -> Array | None:
-    return None if w is None else wide(w).reshape(n)
+def _tiled(w: Array | None, n: int) -> Array | None:
+    return None if w is None else tiled(wide(w).reshape(n))
+
+
+def _rstd(rows: Array, n: int, eps: float) -> Array:
+    """1 / sqrt(mean(row^2) + eps) of each row."""
+    y = np.vecdot(rows, rows)
+    y /= n
+    y += eps
+    np.sqrt(y, out=y)
+    return np.reciprocal(y, out=y)
 
 
 def _last_dims(x, ndim: int) -> tuple[int, ...]:
@@ -278,17 +287,17 @@ class layer_norm:
         y = np.empty(x.shape, x.dtype)
         if y.size == 0:
             return y.astype(kind, copy=False)
-        x2, y2, w, b = x.reshape(n_rows, n), y.reshape(n_rows, n), _flat(w, n), _flat(b, n)
+        x2, y2, w, b = x.reshape(n_rows, n), y.reshape(n_rows, n), _tiled(w, n), _tiled(b, n)
         mean_of = averaging(n, x.dtype.char)
-        ones, scale = outer_factor(None, n, x.dtype.char), outer_factor(w, n, x.dtype.char)
-        shift = None if b is None else b[None] if n_rows <= block_rows(n) else np.tile(b, (block_rows(n), 1))
 
-        def block(i: int, start: int, stop: int) -> None:
+        def block(start: int, stop: int) -> None:
             rows, out = x2[start:stop], y2[start:stop]
-            np.subtract(rows, outer(rows @ mean_of, ones, out), out=out)
-            out *= outer(1 / np.sqrt(np.vecdot(out, out) / n + eps), scale)
-            if shift is not None:
-                out += shift[: stop - start]
+            by_column(np.subtract, rows, rows @ mean_of, out)
+            by_column(np.multiply, out, _rstd(out, n, eps), out)
+            if w is not None:
+                by_row(np.multiply, out, w, out)
+            if b is not None:
+                by_row(np.add, out, b, out)
 
         over_blocks(block, n_rows, n)
         return y.astype(kind, copy=False)
@@ -335,14 +344,13 @@ class rms_norm:
         y = np.empty(x.shape, x.dtype)
         if y.size == 0:
             return y.astype(kind, copy=False)
-        x2, y2, w = x.reshape(n_rows, n), y.reshape(n_rows, n), _flat(w, n)
+        x2, y2, w = x.reshape(n_rows, n), y.reshape(n_rows, n), _tiled(w, n)
 
-        def block(i: int, start: int, stop: int) -> None:
+        def block(start: int, stop: int) -> None:
             rows, out = x2[start:stop], y2[start:stop]
-            rstd = 1 / np.sqrt(np.vecdot(rows, rows) / n + eps)
-            np.multiply(rows, rstd[:, None], out=out)
+            by_column(np.multiply, rows, _rstd(rows, n, eps), out)
             if w is not None:
-                out *= w
+                by_row(np.multiply, out, w, out)
 
         over_blocks(block, n_rows, n)
         return y.astype(kind, copy=False)
@@ -386,23 +394,23 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
         zero = np.zeros(tail, x.dtype)
         gx = None if gx is None else gx.astype(kind)
         return gx, zero.astype(kind_w) if needs[1] else None, zero.astype(kind_w) if needs[2] else None
-    x2, g2, w1 = x.reshape(n_rows, n), g.reshape(n_rows, n), _flat(w, n)
+    x2, g2, w1 = x.reshape(n_rows, n), g.reshape(n_rows, n), None if w is None else wide(w).reshape(n)
     gx2 = None if gx is None else gx.reshape(n_rows, n)
-    mean_of = averaging(n, x.dtype.char)
-    blocks = n_blocks(n_rows, n)
+    step = block_rows(n_rows, n)
+    blocks = -(-n_rows // step)
     part_w = np.empty((blocks, n), x.dtype) if needs[1] else None
     part_b = np.empty((blocks, n), x.dtype) if needs[2] else None
-
+    mean_of = averaging(n, x.dtype.char)
     mean_w = mean_of if w1 is None else w1 / n
-    ones, scale = outer_factor(None, n, x.dtype.char), outer_factor(w1, n, x.dtype.char)
+    scale = None if w1 is None else tiled(w1)
 
-    def block(i: int, start: int, stop: int) -> None:
-        rows, gy = x2[start:stop], g2[start:stop]
+    def block(start: int, stop: int) -> None:
+        rows, gy, i = x2[start:stop], g2[start:stop], start // step
         xc = rows
         if centred:
-            xc = outer(rows @ mean_of, ones)
-            np.subtract(rows, xc, out=xc)
-        rstd = 1 / np.sqrt(np.vecdot(xc, xc) / n + eps)
+            xc = np.empty_like(rows)
+            by_column(np.subtract, rows, rows @ mean_of, xc)
+        rstd = _rstd(xc, n, eps)
         if part_b is not None:
             np.matmul(np.ones(stop - start, x.dtype), gy, out=part_b[i])
         product = gy * xc  # xhat = rstd * xc is never written: rstd goes into the sums
@@ -411,15 +419,19 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
         if gx2 is None:
             return
         slope = product @ mean_w  # mean of h * xc, h = g * w
-        slope *= rstd * rstd * rstd
-        out = outer(rstd, scale, gx2[start:stop])
-        out *= gy
-        np.multiply(xc, outer(slope, ones, product), out=product)
-        out -= product
+        slope *= rstd * rstd
+        by_column(np.multiply, xc, slope, product)
+        out = gx2[start:stop]
+        if scale is None:
+            np.subtract(gy, product, out=out)
+        else:
+            by_row(np.multiply, gy, scale, out)
+            out -= product
         if centred:
-            out -= outer(gy @ mean_w * rstd, ones, product)
+            by_column(np.subtract, out, gy @ mean_w, out)
+        by_column(np.multiply, out, rstd, out)
 
-    over_blocks(block, n_rows, n)
+    over_blocks(block, n_rows, n, step)
     gw = None if part_w is None else part_w.sum(0).reshape(tail).astype(kind_w, copy=False)
     gb = None if part_b is None else part_b.sum(0).reshape(tail).astype(kind_w, copy=False)
     return None if gx is None else gx.astype(kind, copy=False), gw, gb

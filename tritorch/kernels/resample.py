@@ -116,7 +116,7 @@ class resample:
         x3 = x.reshape((lead, x.shape[dim], tail) if tail > 1 else (lead, x.shape[dim]))
         y3 = y.reshape((lead, shape[dim], tail) if tail > 1 else (lead, shape[dim]))
 
-        def block(i: int, start: int, stop: int) -> None:
+        def block(start: int, stop: int) -> None:
             part, out = x3[start:stop], y3[start:stop]
             for k, (at, index, weight) in enumerate(rows):
                 if k == 0 and at is None:

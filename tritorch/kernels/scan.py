@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._configs import SMALL
-from ._fold import contiguous, over_blocks, row_blocks
+from ._fold import contiguous, row_blocks
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from ._pointwise import copy_into, fill
+from ._rows import over_blocks
 from .recurrence import folded, linear_recurrence, recurrence, shifted, shifted_tensor, tiles
 from .reduce import kind, reduce_gpu
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._configs import SMALL, next_power_of_2
-from ._fold import by_groups, column_sums, contiguous, kept_shape, over_blocks, row_dots, row_sums, ufunc_step
+from ._fold import by_groups, column_sums, contiguous, kept_shape, row_dots, row_sums, ufunc_step
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
+from ._rows import BLOCK, over_blocks
 from .reduce import kind, parts, tiles
 
 if TYPE_CHECKING:
@@ -203,7 +204,6 @@ def _softmax_gpu_grad(g: Array, y: Array, dim: int, log: bool) -> Array:
 
 # --------------------------------------------------------------------------------------------------------- the CPU
 
-BLOCK = 1 << 17  # elements of a block: long calls, so that threads rarely meet at the interpreter's lock
 FEW = 1024  # elements up to which plain NumPy calls are the fastest way
 _max, _sum = np.maximum.reduce, np.add.reduce
 _maxima = ufunc_step(np.maximum)
@@ -229,7 +229,7 @@ def _by_rows(fn: Callable[..., None], dim: int, *arrays: Array) -> Array:
         return y
     views = [a.reshape(m, r, k) for a in arrays]
     if k == 1 or r * k <= 4 * BLOCK:
-        over_blocks(lambda start, stop: fn(*[v[start:stop] for v in views]), m, r * k, BLOCK)
+        over_blocks(lambda start, stop: fn(*[v[start:stop] for v in views]), m, r * k, run=r if k == 1 else k)
         return y
     width = max(64, BLOCK // r)
     n = -(-k // width)
@@ -242,7 +242,7 @@ def _by_rows(fn: Callable[..., None], dim: int, *arrays: Array) -> Array:
             fn(*blocks, out)
             views[-1][i // n : i // n + 1, :, part] = out
 
-    over_blocks(run, m * n, r * width, BLOCK)
+    over_blocks(run, m * n, r * width, run=width)
     return y
 
 
@@ -257,11 +257,12 @@ def _plain_exp(x: Array, y: Array, limit: float) -> Array | None:
 def _softmax_block(x: Array, y: Array) -> None:
     s = _plain_exp(x, y, 60)
     if s is not None:
-        y /= s[:, None]
+        y *= np.reciprocal(s, out=s)[:, None]
         return
     np.subtract(x, _maxima(x)[:, None], out=y)
     np.exp(y, out=y)
-    y /= _sums(y)[:, None]
+    s = _sums(y)
+    y *= np.reciprocal(s, out=s)[:, None]
 
 
 def _log_softmax_block(x: Array, y: Array) -> None:
@@ -305,7 +306,7 @@ def _logsumexp_step(x: Array, *_: bool) -> Array:
         np.log(s, out=s)
         y[start:stop] = s + top
 
-    over_blocks(block, m, r * k, BLOCK)
+    over_blocks(block, m, r * k, run=r if k == 1 else k)
     return y
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._configs import SMALL, next_power_of_2
-from ._fold import contiguous, over_blocks
+from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
+from ._rows import over_blocks
 from .extremum import put_gpu
 from .scan import _scan_gpu
 
@@ -250,7 +251,7 @@ def order(x: Array, descending: bool) -> Array:
             else:
                 y[start:stop] = np.argsort(x[start:stop], 1, kind="stable")
 
-    over_blocks(rows, m, r, 1 << 15)
+    over_blocks(rows, m, r, block=1 << 15)
     return y
 
 
