@@ -10,7 +10,7 @@ that few channels keep the machine busy too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._pointwise import cast, pointwise
-from ._rows import BLOCK, averaging, over_blocks, wide
+from ._rows import BLOCK, LONG_RUN, NEAR, averaging, by_column, moments, over_blocks, wide
 from .reduce import reduce_gpu
 
 if TYPE_CHECKING:
@@ -164,9 +164,6 @@ def _planes(x: Array) -> Array:
     return x.reshape(x.shape[0], x.shape[1], prod(x.shape[2:]))
 
 
-LONG = 4096  # positions of a plane from which NumPy's broadcast of one number per plane costs nothing
-
-
 def _channel_rows(c: int, length: int) -> int:
     """How many channels of one sample make a row: operations on rows should run long without a new start."""
     divisors = [k for k in range(1, c + 1) if c % k == 0]
@@ -180,17 +177,17 @@ def _by_channel(fn: Callable[..., None], arrays: list[Array], coefficients: list
     each (N * C,), one entry per plane."""
     n, c, length = arrays[0].shape
     kind = arrays[0].dtype
-    k = 1 if length >= LONG else _channel_rows(c, length)
+    k = 1 if length >= LONG_RUN else _channel_rows(c, length)
     per_sample = c // k
     arrays = [a.reshape(n * per_sample, k * length) for a in arrays]
-    if length >= LONG:
+    if length >= LONG_RUN:
         coefficients = [np.tile(v.astype(kind), n)[:, None] for v in coefficients]
     else:
         coefficients = [np.repeat(v.astype(kind), length).reshape(per_sample, k * length) for v in coefficients]
 
     def block(start: int, stop: int) -> None:
-        if length >= LONG or per_sample == 1:
-            some = slice(start, stop) if length >= LONG else 0
+        if length >= LONG_RUN or per_sample == 1:
+            some = slice(start, stop) if length >= LONG_RUN else 0
             mine = slice(start * k, stop * k)
             fn(*[a[start:stop] for a in arrays], *[v[some] for v in coefficients], *[p[mine] for p in planes])
             return
@@ -198,7 +195,7 @@ def _by_channel(fn: Callable[..., None], arrays: list[Array], coefficients: list
             at, mine = row % per_sample, slice(row * k, (row + 1) * k)
             fn(*[a[row] for a in arrays], *[v[at] for v in coefficients], *[p[mine] for p in planes])
 
-    over_blocks(block, n * per_sample, k * length)
+    over_blocks(block, n * per_sample, k * length, run=length)
 
 
 def _plane_moments(x3: Array) -> tuple[Array, Array]:
@@ -261,19 +258,21 @@ def _scale_shift(x3: Array, scale: Array, shift: Array) -> Array:
     return y
 
 
-def _plane_dots(g3: Array, x3: Array, centre: Array) -> tuple[Array, Array]:
-    """Per plane: sum of g and of g * (x - centre), both (N, C) in float64; centre is (C,)."""
+def _plane_dots(g3: Array, x3: Array, mean: Array, rstd: Array) -> tuple[Array, Array]:
+    """Per plane: sum of g and of g * (x - mean), both (N, C) in float64; mean and rstd are (C,)."""
     n, c, length = x3.shape
     sum_g, dot = np.empty(n * c, x3.dtype), np.empty(n * c, x3.dtype)
     ones = np.ones(length, x3.dtype)
+    centred = bool((np.abs(mean) * rstd > NEAR).any())
 
     def block(g: Array, x: Array, mid: Array, total: Array, product: Array) -> None:
         g = g.reshape(-1, length)
         np.matmul(g, ones, out=total)
-        np.vecdot(g, (x - mid).reshape(-1, length), out=product)
+        np.vecdot(g, (x - mid if centred else x).reshape(-1, length), out=product)
 
-    _by_channel(block, [g3, x3], [centre], [sum_g, dot])
-    return sum_g.astype(np.float64).reshape(n, c), dot.astype(np.float64).reshape(n, c)
+    _by_channel(block, [g3, x3], [mean], [sum_g, dot])
+    sum_g, dot = sum_g.astype(np.float64).reshape(n, c), dot.astype(np.float64).reshape(n, c)
+    return sum_g, dot if centred else dot - mean * sum_g
 
 
 def _combine(g3: Array, x3: Array, a: Array, k: Array, d: Array) -> Array:
@@ -350,7 +349,7 @@ class batch_norm_train:
         count = x3.shape[0] * x3.shape[2]
         mean = y1.astype(np.float64)
         rstd = 1 / np.sqrt(y2.astype(np.float64) + eps)
-        sum_g, dot = (v.sum(0) for v in _plane_dots(g3, x3, mean))
+        sum_g, dot = (v.sum(0) for v in _plane_dots(g3, x3, mean, rstd))
         gx = None
         if needs[0]:
             a = rstd if w is None else rstd * w
@@ -447,7 +446,7 @@ class batch_norm_eval:
         if needs[0]:
             gx = _scale_shift(g3, scale, np.zeros_like(scale)).reshape(x.shape).astype(x.dtype, copy=False)
         if any(needs[1:]):
-            sum_g, dot = (v.sum(0) for v in _plane_dots(g3, x3, mean))
+            sum_g, dot = (v.sum(0) for v in _plane_dots(g3, x3, mean.astype(np.float64), rstd))
             gm = (-sum_g * scale).astype(mean.dtype) if needs[1] else None
             gv = (-0.5 * dot * scale * rstd * rstd).astype(var.dtype) if needs[2] else None
             kind = x.dtype if w is None else w.dtype
@@ -475,18 +474,19 @@ class group_norm:
         x3 = _planes(wide(x))
         if x3.size == 0:
             return np.empty(x.shape, x.dtype)
-        y = np.empty(x3.shape, x3.dtype)
+        (_, spread, length), rows = _group_rows(x3, groups, w is None is b)
+        y = np.empty(rows.shape, rows.dtype)
+        mean_of = averaging(rows.shape[1], rows.dtype.char)
 
-        def block(rows: Array, out: Array, w: Array | None, b: Array | None) -> None:
-            np.subtract(rows, np.matmul(rows, averaging(rows.shape[1], rows.dtype.char))[:, None], out=out)
-            out *= (1 / np.sqrt(np.vecdot(out, out) / rows.shape[1] + eps))[:, None]
-            by_plane = out.reshape(len(out), x.shape[1] // groups, -1)
-            if w is not None:
-                by_plane *= w
-            if b is not None:
-                by_plane += b
+        def block(start: int, stop: int) -> None:
+            part, mean, var = moments(rows[start:stop], mean_of)
+            scale = _rstd(var, eps)[:, None] * _of_groups(w, groups, spread, start, stop, 1, part.dtype)
+            shift = _of_groups(b, groups, spread, start, stop, 0, part.dtype) - mean[:, None] * scale
+            out = y[start:stop].reshape(-1, length)
+            by_column(np.multiply, part.reshape(-1, length), scale.reshape(-1), out)
+            by_column(np.add, out, shift.reshape(-1), out)
 
-        _by_group(block, [x3, y], [w, b], groups, [])
+        over_blocks(block, *rows.shape, run=length)
         return y.reshape(x.shape).astype(x.dtype, copy=False)
 
     def gpu(x: Array, w: Array | None, b: Array | None, groups: int, eps: float) -> Array:
@@ -519,35 +519,37 @@ class group_norm:
         if x3.size == 0:
             zero = np.zeros(c, kind)
             return np.empty(x.shape, x.dtype), zero if needs[1] else None, zero.copy() if needs[2] else None
-        gx = np.empty(x3.shape, x3.dtype) if needs[0] else None
-        sum_g, dot = np.empty((n * c, 1), x3.dtype), np.empty((n * c, 1), x3.dtype)
-        spread, count = c // groups, c // groups * length
-        weights = np.ones((groups, spread), x3.dtype) if w is None else w.astype(x3.dtype).reshape(groups, spread)
-        mean_of, ones = averaging(count, x3.dtype.char), np.ones((length, 1), x3.dtype)
+        (_, spread, length), rows = _group_rows(x3, groups)
+        g2 = g3.reshape(rows.shape)
+        gx = np.empty(rows.shape, rows.dtype) if needs[0] else None
+        sums, dots = np.empty((n * groups, spread), rows.dtype), np.empty((n * groups, spread), rows.dtype)
+        count = spread * length
+        mean_of, ones = averaging(count, rows.dtype.char), np.ones(length, rows.dtype)
 
-        def block(
-            rows: Array, gy: Array, out: Array | None, w: Array | None, wg: Array, sums: Array, dots: Array
-        ) -> None:
-            xhat = np.subtract(rows, (rows @ mean_of)[:, None])
-            rstd = (1 / np.sqrt(np.vecdot(xhat, xhat) / count + eps))[:, None]
-            xhat *= rstd
-            product = gy * xhat
-            np.matmul(gy.reshape(-1, length), ones, out=sums)
-            np.matmul(product.reshape(-1, length), ones, out=dots)
-            if out is None:
+        def block(start: int, stop: int) -> None:
+            part, mean, var = moments(rows[start:stop], mean_of)
+            rstd = _rstd(var, eps)
+            planes, gy = part.reshape(-1, length), g2[start:stop].reshape(-1, length)
+            total, dot = sums[start:stop], dots[start:stop]
+            np.matmul(gy, ones, out=total.reshape(-1))
+            np.vecdot(gy, planes, out=dot.reshape(-1))
+            dot -= mean[:, None] * total
+            dot *= rstd[:, None]  # sum of g xhat over the plane
+            if gx is None:
                 return
-            h = gy
-            if w is not None:
-                by_plane = gy.reshape(len(gy), spread, length)
-                h = np.multiply(by_plane, w, out=out.reshape(by_plane.shape)).reshape(out.shape)
-            mean_h, mean_hx = (np.vecdot(v.reshape(-1, spread), wg)[:, None] / count for v in (sums, dots))
-            xhat *= mean_hx
-            np.subtract(h, xhat, out=out)
-            out -= mean_h
-            out *= rstd
+            weight = _of_groups(w, groups, spread, start, stop, 1, part.dtype)
+            mean_h, slope = (np.add.reduce(v * weight, 1) / count for v in (total, dot))
+            slope *= rstd
+            shift = slope * mean - mean_h  # gx = rstd (g w - slope x + shift)
+            out = gx[start:stop]
+            by_column(np.multiply, part, -slope * rstd, out)
+            by_column(np.add, out, shift * rstd, out)
+            room = np.empty_like(planes)
+            by_column(np.multiply, gy, (rstd[:, None] * weight).reshape(-1), room)
+            out += room.reshape(out.shape)
 
-        _by_group(block, [x3, g3, gx], [w], groups, [weights], [sum_g, dot])
-        sum_g, dot = (v.reshape(n, c).sum(0, dtype=np.float64).astype(kind) for v in (sum_g, dot))
+        over_blocks(block, *rows.shape, run=length)
+        sum_g, dot = (v.reshape(n, c).sum(0, dtype=np.float64).astype(kind) for v in (sums, dots))
         gx = None if gx is None else gx.reshape(x.shape).astype(x.dtype, copy=False)
         return gx, dot if needs[1] else None, sum_g if needs[2] else None
 
@@ -591,38 +593,23 @@ class group_norm:
         return 3 * x.nbytes, 8 * x.size
 
 
-def _by_group(
-    fn: Callable[..., None],
-    arrays: list[Array | None],
-    channels: list[Array | None],
-    groups: int,
-    by_group: list[Array],
-    planes: Sequence[Array] = (),
-) -> None:
-    """Call `fn` on rows, one per sample and group: parts of each (N, C, L) as matrices; of each (C,) such that it
-    broadcasts to (rows, C / G, L); of each (G, ...); and of each (N * C, ...), one entry per plane."""
-    n, c, length = arrays[0].shape  # type: ignore[union-attr]
+def _group_rows(x3: Array, groups: int, plain: bool = False) -> tuple[tuple[int, int, int], Array]:
+    """((N G, C / G, L), x as a matrix of one row per sample and group); `plain`: a row is a single plane."""
+    n, c, length = x3.shape
     spread = c // groups
-    width = spread * length
-    if groups * width <= BLOCK:  # whole samples
-        step, repeats = max(1, BLOCK // (groups * width)) * groups, max(1, BLOCK // (groups * width))
-    else:
-        step, repeats = max(k for k in range(1, groups + 1) if groups % k == 0 and (k == 1 or k * width <= BLOCK)), 1
-    kind = arrays[0].dtype  # type: ignore[union-attr]
-    rows = [None if a is None else a.reshape(n * groups, width) for a in arrays]
-    each = 1 if length >= LONG else length
-    fixed = [None if v is None else np.repeat(v.astype(kind), each).reshape(groups, spread, each) for v in channels]
-    fixed = [v if v is None or repeats == 1 else np.concatenate([v] * repeats) for v in (*fixed, *by_group)]
+    shape = (n * groups, 1, spread * length) if plain else (n * groups, spread, length)
+    return shape, x3.reshape(n * groups, spread * length)
 
-    def block(start: int, stop: int) -> None:
-        at = start % groups
-        fn(
-            *[None if a is None else a[start:stop] for a in rows],
-            *[None if v is None else v[at : at + stop - start] for v in fixed],
-            *[p[start * spread : stop * spread] for p in planes],
-        )
 
-    over_blocks(block, n * groups, width, step)
+def _of_groups(v: Array | None, groups: int, spread: int, start: int, stop: int, default: float, kind) -> Array:
+    """The entries of v (C,) for the rows start ... stop of `_group_rows`, (rows, C / G)."""
+    if v is None:
+        return np.full((stop - start, spread), default, kind)
+    return v.astype(kind, copy=False).reshape(groups, spread)[np.arange(start, stop) % groups]
+
+
+def _rstd(var: Array, eps: float) -> Array:
+    return 1 / np.sqrt(var + eps)
 
 
 def _grouped(x: Array, groups: int) -> Array:
