@@ -11,7 +11,7 @@ from tritorch.kernels import optimizer_step as step
 
 
 def _constants(**more):
-    return step.Constants(**({"rate1": 0.1, "beta2": 0.9, "rate2": 0.1, "eps": 1e-3, "step": 0.2, "decay": 0.1} | more))
+    return {"rate1": 0.1, "beta2": 0.9, "rate2": 0.1, "eps": 1e-3, "step": 0.2, "decay": 0.1} | more
 
 
 def _adam(p, g, m, v, top, decay, decoupled, maximize):
@@ -48,7 +48,7 @@ def test_adam(shape, layout, options, amsgrad):
     top = top if amsgrad else None
     expected = _adam(p, g, m, v, top, *options)
     kept = g.copy()
-    step.adam(p, g, m, v, top, _constants().of(p.dtype), *options)
+    step.adam([(p, g, m, v) if top is None else (p, g, m, v, top)], _constants(), *options)
     for found, e in zip((p, m, v, top), expected, strict=True):
         if found is not None:
             np.testing.assert_allclose(found, e, rtol=2e-5, atol=2e-6)
@@ -60,7 +60,7 @@ def test_dtypes(dtype):
     arrays = _arrays((40, 3), dtype, "contiguous", np.random.default_rng(1))
     expected = _adam(*arrays[:4], None, False, False, False)
     p, g, m, v, _ = arrays
-    step.adam(p, g, m, v, None, _constants().of(p.dtype), False, False, False)
+    step.adam([(p, g, m, v)], _constants(), False, False, False)
     tolerance = {np.float16: 2e-3, ml_dtypes.bfloat16: 2e-2, np.float64: 1e-12}[dtype]
     np.testing.assert_allclose(p.astype(float), expected[0], rtol=tolerance, atol=tolerance)
 
@@ -70,7 +70,7 @@ def test_complex_numbers_count_as_pairs():
     z = [(rng.random((4, 3)) + 1j * rng.random((4, 3))).astype(np.complex64) for _ in range(4)]
     pairs = [step.real_pairs(a).copy() for a in z]
     for p, g, m, v in (z, pairs):
-        step.adam(p, g, m, v, None, _constants().of(p.dtype), False, False, False)
+        step.adam([(p, g, m, v)], _constants(), False, False, False)
     np.testing.assert_array_equal(step.real_pairs(z[0]), pairs[0])
 
 
@@ -100,10 +100,10 @@ def test_no_temporary_larger_than_a_block():
 
     n = 40 * step.BLOCK
     p, g, m, v = (np.ones(n, np.float32) for _ in range(4))
-    step.adam(p, g, m, v, None, _constants().of(p.dtype), False, False, False)  # makes the scratch
+    step.adam([(p, g, m, v)], _constants(), False, False, False)  # makes the scratch
     tracemalloc.start()
     try:
-        step.adam(p, g, m, v, None, _constants().of(p.dtype), False, False, False)
+        step.adam([(p, g, m, v)], _constants(), False, False, False)
         step.sweep(lambda p, g, m: (p - g * m, m + g), p, g, [m])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -120,7 +120,26 @@ def test_sgd(options):
         e = g * (-1 if maximize else 1) + (0.1 * p if decay else 0)
         buffer = e if first else 0.9 * b + 0.7 * e
         expected = p - 0.1 * (e + 0.9 * buffer if nesterov else buffer)
-        c = step.Constants(lr=0.1, momentum=0.9, undamped=0.7, decay=0.1)
-        step.sgd(p, g, b, c.of(p.dtype), first, decay, nesterov, maximize)
+        c = {"lr": 0.1, "momentum": 0.9, "undamped": 0.7, "decay": 0.1}
+        step.sgd([(p, g, b)], c, first, decay, nesterov, maximize)
         np.testing.assert_allclose(p, expected, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(b, buffer, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "transposed", "strided", "mixed"])
+def test_many_parameters_as_each_alone(layout):
+    """Small ones are worked on together, large ones in blocks, over threads: the bits are those of each alone."""
+    rng = np.random.default_rng(5)
+    shapes = [(7,), (), (3, 5), (300, 300), (0, 2), (64, 64), (1,)] * 30
+    dtypes = [np.float32, np.float64, ml_dtypes.bfloat16, np.float32]
+    rows = []
+    for i, shape in enumerate(shapes):
+        flat = layout != "contiguous" and len(shape) < 2
+        rows.append(_arrays(shape, dtypes[i % 4], "contiguous" if flat else layout, rng)[:4])
+    alone = [[a.copy(order="K") for a in row] for row in rows]
+    step.adam(rows, _constants(), True, False, True)
+    for row in alone:
+        step.adam([row], _constants(), True, False, True)
+    for row, expected in zip(rows, alone, strict=True):
+        for a, e in zip(row, expected, strict=True):
+            np.testing.assert_array_equal(a, e)

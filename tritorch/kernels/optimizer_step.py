@@ -1,19 +1,21 @@
 """One step of an optimizer on raw arrays: in place, one pass over memory in blocks that stay in the cache.
 
 A large parameter is worked on in blocks of `BLOCK` elements, so that its values, gradient and state are read from
-memory once and written once, however many operations the formula has; no temporary is larger than a block. Large
-parameters are shared among threads. A small one costs its NumPy calls and little else.
+memory once and written once, however many operations the formula has; no temporary is larger than a block. Small
+parameters are copied next to each other, worked on as one, and copied back: two copies cost less than the formula's
+calls. Blocks are shared among threads when there are enough of them.
 
 `sgd` and `adam` are written out by hand with preallocated scratch; the other optimizers give `sweep` their formula as a
 function on blocks. Half-precision parameters are computed in float32; complex ones count as pairs of real numbers.
-On cuda, the kernels below take all parameters of a step in one launch (optimizer_gpu.py).
+On cuda, the kernels of optimizer_gpu.py take all parameters of a step in one launch.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,9 +25,10 @@ from ._threads import parallel
 BLOCK = 1 << 16  # elements: fits a core's share of the cache, and threads rarely meet at the interpreter's lock
 _GRAIN = 1 << 18  # elements worth a thread: a third of a ms; below, waiting for a busy core costs more than is gained
 
-_SMALL = 1 << 12  # elements
+_SMALL = 1 << 12  # elements up to which a parameter is worked on together with others
 
-Rule = Callable[..., Sequence[Array]]
+Rule: TypeAlias = Callable[..., Sequence[Array]]
+Row: TypeAlias = Sequence[np.ndarray]
 
 
 class _Scratch(threading.local):
@@ -52,18 +55,13 @@ def real_pairs(a: np.ndarray) -> np.ndarray:
     return a[..., None].view(np.float32 if a.dtype == np.complex64 else np.float64)
 
 
-def blocks(fn: Callable[..., None], arrays: list[np.ndarray]) -> None:
-    """Call `fn(*blocks)` on corresponding blocks of arrays of one shape; large ones by several threads.
-
-    Args:
-        fn: works in place on its blocks, each of at most `BLOCK` elements.
-        arrays: of one shape, any strides.
-    """
+def pieces(arrays: Row) -> Iterator[Row]:
+    """Corresponding pieces of arrays of one shape, views of at most `BLOCK` elements each, in any layout."""
     first = arrays[0]
     size = first.size
     if size <= BLOCK:
         if size:
-            fn(*arrays)
+            yield arrays
         return
     if all(a.flags.c_contiguous for a in arrays):
         flat = [a.reshape(-1) for a in arrays]
@@ -71,15 +69,65 @@ def blocks(fn: Callable[..., None], arrays: list[np.ndarray]) -> None:
         flat = [a.T.reshape(-1) for a in arrays]
     else:
         for row in zip(*arrays, strict=True):  # mixed layouts: dim by dim, until the pieces are small
-            blocks(fn, [r if r.ndim else r[None] for r in row])
+            yield from pieces([r if r.ndim else r[None] for r in row])
         return
+    for a in range(0, size, BLOCK):
+        yield [x[a : a + BLOCK] for x in flat]
 
-    def part(start: int, stop: int) -> None:
-        for a in range(start, stop, BLOCK):
-            b = min(a + BLOCK, stop)
-            fn(*[x[a:b] for x in flat])
 
-    parallel(part, size, _GRAIN)
+def blocks(fn: Callable[..., None], rows: Sequence[Row], writes: Sequence[int]) -> None:
+    """Call `fn(*blocks)` on blocks of the arrays of each row; on several threads where that pays.
+
+    Args:
+        fn: elementwise, in place on its blocks, each of at most `BLOCK` elements.
+        rows: per parameter the arrays of one shape that belong together, any strides.
+        writes: which arrays of a row `fn` changes.
+    """
+    small: dict[Any, list[Row]] = {}
+    jobs: list[tuple[int, Callable[..., None], Sequence[Any]]] = []
+    for row in rows:
+        first = row[0]
+        if first.size <= _SMALL and len(rows) > 1:
+            small.setdefault(first.dtype, []).append(row)
+        else:
+            jobs += [(piece[0].size, fn, piece) for piece in pieces(row)]
+    for alike in small.values():
+        chunk: list[Row] = []
+        n = 0
+        for row in alike:
+            if n + row[0].size > BLOCK:
+                jobs.append((n, _together, (fn, chunk, writes)))
+                chunk, n = [], 0
+            chunk.append(row)
+            n += row[0].size
+        jobs.append((n, _together, (fn, chunk, writes)))
+    if len(jobs) == 1:
+        jobs[0][1](*jobs[0][2])
+        return
+    starts = list(accumulate((n for n, _, _ in jobs), initial=0))
+
+    def share(start: int, stop: int) -> None:
+        for at, (_, run, args) in zip(starts, jobs):
+            if start <= at < stop:
+                run(*args)
+
+    parallel(share, starts[-1], _GRAIN)
+
+
+def _together(fn: Callable[..., None], rows: list[Row], writes: Sequence[int]) -> None:
+    """`fn` on the small arrays of several parameters as if they were one."""
+    if len(rows) == 1:
+        fn(*rows[0])
+        return
+    joined = [np.concatenate(column, axis=None) for column in zip(*rows)]
+    fn(*joined)
+    for i in writes:
+        values, at = joined[i], 0
+        for row in rows:
+            a = row[i]
+            n = a.size
+            a[...] = values[at : at + n] if a.ndim == 1 else values[at : at + n].reshape(a.shape)
+            at += n
 
 
 def sweep(rule: Rule, p: np.ndarray, g: np.ndarray, states: Sequence[np.ndarray]) -> None:
@@ -102,10 +150,10 @@ def sweep(rule: Rule, p: np.ndarray, g: np.ndarray, states: Sequence[np.ndarray]
         for old, value in zip((p, *states), new, strict=True):
             np.copyto(old, value, casting="same_kind")
 
-    blocks(block, arrays)
+    blocks(block, [arrays], range(1 + len(states)))
 
 
-def _wide(fn: Callable[..., None], writes: tuple[int, ...]) -> Callable[..., None]:
+def _wide(fn: Callable[..., None], writes: Sequence[int]) -> Callable[..., None]:
     """`fn` for half-precision blocks: computed on float32 copies, which are rounded back."""
 
     def block(*arrays: np.ndarray) -> None:
@@ -117,128 +165,108 @@ def _wide(fn: Callable[..., None], writes: tuple[int, ...]) -> Callable[..., Non
     return block
 
 
-class Constants:
-    """The numbers of one step as 0-dim arrays of a dtype: NumPy takes them faster than Python floats."""
-
-    def __init__(self, **values: float):
-        self.values = values
-        self._made: dict[Any, dict[str, np.ndarray]] = {}
-
-    def of(self, dtype: np.dtype) -> dict[str, np.ndarray]:
-        """name -> number, in float32 for half precision."""
-        made = self._made.get(dtype)
-        if made is None:
-            kind = np.dtype(np.float64 if dtype in (np.float64, np.complex128) else np.float32)
-            made = self._made[dtype] = {k: np.array(v, kind) for k, v in self.values.items()}
-        return made
+def _by_dtype(rule: Callable[[np.dtype], Callable[..., None]], rows: Iterable[Row], writes: Sequence[int]) -> None:
+    """`blocks` of `rule(dtype of computation)` over the rows of each dtype."""
+    of_dtype: dict[np.dtype, list[Row]] = {}
+    for row in rows:
+        of_dtype.setdefault(row[0].dtype, []).append(row)
+    for dtype, alike in of_dtype.items():
+        if dtype.kind == "c":
+            alike = [[real_pairs(a) for a in row] for row in alike]
+        kind = np.dtype(np.float64 if dtype in (np.float64, np.complex128) else np.float32)
+        fn = rule(kind)
+        blocks(_wide(fn, writes) if dtype.itemsize == 2 else fn, alike, writes)
 
 
-def adam(
-    p: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, top: np.ndarray | None, c: dict[str, np.ndarray],
-    decay: bool, decoupled: bool, maximize: bool,
-) -> None:  # fmt: skip
+def adam(rows: Iterable[Row], c: dict[str, float], decay: bool, decoupled: bool, maximize: bool) -> None:
     """One step of Adam, AdamW or AMSGrad, in place.
 
     Args:
-        p, g, m, v: parameter, gradient, first and second moment.
-        top: the largest second moment so far (AMSGrad), or None.
+        rows: per parameter p, g, m, v: parameter, gradient, first and second moment; for AMSGrad also the largest
+            second moment so far.
         c: `rate1` = 1 - beta1, `beta2`, `rate2` = 1 - beta2; `eps` and `step` with the bias corrections
             (eps * sqrt(1 - beta2**t), lr / (1 - beta1**t) * sqrt(1 - beta2**t)); `decay`: weight_decay, or with
             `decoupled` 1 - lr * weight_decay.
         decay, decoupled, maximize: which of them apply.
     """
-    rate1, beta2, rate2, eps, step = c["rate1"], c["beta2"], c["rate2"], c["eps"], c["step"]
-    rate_decay = c["decay"]
 
-    def block(p: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, *top: np.ndarray) -> None:
-        t, t2 = _scratch(p, 2)
-        if maximize:
-            g = np.negative(g, t2)
-        if decay:
-            if decoupled:
-                np.multiply(p, rate_decay, p)
+    def rule(kind: np.dtype) -> Callable[..., None]:
+        names = ("rate1", "beta2", "rate2", "eps", "step", "decay")
+        # 0-dim arrays: NumPy takes them faster than Python floats
+        rate1, beta2, rate2, eps, step, rate_decay = (np.array(c[name], kind) for name in names)
+
+        def block(p: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, *top: np.ndarray) -> None:
+            t, t2 = _scratch(p, 2)
+            if maximize:
+                g = np.negative(g, t2)
+            if decay:
+                if decoupled:
+                    np.multiply(p, rate_decay, p)
+                else:
+                    np.multiply(p, rate_decay, t)
+                    g = np.add(g, t, t2)
+            np.subtract(g, m, t)
+            np.multiply(t, rate1, t)
+            np.add(m, t, m)
+            np.multiply(v, beta2, v)
+            np.multiply(g, g, t)
+            np.multiply(t, rate2, t)
+            np.add(v, t, v)
+            if top:
+                np.sqrt(np.maximum(top[0], v, out=top[0]), t)
             else:
-                np.multiply(p, rate_decay, t)
-                g = np.add(g, t, t2)
-        np.subtract(g, m, t)
-        np.multiply(t, rate1, t)
-        np.add(m, t, m)
-        np.multiply(v, beta2, v)
-        np.multiply(g, g, t)
-        np.multiply(t, rate2, t)
-        np.add(v, t, v)
-        if top:
-            np.sqrt(np.maximum(top[0], v, out=top[0]), t)
-        else:
-            np.sqrt(v, t)
-        np.add(t, eps, t)
-        np.divide(m, t, t)
-        np.multiply(t, step, t)
-        np.subtract(p, t, p)
+                np.sqrt(v, t)
+            np.add(t, eps, t)
+            np.divide(m, t, t)
+            np.multiply(t, step, t)
+            np.subtract(p, t, p)
 
-    arrays = [p, g, m, v] if top is None else [p, g, m, v, top]
-    if p.dtype.kind == "c":
-        arrays = [real_pairs(a) for a in arrays]
-    if arrays[0].itemsize == 2:
-        blocks(_wide(block, (0, 2, 3, 4)[: len(arrays) - 1]), arrays)
-    elif p.size <= BLOCK and p.size:
-        block(*arrays)
-    else:
-        blocks(block, arrays)
+        return block
+
+    rows = list(rows)
+    _by_dtype(rule, rows, (0, 2, 3, 4)[: len(rows[0]) - 1] if rows else ())
 
 
-def sgd(
-    p: np.ndarray, g: np.ndarray, b: np.ndarray | None, c: dict[str, np.ndarray], first: bool, decay: bool,
-    nesterov: bool, maximize: bool,
-) -> None:  # fmt: skip
+def sgd(rows: Iterable[Row], c: dict[str, float], first: bool, decay: bool, nesterov: bool, maximize: bool) -> None:
     """One step of SGD, in place.
 
     Args:
-        p, g: parameter and gradient.
-        b: the momentum buffer, or None.
+        rows: per parameter p, g: parameter and gradient; with momentum also the buffer.
         c: `lr`, `momentum`, `undamped` = 1 - dampening, `decay`.
-        first: the buffer becomes the gradient (the first step with momentum).
+        first: the buffers become the gradients (the first step with momentum).
         decay, nesterov, maximize: which of them apply.
     """
-    lr = c["lr"]
-    if b is None and not decay and p.size <= _SMALL and p.itemsize > 2:
-        # the two calls alone: for a bias, everything else here would cost more than they do
-        t = np.multiply(g, lr)
-        (np.add if maximize else np.subtract)(p, t, p)
-        return
-    momentum, undamped, rate_decay = c["momentum"], c["undamped"], c["decay"]
-    damped = bool(undamped != 1)
 
-    def block(p: np.ndarray, g: np.ndarray, *buffers: np.ndarray) -> None:
-        t, t2 = _scratch(p, 2)
-        if decay:
-            np.multiply(p, rate_decay, t2)
-            g = (np.subtract if maximize else np.add)(t2, g, t2)
-        elif maximize and buffers:
-            g = np.negative(g, t2)
-        if buffers:
-            b = buffers[0]
-            if first:
-                np.copyto(b, g)
-            else:
-                np.multiply(b, momentum, b)
-                np.add(b, np.multiply(g, undamped, t) if damped else g, b)
-            if nesterov:
-                g = np.add(g, np.multiply(b, momentum, t), t)
-            else:
-                g = b
-        np.multiply(g, lr, t)
-        if maximize and not buffers and not decay:
-            np.add(p, t, p)
-        else:
-            np.subtract(p, t, p)
+    def rule(kind: np.dtype) -> Callable[..., None]:
+        names = ("lr", "momentum", "undamped", "decay")
+        lr, momentum, undamped, rate_decay = (np.array(c[name], kind) for name in names)
+        damped = c["undamped"] != 1
 
-    arrays = [p, g] if b is None else [p, g, b]
-    if p.dtype.kind == "c":
-        arrays = [real_pairs(a) for a in arrays]
-    if arrays[0].itemsize == 2:
-        blocks(_wide(block, (0, 2)[: len(arrays) - 1]), arrays)
-    elif p.size <= BLOCK and p.size:
-        block(*arrays)
-    else:
-        blocks(block, arrays)
+        def block(p: np.ndarray, g: np.ndarray, *buffers: np.ndarray) -> None:
+            t, t2 = _scratch(p, 2)
+            if decay:
+                np.multiply(p, rate_decay, t2)
+                g = (np.subtract if maximize else np.add)(t2, g, t2)
+            elif maximize and buffers:
+                g = np.negative(g, t2)
+            if buffers:
+                b = buffers[0]
+                if first:
+                    np.copyto(b, g)
+                else:
+                    np.multiply(b, momentum, b)
+                    np.add(b, np.multiply(g, undamped, t) if damped else g, b)
+                if nesterov:
+                    g = np.add(g, np.multiply(b, momentum, t), t)
+                else:
+                    g = b
+            np.multiply(g, lr, t)
+            if maximize and not buffers and not decay:
+                np.add(p, t, p)
+            else:
+                np.subtract(p, t, p)
+
+        return block
+
+    rows = list(rows)
+    _by_dtype(rule, rows, (0, 2)[: len(rows[0]) - 1] if rows else ())

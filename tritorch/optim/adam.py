@@ -99,30 +99,30 @@ class Adam(Optimizer):
         beta1, beta2 = (float(beta) for beta in group["betas"])
         lr, decay, decoupled = float(group["lr"]), group["weight_decay"], group["decoupled_weight_decay"]
         root = (1 - beta2**step) ** 0.5
-        c = optimizer_step.Constants(
-            rate1=1 - beta1,
-            beta2=beta2,
-            rate2=1 - beta2,
-            eps=group["eps"] * root,
-            step=lr / (1 - beta1**step) * root,
-            decay=1 - lr * decay if decoupled else decay,
-        )
+        c = {
+            "rate1": 1 - beta1,
+            "beta2": beta2,
+            "rate2": 1 - beta2,
+            "eps": group["eps"] * root,
+            "step": lr / (1 - beta1**step) * root,
+            "decay": 1 - lr * decay if decoupled else decay,
+        }
         amsgrad, decays, maximize = group["amsgrad"], decay != 0, group["maximize"]
-        on_cuda = []
-        for p, g, state in jobs:
+        slots = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if amsgrad else ("exp_avg", "exp_avg_sq")
+        on_cpu, on_cuda = [], []
+        for job in jobs:
+            p, g, state = job
             if p.device is CPU:
-                a = p._a
-                top = state["max_exp_avg_sq"]._a if amsgrad else None
-                m, v = state["exp_avg"]._a, state["exp_avg_sq"]._a
-                optimizer_step.adam(a, g._a, m, v, top, c.of(a.dtype), decays, decoupled, maximize)
+                on_cpu.append((p._a, g._a, *[state[name]._a for name in slots]))
             else:
-                on_cuda.append((p, g, state))
+                on_cuda.append(job)
+        optimizer_step.adam(on_cpu, c, decays, decoupled, maximize)
         if on_cuda:
             from ..kernels import optimizer_gpu
 
             rows = [(p, g, s["exp_avg"], s["exp_avg_sq"], s.get("max_exp_avg_sq")) for p, g, s in on_cuda]
             flags = {"amsgrad": amsgrad, "decay": decays, "decoupled": decoupled, "maximize": maximize}
-            rest = on_device.run(optimizer_gpu.adam, rows, c.values, **flags)
+            rest = on_device.run(optimizer_gpu.adam, rows, c, **flags)
             self._on_tensors(group, step, [on_cuda[i] for i in rest])
         for p, _, _ in jobs:
             bump(p)

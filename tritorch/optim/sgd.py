@@ -103,21 +103,27 @@ class SGD(Optimizer):
     def _fused(self, group: dict[str, Any], jobs: list[Job]) -> None:
         maximize, nesterov = group["maximize"], group["nesterov"]
         decay = float(group["weight_decay"])
-        c = optimizer_step.Constants(
-            lr=float(group["lr"]), momentum=group["momentum"], undamped=1 - group["dampening"], decay=decay
-        )
-        for p, g, buffer, first in jobs:
-            if p.device is CPU:
-                b = None if buffer is None else buffer._a
-                optimizer_step.sgd(p._a, g._a, b, c.of(p._a.dtype), first, decay != 0, nesterov, maximize)
+        c = {
+            "lr": float(group["lr"]),
+            "momentum": group["momentum"],
+            "undamped": 1 - group["dampening"],
+            "decay": decay,
+        }
         for first in (False, True):
+            rows = [
+                (p._a, g._a) if b is None else (p._a, g._a, b._a)
+                for p, g, b, its_first in jobs
+                if p.device is CPU and its_first is first
+            ]
+            if rows:
+                optimizer_step.sgd(rows, c, first, decay != 0, nesterov, maximize)
             on_cuda = [job for job in jobs if job[0].device is not CPU and job[3] is first]
             if on_cuda:
                 from ..kernels import optimizer_gpu
 
                 rows = [job[:3] for job in on_cuda]
                 flags = {"first": first, "nesterov": nesterov, "maximize": maximize}
-                rest = on_device.run(optimizer_gpu.sgd, rows, c.values, **flags)
+                rest = on_device.run(optimizer_gpu.sgd, rows, c, **flags)
                 self._on_tensors(group, [(on_cuda[i][0], on_cuda[i][1], first) for i in rest])
         for job in jobs:
             bump(job[0])
