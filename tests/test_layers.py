@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "tritorch"
 # From the bottom to the top; the longest matching prefix decides. A module may import at its own level or below.
 LAYERS = [
     ["errors", "dtypes", "return_types", "_requirements"],
-    ["device", "_emulated", "random"],
+    ["_capture", "device", "_emulated", "random"],
     ["kernels"],
     ["autograd"],
     ["tensor", "tensor_repr"],

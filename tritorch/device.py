@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ._capture import CAPTURES, refuse
 from ._requirements import check_cupy, check_driver, check_triton, install
 from .errors import OutOfMemoryError
 
@@ -80,9 +81,6 @@ CPU = device("cpu")
 EMULATED = os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "yes", "on", "y")
 """True when cuda is emulated on NumPy memory; Triton reads the same variable once, so it holds for the process."""
 
-
-CAPTURES: list[Any] = []
-"""The CUDA graph that is being recorded, if one is: what cannot be part of it raises instead of being left out."""
 
 _backend: Any = None
 
@@ -222,10 +220,7 @@ def to_device(a: np.ndarray, dev: device | int | None = None, non_blocking: bool
             must not be changed until a synchronize.
     """
     if CAPTURES:
-        raise RuntimeError(
-            "cuda: a copy from the CPU cannot be captured in a CUDA graph; make the tensor before the capture, and run the "
-            "code once before it"
-        )
+        refuse("a copy from the CPU", "make the tensor before the capture, and run the code once before it")
     return backend().upload(a, index_of(dev), non_blocking)
 
 
@@ -237,7 +232,7 @@ def pin(a: np.ndarray) -> np.ndarray:
 def to_host(a: Any) -> np.ndarray:
     """A contiguous NumPy copy of a device array of any strides."""
     if CAPTURES:
-        raise RuntimeError("cuda: reading values (item(), print, cpu()) cannot be captured in a CUDA graph")
+        refuse("reading values on the host", "look at them after the replay")
     return backend().download(a)
 
 
@@ -276,8 +271,17 @@ class _Memory:
         }  # fmt: skip
 
 
+def cuda_index(a: Any) -> int | None:
+    """Number of the cuda device whose memory a raw array lies in, None for the CPU's."""
+    if isinstance(a, (np.ndarray, np.generic)):
+        return _backend.holder(a) if EMULATED and _backend is not None else None
+    return a.device.id
+
+
 def synchronize(dev: device | int | None = None) -> None:
     """Wait until all work on a device is done."""
+    if CAPTURES:
+        refuse("waiting for the device")
     backend().synchronize(index_of(dev))
 
 
@@ -366,14 +370,19 @@ class CupyBackend:
         out = self.empty(a.shape, a.dtype, index)
         if a.size:
             with on_device(index):
-                stream = self.current_stream()
-                source = np.ascontiguousarray(a)
-                out.set(source, stream)
                 if non_blocking:
+                    stream, source = self.current_stream(), np.ascontiguousarray(a)
+                    out.set(source, stream)
                     self._keep(source, stream)
                 else:
-                    stream.synchronize()
+                    self.overwrite(out, a)
         return out
+
+    def overwrite(self, out: Any, a: np.ndarray) -> None:
+        """Put a NumPy array into a contiguous device array and wait until it is there."""
+        stream = self.current_stream()
+        out.set(np.ascontiguousarray(a), stream)
+        stream.synchronize()
 
     def _keep(self, source: np.ndarray, stream: Any) -> None:
         """Hold the source of a copy that may still be running, so that its memory is not used anew."""
@@ -394,8 +403,8 @@ class CupyBackend:
         return self.cupy.cuda.MemoryPool()
 
     def use_pool(self, pool: Any) -> Any:
-        """Context in which this thread's memory comes from `pool`."""
-        return self.cupy.cuda.using_allocator(pool.malloc)
+        """Context in which this thread's memory comes from `pool`, for None from the one that all share."""
+        return self.cupy.cuda.using_allocator((self.pool if pool is None else pool).malloc)
 
     def download(self, a: Any) -> np.ndarray:
         with on_device(a.device.id):

@@ -7,7 +7,8 @@ distributions make of the words is in `kernels/random.py`.
 
 A cuda generator is a counter (J. Salmon et al., Parallel random numbers: as easy as 1, 2, 3; SC 2011): Philox-4x32-10
 with the seed as key and an offset that grows by one per four values; `kernels/philox.py` has the kernels and the
-NumPy twin.
+NumPy twin. While a CUDA graph is recorded, the offset counts from the graph's begin and the kernels read seed and first
+offset from memory, which each replay writes: so a replay draws what eager code would have drawn in its place.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from .device import CAPTURES, CPU, device
+from ._capture import CAPTURES, refuse
+from .device import CPU, device
 
 __all__ = [
     "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed",
@@ -50,6 +52,11 @@ def _check_seed(value: int) -> int:
     if not -(1 << 63) <= value < 1 << 64:
         raise ValueError(f"manual_seed: Overflow when unpacking long long: seed must be in [-2^63, 2^64); got {value}")
     return value & (1 << 64) - 1
+
+
+def _no_capture() -> None:
+    if CAPTURES:
+        refuse("a new seed", "each replay takes the seed that the generator has then")
 
 
 def _new_seed() -> int:
@@ -83,13 +90,19 @@ class Generator:
             self._bits = np.random.MT19937(0)
             self._reseed = np.random.RandomState(self._bits).seed
             self.words = self._bits.random_raw
-        self.manual_seed(DEFAULT_SEED)
+        self._start(DEFAULT_SEED)
 
     # ------------------------------------------------------------------------------------------------------- seed
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream anew from `seed`, an integer in [-2^63, 2^64); returns the generator."""
-        self._seed = seed = _check_seed(seed)
+        seed = _check_seed(seed)
+        if self.device.type != "cpu":
+            _no_capture()
+        return self._start(seed)
+
+    def _start(self, seed: int) -> Generator:
+        self._seed = seed
         self._offset = 0
         if self.device.type == "cpu":
             self._reseed(seed & 0xFFFFFFFF)
@@ -127,7 +140,7 @@ class Generator:
 
     def _state_bytes(self) -> bytes:
         if self.device.type != "cpu":
-            return np.array([self._seed, self._offset], "<u8").tobytes()
+            return np.array([self._seed, self.get_offset()], "<u8").tobytes()
         state: Any = self._bits.state["state"]
         key, pos = state["key"], state["pos"]
         s = np.zeros((), _STATE)
@@ -144,7 +157,11 @@ class Generator:
         if self.device.type != "cpu":
             if len(data) not in (8, 16):
                 raise RuntimeError(f"RNG state is wrong size: a cuda generator's has 16 bytes; got {len(data)}")
-            self._seed, self._offset = (*np.frombuffer(data, "<u8").tolist(), 0)[:2]
+            seed, offset = (*np.frombuffer(data, "<u8").tolist(), 0)[:2]
+            if seed != self._seed:
+                _no_capture()
+            self.set_offset(offset)
+            self._seed = seed
             return
         if len(data) != _STATE.itemsize:
             raise RuntimeError(
@@ -166,6 +183,7 @@ class Generator:
     def clone_state(self) -> Generator:
         """A new generator with a copy of this one's state."""
         twin = Generator(self.device)
+        twin._seed = self._seed
         twin._load_bytes(self._state_bytes())
         return twin
 
@@ -219,18 +237,19 @@ class Generator:
 
     # --------------------------------------------------------------------------------------- the counters, on cuda
 
-    def philox(self, n: int) -> tuple[int, int]:
-        """(seed, offset) for n values on cuda, four to a counter; the offset moves on by ceil(n / 4)."""
+    def philox(self, n: int) -> tuple[Any, int]:
+        """(seed, offset) for n values on cuda, four to a counter; the offset moves on by ceil(n / 4).
+
+        While a graph is recorded: its device array with the seed and the offset to be added, as `philox.stream` takes them.
+        """
         if CAPTURES:
-            raise RuntimeError(
-                "cuda: random numbers (dropout, randn, ...) cannot be captured in a CUDA graph: each replay would repeat them"
-            )
+            return CAPTURES[-1].draw(self, (n + 3) // 4)
         offset = self._offset
         self._offset = offset + (n + 3) // 4
         return self._seed, offset
 
     def get_offset(self) -> int:
-        """The counter's offset (cuda)."""
+        """The counter's offset (cuda); while a graph is recorded, counted from its begin."""
         self._needs_cuda()
         return self._offset
 
@@ -242,6 +261,8 @@ class Generator:
     def _needs_cuda(self) -> None:
         if self.device.type == "cpu":
             raise RuntimeError("CPU Generator does not use offset")
+        if CAPTURES:
+            CAPTURES[-1].enter(self)
 
 
 _BLOCK = 1 << 14  # words at a time: 128 KB as uint64, so that they stay in cache
@@ -272,7 +293,7 @@ def cuda_generator(index: int) -> Generator:
     found = _cuda_generators.get(index)
     if found is None:
         found = _cuda_generators[index] = Generator(device("cuda", index))
-        found.manual_seed(_new_seed() if _cuda_seed is None else _cuda_seed)
+        found._start(_new_seed() if _cuda_seed is None else _cuda_seed)
     return found
 
 
@@ -298,6 +319,7 @@ def manual_seed_cuda(seed: int, index: int | None = None) -> None:
     """Seed the default generator of one cuda device, or of all of them, those made later included."""
     global _cuda_seed
     seed = _check_seed(seed)
+    _no_capture()
     if index is not None:
         cuda_generator(index).manual_seed(seed)
         return
@@ -321,13 +343,13 @@ def manual_seed(seed: int) -> Generator:
     tensor([0.4963, 0.7682, 0.0885])
     """
     seed = int(seed)
-    default_generator.manual_seed(seed)
     manual_seed_cuda(seed)
-    return default_generator
+    return default_generator.manual_seed(seed)
 
 
 def seed() -> int:
     """Seed the default generators of all devices with one number from the operating system and return it."""
+    _no_capture()
     value = default_generator.seed()
     manual_seed_cuda(value)
     return value
@@ -375,14 +397,23 @@ def fork_rng(
     if not enabled:
         yield
         return
-    if devices is None:
-        kept = list(_cuda_generators.values())
-    else:
-        kept = [cuda_generator(device(d).index or 0) for d in devices]
-    kept.append(default_generator)
-    states = [g._state_bytes() for g in kept]
+    kept = default_states(devices)
     try:
         yield
     finally:
-        for g, state in zip(kept, states, strict=True):
-            g._load_bytes(state)
+        set_states(kept)
+
+
+def default_states(devices: Iterable[Any] | None = None) -> list[tuple[Generator, bytes]]:
+    """The default generators with their states: the CPU's, and those of cuda devices (default: all that were used)."""
+    if devices is None:
+        found = list(_cuda_generators.values())
+    else:
+        found = [cuda_generator(device(d).index or 0) for d in devices]
+    return [(g, g._state_bytes()) for g in (*found, default_generator)]
+
+
+def set_states(states: Iterable[tuple[Generator, bytes]]) -> None:
+    """Go back to what `default_states` gave."""
+    for generator, state in states:
+        generator._load_bytes(state)

@@ -534,7 +534,7 @@ class Tensor:
         a = self._a
         if a.size != 1:
             raise RuntimeError(f"a Tensor with {a.size} elements cannot be converted to Scalar")
-        if a.__class__ is not np.ndarray:
+        if self.device is not CPU:
             a = to_host(a)
         return a.item() if self.dtype.name != "bfloat16" else float(a.reshape(-1)[0])
 
@@ -618,7 +618,7 @@ class Tensor:
                 "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage."
             )
         root = _inplace.root_of(self)._a
-        if root is not self._a and self._a.__class__ is np.ndarray:
+        if root is not self._a and self.device is CPU:
             key = ("tritorch.memory", id(root))
             if key not in memo:
                 memo[key] = root.copy(order="K")
@@ -629,7 +629,7 @@ class Tensor:
                 made = wrap(strided_view(copied, self._a.shape, self._a.strides, offset), self.device)
             else:
                 made = wrap(self._a.copy(order="K"), self.device)
-        elif self._a.__class__ is np.ndarray:
+        elif self.device is CPU:
             made = wrap(self._a.copy(order="K"), self.device)
         else:
             made = wrap(device_copy(self._a, self.device), self.device)
@@ -722,7 +722,7 @@ def wrap(a: Any, place: device = CPU) -> Tensor:
 
 def host(t: Tensor) -> np.ndarray:
     """The elements as a NumPy array, copied only when they are on a GPU."""
-    return t._a if t._a.__class__ is np.ndarray else to_host(t._a)
+    return t._a if t.device is CPU else to_host(t._a)
 
 
 def address(a: Any) -> int:

@@ -15,6 +15,7 @@ from ..device import CPU, on_device
 from ..device import empty as device_empty
 from ..dtypes import FROM_NP
 from ..errors import describe
+from ..kernels import _library
 from ..kernels._op import Op
 from .engine import changed, check_versions, freed
 from .graph import Node, Version, make_node, make_port, make_view, versions_of
@@ -78,7 +79,7 @@ def run_kernel(op: Op, device: Any, arrays: Any, params: Any) -> Any:
     if op.gpu is None:
         raise no_kernel(op.name, device)
     with on_device(device.index):
-        result = op.gpu(*arrays, *params)
+        result = _library.run(op, *arrays, *params) if op.gpu is op.cpu else op.gpu(*arrays, *params)
     if WATCH:
         WATCH[0].forward(op, arrays, params, result)
     return result

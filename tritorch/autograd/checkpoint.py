@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..random import default_generator
+from ..random import default_for, default_states, set_states
 from . import bridge
 from .autocast import restored, snapshot
 from .backward import backward as run_backward
@@ -22,7 +22,10 @@ class _Checkpoint(Function):
     def forward(ctx: Any, function: Any, kwargs: dict, preserve: bool, *args: Any) -> Any:
         ctx.function, ctx.kwargs = function, kwargs
         ctx.autocast = snapshot()
-        ctx.state = default_generator.get_state() if preserve else None
+        for a in args:
+            if isinstance(a, bridge.Tensor):
+                default_for(a.device)  # so that the state is there to be kept
+        ctx.states = default_states() if preserve else ()
         ctx.args = [None if isinstance(a, bridge.Tensor) else a for a in args]
         ctx.places = [i for i, a in enumerate(args) if isinstance(a, bridge.Tensor)]
         ctx.save_for_backward(*[args[i] for i in ctx.places])
@@ -33,14 +36,13 @@ class _Checkpoint(Function):
         args = list(ctx.args)
         for i, t in zip(ctx.places, ctx.saved_tensors, strict=True):
             args[i] = t.detach().requires_grad_(t.requires_grad)
-        after = default_generator.get_state()
-        if ctx.state is not None:
-            default_generator.set_state(ctx.state)
+        after = default_states()
+        set_states(ctx.states)
         try:
             with enable_grad(), restored(ctx.autocast):
                 outs = ctx.function(*args, **ctx.kwargs)
         finally:
-            default_generator.set_state(after)
+            set_states(after)
         outs = outs if isinstance(outs, tuple) else (outs,)
         live = [(o, g) for o, g in zip(outs, gs, strict=True) if isinstance(o, bridge.Tensor) and o.requires_grad]
         if not live:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..device import EMULATED, cuda_index, on_device
 from ..device import device as Device
-from ..device import on_device
 from ..kernels._op import OPS
 from . import bridge
 from .autocast import ACTIVE, restore, suspend
@@ -126,27 +126,30 @@ def run(
 
 def plus(a: Any, b: Any) -> Any:
     """a + b of Tensors or raw arrays; arrays of a real device by our kernel: CuPy's own would ask for its compiler."""
-    if a.__class__ is np.ndarray or isinstance(a, (np.generic, bridge.Tensor)):
+    if a.__class__ is np.ndarray and not EMULATED or isinstance(a, bridge.Tensor):
         return a + b
-    place = Device("cuda", a.device.id)
+    index = cuda_index(a)
+    if index is None:
+        return a + b
+    place = Device("cuda", index)
     return (bridge.wrap(a, place) + bridge.wrap(b, place))._a
 
 
 def copied(a: Any) -> Any:
     """A contiguous copy of a raw array on any device."""
-    if a.__class__ is np.ndarray or isinstance(a, np.generic):
-        return a.copy()
-    return OPS["clone"](bridge.wrap(a, Device("cuda", a.device.id)))._a
+    index = cuda_index(a)
+    return a.copy() if index is None else OPS["clone"](bridge.wrap(a, Device("cuda", index)))._a
 
 
 def clear(a: Any) -> None:
     """Zero in all elements of a raw array or view on any device."""
-    if a.__class__ is np.ndarray:
+    index = cuda_index(a)
+    if index is None:
         a[...] = 0
     elif a.size:
         from ..kernels._pointwise import fill
 
-        with on_device(a.device.id):
+        with on_device(index):
             fill(a, 0)
 
 
@@ -191,7 +194,7 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
         if g.__class__ is np.ndarray:
             # run(), this frame, the call's argument: more means that another node or the user holds it too
             if g.base is not None or getrefcount(g) > _ALONE or not g.flags.writeable:
-                g = g.copy()
+                g = copied(g)
         else:
             g = copied(g)
         leaf.grad = bridge.wrap(g, leaf.device)

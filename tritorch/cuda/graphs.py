@@ -2,11 +2,26 @@
 
 What is recorded are launches with their addresses and numbers, so a replay computes the same on what then lies in the
 same memory: put new inputs into the captured tensors by `copy_`, read results from the captured outputs. Memory made
-during capture comes from a pool of the graph's own. Not to be captured: copies from the CPU, `.item()` and everything else
-that waits for the device, random numbers (a replay would repeat them), the first launch of a kernel (it compiles): run
-the code once or twice before.
+during capture comes from a pool of the graph's own. A whole training step can be captured, the optimizer included:
 
-The emulated device has no streams that could be captured; there `capture_begin` raises.
+    g = torch.cuda.CUDAGraph()
+    optimizer.zero_grad()                            # so that the gradients are made in the graph's memory
+    with torch.cuda.graph(g):
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()                             # capturable=True, where the optimizer counts its steps
+    for x_new, y_new in batches:
+        x.copy_(x_new), y.copy_(y_new)
+        g.replay()
+
+Random numbers (dropout, randn, ...) are new ones at each replay: those that the eager code would have drawn at its
+place. Before the capture, run the code once or twice on a side stream: the first launch of a kernel compiles it, the first
+step of an optimizer makes its state, the first call of a GradScaler its scale.
+
+Not to be captured: copies from the CPU, `.item()` and everything else that waits for the device, shapes that depend on
+values, changes of a generator's seed. These raise a RuntimeError that names the call. The emulated device captures as
+well, and is as strict (`_emulated.EmulatedGraph`): what runs there is fit for a real one.
 """
 
 from __future__ import annotations
@@ -15,11 +30,14 @@ import gc
 from collections.abc import Sequence
 from typing import Any
 
+from .._capture import CAPTURES, Capture, refuse
 from ..autograd.backward import grad as _grad
 from ..autograd.function import Function
 from ..autograd.modes import enable_grad
-from ..device import CAPTURES, EMULATED, backend, current_device, synchronize
+from ..device import backend, current_device, synchronize
+from ..kernels.philox import put_state
 from ..nn import Module
+from ..random import Generator
 from ..tensor import Tensor
 from .streams import Stream, StreamContext, current_stream
 
@@ -34,26 +52,13 @@ class _Pool:
 
 
 def graph_pool_handle() -> _Pool:
-    """A pool that several graphs can be given, when they are replayed in the order of their capture.
-
-    Raises:
-        RuntimeError: on the emulated device.
-    """
-    _real("graph_pool_handle")
+    """A pool that several graphs can be given, when they are replayed in the order of their capture."""
     return _Pool()
 
 
 def is_current_stream_capturing() -> bool:
     """Whether a graph is being recorded."""
     return bool(CAPTURES)
-
-
-def _real(op: str) -> None:
-    if EMULATED:
-        raise RuntimeError(
-            f"{op}: CUDA graphs need a real device; this process emulates cuda (TRITON_INTERPRET=1), where streams run in "
-            "program order and cannot be captured. Call the code itself."
-        )
 
 
 class CUDAGraph:
@@ -66,6 +71,7 @@ class CUDAGraph:
     def __init__(self, keep_graph: bool = False):
         self._made: Any = None
         self._pool: Any = None
+        self._owned: Capture | None = None
         self._device = 0
 
     def capture_begin(self, pool: Any = None, capture_error_mode: str = "global") -> None:
@@ -76,9 +82,8 @@ class CUDAGraph:
             capture_error_mode: accepted; the capture is relaxed, since growing the pool must stay legal.
 
         Raises:
-            RuntimeError: on the emulated device; on the default stream; while another graph is recorded.
+            RuntimeError: on the default stream; while another graph is recorded.
         """
-        _real("CUDAGraph.capture_begin")
         if CAPTURES:
             raise RuntimeError("CUDAGraph.capture_begin: another graph is being recorded; end it first")
         stream = current_stream()
@@ -87,10 +92,12 @@ class CUDAGraph:
                 "CUDAGraph.capture_begin: CUDA graphs must be captured on a non-default stream; use torch.cuda.graph(g)"
             )
         self._device, self._stream = current_device(), stream
-        self._pool = _Pool() if pool is None else pool
+        self._made, self._pool = None, _Pool() if pool is None else pool
+        self._owned = Capture(backend())
         self._allocator = backend().use_pool(self._pool.memory)
         self._allocator.__enter__()
-        CAPTURES.append(self)
+        CAPTURES.append(self._owned)
+        self._collects = gc.isenabled()
         gc.disable()  # a module that is unloaded meanwhile would end the capture
         try:
             stream.handle.begin_capture()
@@ -99,9 +106,12 @@ class CUDAGraph:
             raise
 
     def _end(self) -> None:
-        CAPTURES.remove(self)
-        gc.enable()
+        CAPTURES.clear()
+        if self._collects:
+            gc.enable()
         self._allocator.__exit__(None, None, None)
+        assert self._owned is not None
+        self._owned.leave()
 
     def capture_end(self) -> None:
         """End the recording and make the graph ready.
@@ -109,28 +119,38 @@ class CUDAGraph:
         Raises:
             RuntimeError: nothing is being recorded by this graph.
         """
-        if self not in CAPTURES:
+        if self._owned is None or self._owned not in CAPTURES:
             raise RuntimeError("CUDAGraph.capture_end: this graph is not being recorded")
         try:
-            self._made = self._stream.handle.end_capture()
+            made = self._stream.handle.end_capture()
         finally:
             self._end()
+        self._owned.fill()
+        self._made = made
 
     def replay(self) -> None:
-        """Launch all of it on the current stream.
+        """Launch all of it on the current stream; the generators that it draws from move on.
 
         Raises:
-            RuntimeError: nothing was recorded.
+            RuntimeError: nothing was recorded; another graph is being recorded.
         """
-        if self._made is None:
+        if self._made is None or self._owned is None:
             raise RuntimeError("CUDAGraph.replay: called before the graph was captured")
+        if CAPTURES:
+            refuse("another graph's replay")
+        for generator, draws in self._owned.draws.items():
+            put_state(draws.state, generator.initial_seed(), generator.get_offset())
+            generator.set_offset(generator.get_offset() + draws.counters)
         self._made.launch(current_stream(self._device).handle)
+
+    def register_generator_state(self, generator: Generator) -> None:
+        """Nothing: every generator that is drawn from while the graph is recorded belongs to it."""
 
     def reset(self) -> None:
         """Forget the graph and let go of its memory."""
         if self._made is not None:
             synchronize(self._device)
-        self._made = self._pool = None
+        self._made = self._pool = self._owned = None
 
     def pool(self) -> Any:
         """The graph's memory, for another graph's `pool=`."""
@@ -158,7 +178,6 @@ class graph:  # noqa: N801 - PyTorch's name
     def __init__(
         self, cuda_graph: CUDAGraph, pool: Any = None, stream: Stream | None = None, capture_error_mode: str = "global"
     ):
-        _real("torch.cuda.graph")
         if stream is None:
             index = current_device()
             stream = graph._streams.get(index) or graph._streams.setdefault(index, Stream(index))
@@ -176,11 +195,16 @@ class graph:  # noqa: N801 - PyTorch's name
             self._context.__exit__(None, None, None)
             raise
 
-    def __exit__(self, *exc: Any) -> None:
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         try:
             self.cuda_graph.capture_end()
+        except Exception:
+            if error is None:  # of two errors the first one tells what was wrong
+                raise
         finally:
-            self._context.__exit__(*exc)
+            if error is not None:
+                self.cuda_graph.reset()
+            self._context.__exit__(kind, error, trace)
 
 
 # ---- callables -----------------------------------------------------------------------------------------------------
@@ -199,10 +223,11 @@ def make_graphed_callables(
         allow_unused_input: an input or parameter may be without gradient; default False.
         pool: as for `CUDAGraph.capture_begin`.
 
+    Dropout draws new numbers at each call, as the module itself would.
+
     Raises:
-        RuntimeError: on the emulated device; a module has hooks or buffers that require gradients.
+        RuntimeError: a module has hooks or buffers that require gradients.
     """
-    _real("make_graphed_callables")
     single = not isinstance(callables, tuple)
     functions = (callables,) if single else callables
     samples = (sample_args,) if single else sample_args

@@ -22,6 +22,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from ..device import CAPTURES, backend, current_device
 from ._launch import OPTIONS, check_grid, scalar_error
 
 try:
@@ -76,6 +77,16 @@ class Interpreted(InterpretedFunction):
         return (self.body or self.rewrite())(*args, **kwargs)
 
     def start(self, grid: tuple[int, ...], args: tuple[Any, ...], consts: dict[str, Any]) -> None:
+        if CAPTURES:
+            stream = backend().stream_of(current_device())
+            if stream.graph is not None:
+                check_grid(self.fn.__name__, grid)
+                later = lambda *args, **consts: self.execute(grid, args, consts)  # noqa: E731
+                return stream.graph.add(stream, self.fn.__name__, later, args, consts)
+        self.execute(grid, args, consts)
+
+    def execute(self, grid: tuple[int, ...], args: tuple[Any, ...], consts: dict[str, Any]) -> None:
+        """Launch now, whatever is being recorded."""
         name = self.fn.__name__
         gx, gy, gz = check_grid(name, grid)
         reach = consts.pop("reach", ())

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..device import backend
+from .._capture import CAPTURES, refuse
+from ..device import EMULATED, backend, to_device
 from ._op import Array, Op, op
 
 LIBRARY_OPS = frozenset((
@@ -38,6 +39,25 @@ def library(cls: type) -> Op:
         raise TypeError(f"op {cls.__name__}: is not in LIBRARY_OPS, so it needs a Triton kernel")
     cls.gpu = vars(cls)["cpu"]  # type: ignore[attr-defined]
     return op(cls)
+
+
+def run(op: Op, *args: Any) -> Any:
+    """A library op on device arrays.
+
+    Raises:
+        RuntimeError: while a CUDA graph is recorded: the libraries wait for the device and make memory.
+    """
+    if CAPTURES:
+        refuse(f"the numerical library's {op.name}")
+    y = op.gpu(*args)
+    if not EMULATED:
+        return y
+    return tuple(map(_in_device_memory, y)) if isinstance(y, tuple) else _in_device_memory(y)
+
+
+def _in_device_memory(a: Any) -> Any:
+    """What NumPy made of the emulated device's arrays, as such an array."""
+    return to_device(a) if isinstance(a, np.ndarray) else a
 
 
 def each(batch: tuple[int, ...]) -> Any:

@@ -5,6 +5,9 @@ Element i of a tensor comes from lane i mod 4 of Philox-4x32-10 at the counter `
 and they are those of `tl.randint4x`, `tl.rand4x`, `tl.randn4x`. `reference` is the NumPy twin, which gives the bits of
 the kernels wherever no logarithm, sine or cosine is in between (and there too on the emulated device).
 
+`Generator.philox` gives a kernel seed and offset as numbers, or, while a CUDA graph is recorded, an array of the device
+with both, which each replay writes (`put_state`), and what to add to its offset: `stream` takes either.
+
 J. Salmon, M. Moraes, R. Dror, D. Shaw: Parallel random numbers: as easy as 1, 2, 3. SC 2011.
 """
 
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..device import cuda_index, on_device
 from ..random import Generator
 from ._launch import empty, kernel, launch
 from ._op import Array
@@ -26,6 +30,22 @@ UNIFORM, NORMAL, LOG_NORMAL, EXPONENTIAL, CAUCHY, GEOMETRIC, BERNOULLI, INTEGER 
 
 _BLOCK = 1024  # elements per program
 _SCALE = np.float32(4.6566127342e-10)  # Triton's: a little under 2^-31, so that the largest number stays below 1
+
+
+@kernel
+def stream(seed, offset):
+    """(seed, offset) of a launch; seed: a number, or int64 (2,) with the seed and the offset to which `offset` is added."""
+    if seed.dtype.is_ptr():
+        offset = offset + tl.load(seed + 1)
+        seed = tl.load(seed)
+    return seed, offset
+
+
+@kernel(do_not_specialize=("seed", "offset"))
+def _put_state(state_ptr, seed, offset):
+    """state: int64 (2,), becomes (seed, offset)."""
+    tl.store(state_ptr, seed)
+    tl.store(state_ptr + 1, offset)
 
 
 @kernel
@@ -57,6 +77,7 @@ def _transform(u, a, b, KIND: tl.constexpr):
 @kernel(do_not_specialize=("seed", "offset"))
 def _fill32(out_ptr, n, seed, offset, a, b, KIND: tl.constexpr, BLOCK: tl.constexpr):
     """out: n contiguous elements; BLOCK elements (a multiple of 4) per program; a, b: the distribution's numbers."""
+    seed, offset = stream(seed, offset)
     first = tl.program_id(0).to(tl.int64) * BLOCK
     c = first // 4 + tl.arange(0, BLOCK // 4) + offset
     i0, i1, i2, i3 = tl.randint4x(seed, c)
@@ -87,6 +108,7 @@ def _fill64(
     out_ptr, n, seed, offset, a: tl.float64, b: tl.float64, KIND: tl.constexpr, BLOCK: tl.constexpr
 ):  # float64 elements, two to a counter
     """out: n contiguous float64 elements; BLOCK elements (a multiple of 2) per program."""
+    seed, offset = stream(seed, offset)
     first = tl.program_id(0).to(tl.int64) * BLOCK
     c = first // 2 + tl.arange(0, BLOCK // 2) + offset
     w0, w1 = _pairs64(seed, c)
@@ -107,6 +129,7 @@ def _fill64(
 @kernel(do_not_specialize=("seed", "offset", "low", "span"))
 def _fill_integers(out_ptr, n, seed, offset, low, span, WIDE: tl.constexpr, BLOCK: tl.constexpr):
     """out: n contiguous elements of low + (32 or, WIDE, 64 bits) mod span; span 0 stands for 2^64."""
+    seed, offset = stream(seed, offset)
     first = tl.program_id(0).to(tl.int64) * BLOCK
     i = first + tl.arange(0, BLOCK)
     if WIDE:
@@ -131,6 +154,7 @@ def _fill_integers(out_ptr, n, seed, offset, low, span, WIDE: tl.constexpr, BLOC
 @kernel(do_not_specialize=("seed", "offset"))
 def _bernoulli_by_tensor(out_ptr, p_ptr, n, seed, offset, BLOCK: tl.constexpr):
     """out: n contiguous elements, 1 where a uniform number is below p's element (contiguous, float)."""
+    seed, offset = stream(seed, offset)
     first = tl.program_id(0).to(tl.int64) * BLOCK
     c = first // 4 + tl.arange(0, BLOCK // 4) + offset
     i0, i1, i2, i3 = tl.randint4x(seed, c)
@@ -141,9 +165,15 @@ def _bernoulli_by_tensor(out_ptr, p_ptr, n, seed, offset, BLOCK: tl.constexpr):
     tl.store(out_ptr + i, x.to(out_ptr.dtype.element_ty), mask=i < n)
 
 
-def _signed(x: int) -> int:
-    """64 bits as the int64 with the same bits: what a kernel's integer argument can hold."""
-    return x - (1 << 64) if x >= 1 << 63 else x
+def _signed(x: Any) -> Any:
+    """64 bits as the int64 with the same bits: what a kernel's integer argument can hold; an array stays as it is."""
+    return x - (1 << 64) if x.__class__ is int and x >= 1 << 63 else x
+
+
+def put_state(state: Array, seed: int, offset: int) -> None:
+    """Write seed and offset into a graph's int64 (2,) array, for its next replay."""
+    with on_device(cuda_index(state)):
+        launch(_put_state, (1,), state, _signed(seed), _signed(offset), num_warps=1)
 
 
 def _contiguous(out: Array) -> Array:
