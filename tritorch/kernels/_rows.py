@@ -6,7 +6,8 @@ of threads nor on the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from math import prod
 
@@ -25,6 +26,16 @@ LONG_RUN = 512
 """From this length on, a loop per row costs less than what NumPy does about short rows: where operands differ in
 strides (a column or row that is broadcast, rows with gaps), it copies them, 8192 elements at a time, to make its inner
 loop longer. Measured per element of x - m[:, None] with rows of 1024: 0.16 ns with those copies, 0.08 without."""
+
+
+@contextmanager
+def long_runs(run: int = LONG_RUN) -> Iterator[None]:
+    """Without NumPy's remarks on infinities and NaN, which are results here; and without those copies, where the
+    elements come in runs of at least LONG_RUN."""
+    with np.errstate(all="ignore"):
+        if run >= LONG_RUN:
+            np.setbufsize(LONG_RUN)  # undone with the error state, of which NumPy makes it a part
+        yield
 
 
 def sizes(shape: tuple[int, ...], ndim: int) -> tuple[int, int]:
@@ -69,9 +80,7 @@ def over_blocks(
 
     single_enter()  # also where the blocks are too few for the pool: the BLAS would start its own
     try:
-        with np.errstate(all="ignore"):  # infinities and NaN are results, not remarks
-            if (run or n_cols) >= LONG_RUN:
-                np.setbufsize(LONG_RUN)  # undone with the error state, of which NumPy makes it a part
+        with long_runs(run or n_cols):
             parallel(several, -(-n_rows // step), max(1, GRAIN // max(step * n_cols, 1)))
     finally:
         single_exit()

@@ -32,6 +32,8 @@ from ._rnn_steps import (
     rnn_forward,
     spans_of,
 )
+from ._rows import long_runs
+from ._threads import product
 from .copy import cat
 
 
@@ -53,11 +55,17 @@ def _previous(rows: Array, first: Array, spans: Spans) -> Array:
     return out
 
 
-def _sigmoid_scale(n: int, tanh_at: slice, dtype: Any) -> tuple[Array, Array]:
-    """Factor (before and after) and summand that let one tanh serve all gates: sigmoid(x) = tanh(x / 2) / 2 + 1 / 2."""
-    scale, shift = np.full(n, 0.5, dtype), np.full(n, 0.5, dtype)
+def _sigmoid_scale(n: int, tanh_at: int, dtype: Any) -> tuple[Array, Array]:
+    """Factor (before and after) and summand, (gates, 1, 1), that let one tanh serve all gates: sigmoid(x) =
+    tanh(x / 2) / 2 + 1 / 2."""
+    scale, shift = np.full((n, 1, 1), 0.5, dtype), np.full((n, 1, 1), 0.5, dtype)
     scale[tanh_at], shift[tanh_at] = 1, 0
     return scale, shift
+
+
+def _by_gate(rows: Array, n: int) -> Array:
+    """(rows, n k) as a view (n, rows, k)."""
+    return rows.reshape(len(rows), n, -1).transpose(1, 0, 2)
 
 
 def _with(state: Any, new: Any) -> Any:
@@ -72,46 +80,51 @@ def _in_rows(parts: list[Any], spans: Spans) -> Any:
 
 @op
 class lstm_layer:
-    """y, final h, final c, and for the backward the gates and cells of all rows; projection r as in arXiv:1402.1128."""
+    """y, final h, final c, and for the backward the gates (rows, 4, k) and cells of all rows; projection r: arXiv:1402.1128."""
 
     differentiable = 3
 
     def cpu(
         gx: Array, h0: Array, c0: Array, w: Array, r: Array | None, batch_sizes: tuple[int, ...], reverse: bool
     ) -> tuple[Array, Array, Array, Array, Array]:
-        k = c0.shape[1]
-        scale, shift = _sigmoid_scale(4 * k, slice(2 * k, 3 * k), gx.dtype)
-        gates, wt = gx * scale, (w * scale[:, None]).T
-        cells = np.empty((len(gx), k), gx.dtype)
-        y = np.empty((len(gx), h0.shape[1]), gx.dtype)
-        h, c = h0.copy(), c0.copy()
-        room, part = np.empty((len(h0), 4 * k), gx.dtype), np.empty((len(h0), k), gx.dtype)
-        for a, b in stepwise(spans_of(batch_sizes, reverse), 2 * len(h0) * w.size):
-            n = b - a
-            z, t, m = gates[a:b], room[:n], part[:n]
-            np.matmul(h[:n], wt, out=t)
-            z += t
-            np.tanh(z, out=z)
-            z *= scale
-            z += shift
-            cell = cells[a:b]
-            np.multiply(z[:, k : 2 * k], c[:n], out=cell)
-            np.multiply(z[:, :k], z[:, 2 * k : 3 * k], out=m)
-            cell += m
-            c[:n] = cell
-            np.tanh(cell, out=m)
-            if r is None:
-                np.multiply(z[:, 3 * k :], m, out=y[a:b])
-            else:
-                m *= z[:, 3 * k :]
-                np.matmul(m, r.T, out=y[a:b])
-            h[:n] = y[a:b]
-        return y, h, c, gates, cells
+        rows, k, m = len(gx), c0.shape[1], len(h0)
+        scale, shift = _sigmoid_scale(4, 2, gx.dtype)
+        gates = np.multiply(_by_gate(gx, 4), scale, order="C")
+        wt = np.multiply(w.reshape(4, k, -1), scale).mT.copy()
+        cells, y = np.empty((rows, k), gx.dtype), np.empty((rows, h0.shape[1]), gx.dtype)
+        room, part = np.empty((4, m, k), gx.dtype), np.empty((m, k), gx.dtype)
+        h, c, own = h0, c0, False
+        with long_runs(m * k):
+            for a, b in stepwise(spans_of(batch_sizes, reverse), 2 * m * w.size):
+                n = b - a
+                z, t, inner, cell, new = gates[:, a:b], room[:, :n], part[:n], cells[a:b], y[a:b]
+                np.matmul(h[:n], wt, out=t)
+                z += t
+                np.tanh(z, out=z)
+                z *= scale
+                z += shift
+                np.multiply(z[1], c[:n], out=cell)
+                np.multiply(z[0], z[2], out=inner)
+                cell += inner
+                np.tanh(cell, out=inner)
+                if r is None:
+                    np.multiply(z[3], inner, out=new)
+                else:
+                    inner *= z[3]
+                    np.matmul(inner, r.T, out=new)
+                if n == m:
+                    h, c, own = new, cell, False
+                    continue
+                if not own:
+                    h, c, own = h.copy(), c.copy(), True
+                h[:n], c[:n] = new, cell
+        return y, h if own else h.copy(), c if own else c.copy(), gates.transpose(1, 0, 2), cells
 
     def gpu(
         gx: Array, h0: Array, c0: Array, w: Array, r: Array | None, batch_sizes: tuple[int, ...], reverse: bool
     ) -> tuple[Array, Array, Array, Array, Array]:
-        return lstm_forward(gx, h0, c0, w, r, batch_sizes, reverse)
+        y, h, c, gates, cells = lstm_forward(gx, h0, c0, w, r, batch_sizes, reverse)
+        return y, h, c, gates.reshape((len(gx), 4, c0.shape[1])), cells
 
     def grad(g, gx, h0, c0, w, r, y0, y3, y4, batch_sizes, reverse, needs):
         gy, gh, gc = g
@@ -152,41 +165,46 @@ class lstm_layer:
 
     def cpu_grad(g, gx, h0, c0, w, r, y0, y3, y4, batch_sizes, reverse, needs):
         gy, gh, gc = g[0], g[1].copy(), g[2].copy()
-        spans, k, gates = spans_of(batch_sizes, reverse), c0.shape[1], y3
-        i, f, u, o = gates[:, :k], gates[:, k : 2 * k], gates[:, 2 * k : 3 * k], gates[:, 3 * k :]
+        spans, k, m = spans_of(batch_sizes, reverse), c0.shape[1], len(h0)
+        i, f, u, o = gates = y3.transpose(1, 0, 2)
         t = np.tanh(y4)
         hidden = None if r is None else o * t
         # What each gate's gradient is multiplied with, for all rows at once.
-        factor = np.empty((len(gates), 4, k), gates.dtype)
-        np.multiply(u, i - i * i, out=factor[:, 0])
-        np.multiply(_previous(y4, c0, spans), f - f * f, out=factor[:, 1])
-        np.multiply(i, 1 - u * u, out=factor[:, 2])
-        np.multiply(t, o - o * o, out=factor[:, 3])
+        factor = np.multiply(gates, gates)
+        np.subtract(gates, factor, out=factor)
+        np.multiply(u, u, out=factor[2])
+        np.subtract(1, factor[2], out=factor[2])
+        for at, other in enumerate((u, _previous(y4, c0, spans), i, t)):
+            factor[at] *= other
         t *= t
         np.subtract(1, t, out=t)
         t *= o
         tops = None if r is None else np.empty_like(gy)
-        for a, b in stepwise(reversed(spans), 2 * len(h0) * w.size):
-            n = b - a
-            top = gh[:n]
-            top += gy[a:b]
-            if tops is not None:
-                tops[a:b] = top
-                top = top @ r
-            cell = gc[:n]
-            cell += top * t[a:b]
-            dz = factor[a:b]
-            dz[:, :3] *= cell[:, None]
-            dz[:, 3] *= top
-            cell *= f[a:b]
-            np.matmul(dz.reshape(n, 4 * k), w, out=gh[:n])
-        gz = factor.reshape(-1, 4 * k)
-        gw = gz.T @ _previous(y0, h0, spans) if needs[3] else None
-        gr = tops.T @ hidden if tops is not None else None
+        w4, room = w.reshape(4, k, -1), np.empty((4, m, w.shape[1]), gy.dtype)
+        with long_runs(m * k):
+            for a, b in stepwise(reversed(spans), 2 * m * w.size):
+                n = b - a
+                top = gh[:n]
+                top += gy[a:b]
+                if tops is not None:
+                    tops[a:b] = top
+                    top = top @ r
+                cell, dz = gc[:n], factor[:, a:b]
+                cell += top * t[a:b]
+                dz[:3] *= cell
+                dz[3] *= top
+                cell *= f[a:b]
+                np.matmul(dz, w4, out=room[:, :n])
+                np.add.reduce(room[:, :n], 0, out=gh[:n])
+        gz = np.empty((len(t), 4, k), gy.dtype)
+        gz[...] = factor.transpose(1, 0, 2)
+        gz = gz.reshape(-1, 4 * k)
+        gw = product(gz.T, _previous(y0, h0, spans)) if needs[3] else None
+        gr = product(tops.T, hidden) if tops is not None else None
         return gz, gh, gc, gw, gr
 
     def gpu_grad(g, gx, h0, c0, w, r, y0, y3, y4, batch_sizes, reverse, needs):
-        return lstm_backward(g, h0, c0, w, r, y0, y3, y4, batch_sizes, reverse)
+        return lstm_backward(g, h0, c0, w, r, y0, y3.reshape(gx.shape), y4, batch_sizes, reverse)
 
     def samples(rng):
         for sizes, k, p, reverse in [((2, 2, 2), 3, 0, False), ((3, 2, 1, 1), 4, 2, True), ((2, 1), 2, 0, True)]:
@@ -201,45 +219,49 @@ class lstm_layer:
 
 @op
 class gru_layer:
-    """y, final h, and for the backward the gates and h w_n^T + b_n of all rows. Cho et al., arXiv:1406.1078."""
+    """y, final h, and for the backward the gates (rows, 3, k) and h w_n^T + b_n of all rows. arXiv:1406.1078."""
 
     differentiable = 2
 
     def cpu(
         gx: Array, h0: Array, w: Array, b: Array | None, batch_sizes: tuple[int, ...], reverse: bool
     ) -> tuple[Array, Array, Array, Array]:
-        k = h0.shape[1]
-        scale, _ = _sigmoid_scale(3 * k, slice(2 * k, None), gx.dtype)
-        gates, wt = gx * scale, (w * scale[:, None]).T
-        bias = None if b is None else b * scale
-        inner, y = np.empty((len(gx), k), gx.dtype), np.empty((len(gx), k), gx.dtype)
-        h, room = h0.copy(), np.empty((len(h0), 3 * k), gx.dtype)
-        for first, end in stepwise(spans_of(batch_sizes, reverse), 2 * len(h0) * w.size):
-            n = end - first
-            z, t, state, new = gates[first:end], room[:n], h[:n], y[first:end]
-            np.matmul(state, wt, out=t)
-            if bias is not None:
-                t += bias
-            inner[first:end] = t[:, 2 * k :]
-            rz = z[:, : 2 * k]
-            rz += t[:, : 2 * k]
-            np.tanh(rz, out=rz)
-            rz *= 0.5
-            rz += 0.5
-            u = z[:, 2 * k :]
-            np.multiply(z[:, :k], t[:, 2 * k :], out=new)
-            u += new
-            np.tanh(u, out=u)
-            np.subtract(state, u, out=new)
-            new *= z[:, k : 2 * k]
-            new += u
-            h[:n] = new
-        return y, h, gates, inner
+        rows, k, m = len(gx), h0.shape[1], len(h0)
+        scale, _ = _sigmoid_scale(3, 2, gx.dtype)
+        gates = np.multiply(_by_gate(gx, 3), scale, order="C")
+        wt = np.multiply(w.reshape(3, k, -1), scale).mT.copy()
+        bias = None if b is None else b.reshape(3, 1, k) * scale
+        if bias is not None:
+            gates[:2] += bias[:2]
+        inner, y = np.empty((rows, k), gx.dtype), np.empty((rows, k), gx.dtype)
+        h, room = h0.copy(), np.empty((3, m, k), gx.dtype)
+        with long_runs(m * k):
+            for first, end in stepwise(spans_of(batch_sizes, reverse), 2 * m * w.size):
+                n = end - first
+                z, t, state, new = gates[:, first:end], room[:, :n], h[:n], y[first:end]
+                np.matmul(state, wt, out=t)
+                if bias is not None:
+                    t[2] += bias[2]
+                inner[first:end] = t[2]
+                rz, u = z[:2], z[2]
+                rz += t[:2]
+                np.tanh(rz, out=rz)
+                rz *= 0.5
+                rz += 0.5
+                np.multiply(z[0], t[2], out=new)
+                u += new
+                np.tanh(u, out=u)
+                np.subtract(state, u, out=new)
+                new *= z[1]
+                new += u
+                h[:n] = new
+        return y, h, gates.transpose(1, 0, 2), inner
 
     def gpu(
         gx: Array, h0: Array, w: Array, b: Array | None, batch_sizes: tuple[int, ...], reverse: bool
     ) -> tuple[Array, Array, Array, Array]:
-        return gru_forward(gx, h0, w, b, batch_sizes, reverse)
+        y, h, gates, inner = gru_forward(gx, h0, w, b, batch_sizes, reverse)
+        return y, h, gates.reshape((len(gx), 3, h0.shape[1])), inner
 
     def grad(g, gx, h0, w, b, y0, y2, y3, batch_sizes, reverse, needs):
         gy, gh = g
@@ -268,30 +290,34 @@ class gru_layer:
 
     def cpu_grad(g, gx, h0, w, b, y0, y2, y3, batch_sizes, reverse, needs):
         gy, gh = g[0], g[1].copy()
-        spans, k, gates = spans_of(batch_sizes, reverse), h0.shape[1], y2
-        r, z, u = gates[:, :k], gates[:, k : 2 * k], gates[:, 2 * k :]
+        spans, k, m = spans_of(batch_sizes, reverse), h0.shape[1], len(h0)
+        r, z, u = y2.transpose(1, 0, 2)
         before = _previous(y0, h0, spans)
-        gx_rows = np.empty((len(gates), 3, k), gates.dtype)
+        gs = np.empty((3, len(r), k), r.dtype)  # of the products with w; of gx the same, but for the third gate
         to_r = y3 * (r - r * r)
-        np.multiply(before - u, z - z * z, out=gx_rows[:, 1])
-        np.multiply(1 - z, 1 - u * u, out=gx_rows[:, 2])
-        gs_rows = np.empty_like(gx_rows)
-        for first, end in stepwise(reversed(spans), 2 * len(h0) * w.size):
-            top = gh[: end - first]
-            top += gy[first:end]
-            dx, ds = gx_rows[first:end], gs_rows[first:end]
-            dx[:, 1:] *= top[:, None]
-            np.multiply(dx[:, 2], to_r[first:end], out=dx[:, 0])
-            ds[:, :2] = dx[:, :2]
-            np.multiply(dx[:, 2], r[first:end], out=ds[:, 2])
-            top *= z[first:end]
-            top += ds.reshape(-1, 3 * k) @ w
-        gs = gs_rows.reshape(-1, 3 * k)
-        gw = gs.T @ before if needs[2] else None
-        return gx_rows.reshape(-1, 3 * k), gh, gw, None if b is None else gs.sum(0)
+        np.multiply(before - u, z - z * z, out=gs[1])
+        du = np.multiply(1 - z, 1 - u * u)
+        w3, room = w.reshape(3, k, -1), np.empty((3, m, k), r.dtype)
+        with long_runs(m * k):
+            for first, end in stepwise(reversed(spans), 2 * m * w.size):
+                n = end - first
+                top, dn, ds = gh[:n], du[first:end], gs[:, first:end]
+                top += gy[first:end]
+                dn *= top
+                ds[1] *= top
+                np.multiply(dn, to_r[first:end], out=ds[0])
+                np.multiply(dn, r[first:end], out=ds[2])
+                top *= z[first:end]
+                np.matmul(ds, w3, out=room[:, :n])
+                top += np.add.reduce(room[:, :n], 0)
+        gw = np.concatenate([product(v.T, before) for v in gs]) if needs[2] else None
+        gb = None if b is None else gs.sum(1).reshape(-1)
+        gz = np.empty((len(r), 3, k), r.dtype)
+        gz[:, :2], gz[:, 2] = gs[:2].transpose(1, 0, 2), du
+        return gz.reshape(-1, 3 * k), gh, gw, gb
 
     def gpu_grad(g, gx, h0, w, b, y0, y2, y3, batch_sizes, reverse, needs):
-        return gru_backward(g, h0, w, b, y0, y2, y3, batch_sizes, reverse)
+        return gru_backward(g, h0, w, b, y0, y2.reshape(gx.shape), y3, batch_sizes, reverse)
 
     def samples(rng):
         for sizes, k, bias, reverse in [
