@@ -86,10 +86,14 @@ _backend: Any = None
 
 
 class _Current(threading.local):
-    """This thread's device; a new thread starts on device 0 and tells the driver so at first use."""
+    """This thread's device; a new thread starts on device 0 and tells the driver so at first use.
+
+    `tape` is what writes down the call of an op that is to be repeated (`kernels/_replay.py`), None nearly always.
+    """
 
     def __init__(self) -> None:
         self.index = 0
+        self.tape: Any = None
         if _backend is not None:
             _backend.bind(0)
 
@@ -207,7 +211,16 @@ def empty(shape: Any, dtype: Any, dev: device | int | None = None) -> Any:
     Raises:
         OutOfMemoryError: with what was asked for, used and present, in MiB.
     """
-    return (_backend or backend()).empty(shape, dtype, _current.index if dev is None else index_of(dev))
+    a = (_backend or backend()).empty(shape, dtype, _current.index if dev is None else index_of(dev))
+    if _current.tape is not None:
+        _current.tape.memory.append(a)
+    return a
+
+
+def _not_repeatable() -> None:
+    """What the caller does is no launch: the call of an op that does it is not repeated from a record."""
+    if _current.tape is not None:
+        _current.tape.spoiled = True
 
 
 def to_device(a: np.ndarray, dev: device | int | None = None, non_blocking: bool = False) -> Any:
@@ -221,6 +234,7 @@ def to_device(a: np.ndarray, dev: device | int | None = None, non_blocking: bool
     """
     if CAPTURES:
         refuse("a copy from the CPU", "make the tensor before the capture, and run the code once before it")
+    _not_repeatable()
     return backend().upload(a, index_of(dev), non_blocking)
 
 
@@ -233,11 +247,13 @@ def to_host(a: Any) -> np.ndarray:
     """A contiguous NumPy copy of a device array of any strides."""
     if CAPTURES:
         refuse("reading values on the host", "look at them after the replay")
+    _not_repeatable()
     return backend().download(a)
 
 
 def copy(a: Any, dev: device | int | None = None) -> Any:
     """A copy of a device array on a cuda device, the same or another; elements keep their order, not their strides."""
+    _not_repeatable()
     return backend().copy(a, index_of(dev))
 
 
@@ -282,7 +298,20 @@ def synchronize(dev: device | int | None = None) -> None:
     """Wait until all work on a device is done."""
     if CAPTURES:
         refuse("waiting for the device")
+    _not_repeatable()
     backend().synchronize(index_of(dev))
+
+
+def address(a: Any) -> int:
+    """Address of a raw array's first element."""
+    return a.__array_interface__["data"][0] if a.__class__ is np.ndarray else a.data.ptr
+
+
+def span(a: Any) -> tuple[int, int]:
+    """The bytes that a strided array touches, from its first element."""
+    low = sum((n - 1) * s for n, s in zip(a.shape, a.strides) if s < 0)
+    high = sum((n - 1) * s for n, s in zip(a.shape, a.strides) if s > 0)
+    return low, high + a.dtype.itemsize
 
 
 class CupyBackend:
@@ -317,9 +346,10 @@ class CupyBackend:
         if self.n == 0:
             raise RuntimeError("device cuda: the driver is there but no GPU; TRITON_INTERPRET=1 emulates cuda")
         self.pool = cupy.get_default_memory_pool()
-        self.ndarray = cupy.ndarray
+        self.ndarray, self.full = cupy.ndarray, cupy.cuda.memory.OutOfMemoryError
         self.current_stream = cupy.cuda.get_current_stream
         self.peak = [0] * self.n
+        self.bound = [0] * self.n  # at least what is used: the last answer of the pool and all that was made since
         self.capabilities: dict[int, tuple[int, int]] = {}
         self.copies: list[tuple[Any, np.ndarray]] = []
         self.bind(0)
@@ -353,13 +383,27 @@ class CupyBackend:
                 return self.empty(shape, dtype, index)
         try:
             a = self.ndarray(shape, dtype)
-        except self.cupy.cuda.memory.OutOfMemoryError as error:
-            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-            raise self.out_of_memory(index, size) from error
-        used = self.pool.used_bytes()
-        if used > self.peak[index]:
-            self.peak[index] = used
+        except self.full as error:
+            raise self.out_of_memory(index, int(np.prod(shape)) * np.dtype(dtype).itemsize) from error
+        self._made(index, a.nbytes)
         return a
+
+    def alloc(self, size: int, index: int) -> Any:
+        """Bytes of the current device, which is `index`, without an array around them; `ptr` is their address."""
+        try:
+            block = self.cupy.cuda.alloc(size)
+        except self.full as error:
+            raise self.out_of_memory(index, size) from error
+        self._made(index, size)
+        return block
+
+    def _made(self, index: int, size: int) -> None:
+        """Keep the most memory that was ever in use; the pool, which adds up its blocks to answer, is rarely asked."""
+        bound = self.bound[index] = self.bound[index] + (size + 511 & -512)
+        if bound > self.peak[index]:
+            used = self.bound[index] = self.pool.used_bytes()
+            if used > self.peak[index]:
+                self.peak[index] = used
 
     def out_of_memory(self, index: int, size: int) -> OutOfMemoryError:
         from ._emulated import out_of_memory
@@ -412,12 +456,12 @@ class CupyBackend:
                 return np.empty(a.shape, a.dtype)
             if a.flags.c_contiguous:
                 return a.get()
-            low, high = _span(a)
+            low, high = span(a)
             block = self.as_strided(a, (high - low,), (1,), low, np.dtype(np.uint8)).get()
             return np.array(as_strided(block, a.shape, a.strides, -low, a.dtype), order="C")
 
     def copy(self, a: Any, index: int) -> Any:
-        low, high = _span(a) if a.size else (0, 0)
+        low, high = span(a) if a.size else (0, 0)
         source = a.device.id
         block = self.empty((high - low,), np.uint8, index)
         if a.size:
@@ -451,7 +495,7 @@ class CupyBackend:
 
     def reset_peak(self, index: int) -> None:
         with on_device(index):
-            self.peak[index] = self.pool.used_bytes()
+            self.peak[index] = self.bound[index] = self.pool.used_bytes()
 
     def set_limit(self, index: int, size: int) -> None:
         """Let the pool of `index` hold at most so many bytes."""
@@ -507,10 +551,3 @@ class _CupyEvent:
 
     def elapsed(self, end: _CupyEvent) -> float:
         return self.backend.cupy.cuda.get_elapsed_time(self.event, end.event)
-
-
-def _span(a: Any) -> tuple[int, int]:
-    """The bytes that a strided array touches, from its first element."""
-    low = sum((n - 1) * s for n, s in zip(a.shape, a.strides) if s < 0)
-    high = sum((n - 1) * s for n, s in zip(a.shape, a.strides) if s > 0)
-    return low, high + a.dtype.itemsize

@@ -513,3 +513,78 @@ def test_ops_do_no_arithmetic_on_raw_device_arrays(stub):
         assert seen > 150, seen
         """,
     )
+
+
+def test_repeated_calls_launch_what_the_first_ones_did(stub):
+    """The same kernels with the addresses of new memory; unaligned arguments, streams and other devices are seen."""
+    child(
+        stub,
+        """
+        import cupy
+        import tritorch as torch
+        import tritorch.cuda as cuda
+        from tritorch.kernels import _replay
+        from tritorch.kernels._op import OPS
+        driver.expect(4)
+        def launches(run):
+            n = driver.count()
+            out = run()
+            return out, [driver.lib.stub_launches()[i] for i in range(n, driver.count())]
+        a, b = torch.ones(64, 512).cuda(), torch.ones(512, 64).cuda()
+        runs = [launches(lambda: a @ b) for _ in range(5)]
+        kept = list(_replay._records[OPS["matmul"].gpu].values())
+        assert [type(r).__name__ for r in kept] == ["Record"]
+        first, last = runs[0][1], runs[-1][1]
+        assert len(first) == len(last) == 2                     # parts of k, and their sum
+        for x, y in zip(first, last):
+            assert (x.function, list(x.grid), list(x.block), x.shared) == (y.function, list(y.grid), list(y.block), y.shared)
+        assert list(last[0].args[:2]) == [a.data_ptr(), b.data_ptr()] and last[0].args[2] == last[1].args[0] % 2**64
+        assert [last[1].args[i] for i in (0, 1)] == [last[0].args[2], runs[-1][0].data_ptr()]
+        c = torch.ones(64 * 512 + 1).cuda()[1:].view(64, 512)
+        f = launches(lambda: c @ b)[1][0].function
+        assert f != last[0].function                            # not aligned: a kernel of its own
+        s = cuda.Stream()
+        with cuda.stream(s):
+            assert all(l.stream == s.cuda_stream for l in launches(lambda: a @ b)[1])
+        p, q = a.to("cuda:1"), b.to("cuda:1")
+        for _ in range(4):
+            assert launches(lambda: p @ q)[1][0].function not in (f, last[0].function)
+        assert len(kept) == 1 and len(_replay._records[OPS["matmul"].gpu]) == 2
+        g = torch.ones(8).cuda().requires_grad_()
+        for _ in range(5):
+            y = torch.nn.functional.gelu(g)
+            n = driver.count()
+            y.backward(torch.ones_like(y))
+            assert len(launches(lambda: None)[1]) == 0
+        used = cuda.memory_allocated()
+        cuda.reset_peak_memory_stats()
+        cupy.LIMIT[0] = cupy._used[0] + 1000
+        try:
+            a @ b
+        except cuda.OutOfMemoryError as error:
+            assert "MiB on cuda:0" in str(error)
+        else:
+            raise AssertionError
+        cupy.LIMIT[0] = 1 << 30
+        assert cuda.memory_allocated() == used
+        for _ in range(3):
+            (a @ b).sum()
+        assert cuda.max_memory_allocated() >= used + 64 * 64 * 4 * 2
+        """,
+    )
+
+
+def test_repeated_calls_can_be_switched_off(stub):
+    for name in ("TRITORCH_PLANS", "TRITORCH_SYNC"):
+        child(
+            stub,
+            """
+            import tritorch as torch
+            from tritorch.kernels import _replay
+            a = torch.ones(8, 8).cuda()
+            for _ in range(4):
+                a + a
+            assert not _replay._records
+            """,
+            **{name: "0" if name.endswith("PLANS") else "1"},
+        )

@@ -17,6 +17,7 @@ from ..dtypes import FROM_NP
 from ..errors import describe
 from ..kernels import _library
 from ..kernels._op import Op
+from ..kernels._replay import call
 from .engine import changed, check_versions, freed
 from .graph import Node, Version, make_node, make_port, make_view, versions_of
 from .modes import STATE
@@ -78,8 +79,11 @@ def run_kernel(op: Op, device: Any, arrays: Any, params: Any) -> Any:
     """Run the device side of `op` with `device` current."""
     if op.gpu is None:
         raise no_kernel(op.name, device)
-    with on_device(device.index):
-        result = _library.run(op, *arrays, *params) if op.gpu is op.cpu else op.gpu(*arrays, *params)
+    if op.gpu is op.cpu:
+        with on_device(device.index):
+            result = _library.run(op, *arrays, *params)
+    else:
+        result = call(op.gpu, device.index, (*arrays, *params))
     if WATCH:
         WATCH[0].forward(op, arrays, params, result)
     return result
@@ -306,8 +310,7 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
             return slow(node, g)
         args = arrays_of(node)
         if node.device is not CPU:
-            with on_device(node.device.index):
-                grads = fast(g, *args)
+            grads = call(fast, node.device.index or 0, (g, *args))
             if WATCH:
                 WATCH[0].backward(op, g, args, grads)
             return grads if several else (grads,)

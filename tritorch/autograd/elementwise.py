@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes as dt
-from ..device import CPU, on_device
+from ..device import CPU
 from ..dtypes import FROM_NP, bool_, float32
 from ..errors import describe, message
 from ..kernels._blocks import LARGE, large
 from ..kernels._op import OPS
 from ..kernels.elementwise import Elementwise
 from ..kernels.view import sum_to, unbroadcast
-from .apply import WATCH, mixed_devices, no_kernel, output_array, saved_output
+from . import elementwise_cuda as cuda
+from .apply import mixed_devices, output_array, saved_output
 from .autocast import ACTIVE, cast
 from .engine import check_versions, freed
 from .graph import Node, Version, make_node, next_seq, versions_of
@@ -113,18 +114,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
 
     # dtypes whose tensors go to the kernel as they are
     straight = frozenset(d for d in dt.ALL if d.category in op.categories and not d.is_complex and op.triton)
-    out_types = {d: (np.dtype(bool) if to_bool else d.np,) for d in straight}
-    exprs = (op.triton or "",)
-
-    def straight_to_kernel(x: Any, w: Any) -> Any:
-        """Two tensors of one device, dtype and shape: nothing to promote, to broadcast, to check."""
-        from ..kernels._pointwise import pointwise
-
-        with on_device(x.device.index):
-            y = pointwise(op.name, exprs, op.inputs, (x._a, w._a), out_types[x.dtype])[0]
-        if WATCH:
-            WATCH[0].forward(op, [x._a, w._a], (), y)
-        return y
+    side = cuda.device_side(op)
 
     def arithmetic(x: Any, w: Any) -> Any:
         """`apply` for the few ops that everything is made of: both operands have rules, the result has their dtype."""
@@ -181,23 +171,24 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
     def general(x: Any, w: Any) -> Any:
         if ACTIVE:
             x, w = cast(op.name, x, w)
-        if (
-            x.__class__ in TENSORS
-            and x.device is not CPU
-            and w.__class__ in TENSORS
-            and x.device is w.device
-            and x.dtype is w.dtype
-            and x.dtype in straight
-            and x._a.shape == w._a.shape
-        ):
-            device = x.device
-            y = straight_to_kernel(x, w)
-        else:
+        y = None
+        if x.__class__ in TENSORS and x.device is not CPU and x.dtype in straight:  # nothing to promote?
+            kind, d, device = w.__class__, x.dtype, x.device
+            if kind in TENSORS:
+                if w.dtype is d and w.device is device:
+                    try:
+                        y = cuda.run(op, side, device, (x._a, w._a), 2)
+                    except ValueError:
+                        raise _shapes(op, (x, w)) from None
+            elif d.category == dt.FLOAT and (kind is float or kind is int):
+                w = float(w)
+                y = cuda.run(op, side, device, (x._a, w), 2)
+        if y is None:
             operands = _operands(op, (x, w), TENSORS)
             if operands is None:
                 return NotImplemented
             x, w = operands
-            y, device = _compute(op, (x, w), ())
+            y, device = _compute(op, side, (x, w), ())
         out = _new(Tensor)
         out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
         out._vc = out._view = out._node = None
@@ -213,7 +204,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
             raise freed(node)
         if len(saved) != 2:
             if node.device is not CPU:
-                return on_tensors(node, g)
+                return on_cuda(node, g)
             xa, wa = [s._a if s.__class__ in TENSORS else s for s in saved[:2]]
             check_versions(node, [s for s in saved[:2] if s.__class__ in TENSORS])
             return wide(node, g, xa, wa)
@@ -283,13 +274,12 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
             result.append(gi.astype(half) if half is not None else gi)
         return result
 
-    def on_tensors(node: Any, g: Any) -> Any:
-        wrap = _wrapper(Tensor, node.device)
-        x, w = [wrap(s._a) if s.__class__ in TENSORS else s for s in node.saved[:2]]
-        check_versions(node, [s for s in node.saved[:2] if s.__class__ in TENSORS])
-        y = wrap(output_array(node, node.saved[2])) if len(node.saved) == 5 and node.saved[2] is not None else None
-        grads = rules(node, wrap(g), x, w, y)
-        return [None if r is None else r._a for r in grads]
+    def on_cuda(node: Any, g: Any) -> Any:
+        x, w, out, xs, ws = node.saved
+        check_versions(node, [s for s in (x, w) if s.__class__ in TENSORS])
+        operands = [s._a if s.__class__ in TENSORS else s for s in (x, w)]
+        y = None if out is None else output_array(node, out)
+        return cuda.pull(Tensor, side, node, g, operands, y, (), (xs, ws))
 
     def rules(node: Any, g: Any, x: Any, w: Any, y: Any) -> Any:
         result = []
@@ -327,6 +317,7 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
     saves_x, saves_y = "x" in op.uses[0], op.saves_output
     recorded = op.has_rule
     fast: list = []
+    side = cuda.device_side(op)
     with_zero = np.maximum if op.name == "relu" else None  # one ufunc call, no Python function around it
 
     def apply(x: Any, *params: Any) -> Any:
@@ -409,7 +400,7 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         if ACTIVE:
             (x,) = cast(op.name, x)
         (x,) = _operands(op, (x,), TENSORS)  # type: ignore[misc]
-        y, device = _compute(op, (x,), params)
+        y, device = _compute(op, side, (x,), params)
         out = _new(Tensor)
         out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
         out._vc = out._view = out._node = None
@@ -430,9 +421,7 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
     def pull(node: Any, g: Any) -> Any:
         y, x, params = arrays(node)
         if node.device is not CPU:
-            wrap = _wrapper(Tensor, node.device)
-            xt = None if x is None else wrap(x._a)
-            return (op.rule(0, True)(wrap(g), xt, None if y is None else wrap(y), *params)._a,)
+            return cuda.pull(Tensor, side, node, g, (None if x is None else x._a,), y, params, None)
         xa = None if x is None else x._a
         rule = fast[0] if fast else compiled()
         kind = g.dtype
@@ -464,12 +453,13 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
 def ternary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., Any]:
     """The function of three operands and plain parameters (lerp, addcmul, addcdiv): the general path only."""
     needed = [any(name in u for u in op.uses) for name in op.inputs]
+    side = cuda.device_side(op)
 
     def apply(x: Any, w: Any, v: Any, *params: Any) -> Any:
         operands: Any = _operands(op, (x, w, v), TENSORS)
         if operands is None:
             raise TypeError(message(op.name, "operands must be tensors or numbers", a=x, b=w, c=v))
-        y, device = _compute(op, operands, params)
+        y, device = _compute(op, side, operands, params)
         out = _new(Tensor)
         out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
         out._vc = out._view = out._node = None
@@ -492,6 +482,12 @@ def ternary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., 
         ])  # fmt: skip
 
     def pull(node: Any, g: Any) -> Any:
+        if node.device is not CPU and node.saved is not None:
+            kept, out, params, shapes = node.saved
+            check_versions(node, [t for t in kept if t.__class__ in TENSORS])
+            operands = [t._a if t.__class__ in TENSORS else t for t in kept]
+            y = None if out is None else output_array(node, out)
+            return cuda.pull(Tensor, side, node, g, operands, y, params, shapes)
         wrap = _wrapper(Tensor, node.device)
         return tuple([None if r is None else r._a for r in pull_tensors(node, wrap(g))])
 
@@ -603,7 +599,7 @@ def _number(v: Any, common: Any) -> Any:
     return v if common.category == 3 else float(v)
 
 
-def _compute(op: Elementwise, operands: tuple, params: tuple) -> tuple[Any, Any]:
+def _compute(op: Elementwise, side: Any, operands: tuple, params: tuple) -> tuple[Any, Any]:
     """The raw result and its device; operands share dtype and device."""
     tensors = [v for v in operands if not isinstance(v, (bool, int, float, complex))]
     device = tensors[0].device
@@ -620,25 +616,10 @@ def _compute(op: Elementwise, operands: tuple, params: tuple) -> tuple[Any, Any]
             if "not supported for the input types" not in str(error):
                 raise
             raise NotImplementedError(f'{op.name}: "{op.name}" not implemented for {common}') from None
-    if op.triton is None:
-        raise no_kernel(op.name, device)
     try:
-        np.broadcast_shapes(*[a.shape for a in arrays if hasattr(a, "shape")])
+        return cuda.run(op, side, device, (*arrays, *params), len(arrays)), device
     except ValueError:
         raise _shapes(op, operands) from None
-    from ..kernels._pointwise import pointwise
-
-    names = [n for n, v in zip(op.inputs, operands, strict=True) if hasattr(v, "_a")]
-    scalars = {n: v for n, v in zip(op.inputs, operands, strict=True) if not hasattr(v, "_a")}
-    scalars.update(zip(op.params, params, strict=True))
-    result = np.dtype(bool) if op.kind == "bool" else common.to_real().np if op.name == "abs" else common.np
-    with on_device(device.index):
-        made = pointwise(op.name, (op.triton,), tuple(names), tuple(a._a for a in tensors), (result,), scalars or None)[
-            0
-        ]
-    if WATCH:
-        WATCH[0].forward(op, arrays, params, made)
-    return made, device
 
 
 def _on_cpu(op: Elementwise, common: Any, arrays: list, params: tuple) -> Any:

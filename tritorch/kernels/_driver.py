@@ -10,6 +10,7 @@ launch through Triton's own path, which profilers can hook.
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import threading
@@ -87,14 +88,51 @@ class Compiled(JITFunction):
             del consts["reach"]
         if 0 in grid:
             return
-        index = _current.index
-        key: list[Any] = [index, *consts, *consts.values()]
+        key, values = self._key(args, consts)
+        plan = self.plans.get(key)
+        if plan is None:
+            self._first(key, grid, args, dict(consts))
+        else:
+            n = len(grid)
+            plan[0](
+                grid[0],
+                grid[1] if n > 1 else 1,
+                grid[2] if n > 2 else 1,
+                _stream(_current.index),
+                *plan[1],
+                *values,
+                *plan[2],
+            )
+        if SYNC:
+            self._wait(grid, args)
+
+    def again(self, grid: tuple[int, ...], args: tuple[Any, ...], varying: int, consts: dict[str, Any]) -> Any:
+        """A launch that was made, as a function `(stream, *values)` that repeats it on the same device.
+
+        Args:
+            varying: that many arguments, pointers and floats, come anew each time: addresses (None where it was None, a
+                multiple of 16 where it was one) and floats. The others stay.
+
+        Returns None when there is no plan for the launch.
+        """
+        key, values = self._key(args, {k: v for k, v in consts.items() if k != "reach"})
+        plan = self.plans.get(key)
+        if plan is None:
+            return None
+        run, middle, tail = plan
+        gx, gy, gz = check_grid(self.__name__, grid)
+        fixed = (*values[varying:], *tail)
+        return lambda stream, *values: run(gx, gy, gz, stream, *middle, *values, *fixed)
+
+    def _key(self, args: tuple[Any, ...], consts: dict[str, Any]) -> tuple[tuple[Any, ...], list[Any]]:
+        """What Triton compiles apart, and the arguments as the driver takes them."""
+        key: list[Any] = [_current.index, *consts, *consts.values()]
         values: list[Any] = []
         low = 0
         for a in args:
             cls = a.__class__
             if cls is int:
-                # Triton compiles apart: 1, multiples of 16, numbers beyond 32 bits
+                # 1, multiples of 16, numbers beyond 32 bits
                 key.append(1 if a == 1 else 2 + (a & 15 == 0) + (0 if -(2**31) <= a < 2**31 else 2 if a < 2**63 else 4))
                 values.append(a)
             elif cls is float:
@@ -113,20 +151,7 @@ class Compiled(JITFunction):
                 values.append(address)
         if low & 15:
             key.append(tuple([a.data.ptr & 15 == 0 for a in args if hasattr(a, "data")]))
-        plan = self.plans.get(tuple(key))
-        if plan is None:
-            self._first(tuple(key), grid, args, consts)
-        else:
-            run, function, metadata, tail, scratch = plan
-            if scratch:
-                _use_allocator()
-            n = len(grid)
-            run(
-                grid[0], grid[1] if n > 1 else 1, grid[2] if n > 2 else 1, _stream(index), function, metadata,
-                None, None, None, *values, *tail,
-            )  # fmt: skip
-        if SYNC:
-            self._wait(grid, args)
+        return tuple(key), values
 
     def _first(self, key: Any, grid: tuple[int, ...], args: tuple[Any, ...], consts: dict[str, Any]) -> None:
         """Launch through Triton, which compiles, and keep the plan."""
@@ -142,8 +167,7 @@ class Compiled(JITFunction):
             self.plans.clear()
         defaults = {n: p.default for n, p in self.signature.parameters.items()}
         tail = tuple(consts.get(n, defaults[n]) for n in self.arg_names[len(args) :])
-        scratch = bool(getattr(k.metadata, "global_scratch_size", 0))
-        self.plans[key] = (k.run, k.function, k.packed_metadata, tail, scratch)
+        self.plans[key] = (*_launcher(k, len(args) + len(tail)), tail)
 
     def _wait(self, grid: tuple[int, ...], args: tuple[Any, ...]) -> None:
         try:
@@ -151,6 +175,33 @@ class Compiled(JITFunction):
         except Exception as error:
             shapes = [a.shape if hasattr(a, "data") else a for a in args]
             raise RuntimeError(f"kernel {self.__name__} faulted: grid {grid}, arguments {shapes}: {error}") from error
+
+
+def _launcher(k: Any, n_args: int) -> tuple[Any, tuple[Any, ...]]:
+    """What starts a compiled kernel: a function of (x, y, z, stream, *between, *arguments), and what stands between.
+
+    Triton's `run` is Python around a function in C whose arguments are ordered differently in each version. A copy of
+    `run` shows them: called with marks for its arguments, it hands them to `look` instead of launching. Kernels that
+    need scratch memory for each launch go through `run` itself.
+    """
+    between = (k.function, k.packed_metadata, None, None, None)
+    if getattr(k.metadata, "global_scratch_size", 0) or getattr(k.metadata, "profile_scratch_size", 0):
+
+        def with_scratch(*args: Any) -> None:
+            _use_allocator()
+            k.run(*args)
+
+        return with_scratch, between
+    seen: list[tuple[Any, ...]] = []
+    probe, stream, marks = copy.copy(k.run), object(), tuple([object() for _ in range(n_args)])
+    if not hasattr(probe, "launch"):
+        return k.run, between
+    probe.launch = lambda *args: seen.append(args)
+    probe(1, 2, 3, stream, *between, *marks)
+    args = seen[0] if len(seen) == 1 else ()
+    if args[:4] == (1, 2, 3, stream) and args[len(args) - n_args :] == marks:
+        return k.run.launch, args[4 : len(args) - n_args]
+    return k.run, between
 
 
 # ---- the driver ----------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from . import _gemm_persistent
 from ._configs import SMALL, next_power_of_2
 from ._launch import empty, kernel, launch
 from ._op import Array
+from ._replay import forget
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -37,6 +38,7 @@ def set_float32_precision(precision: str) -> None:
     if precision not in _PRECISIONS:
         raise ValueError(f"set_float32_precision: precision must be one of {_PRECISIONS}; got {precision!r}")
     _precision = precision
+    forget()
 
 
 def get_float32_precision() -> str:

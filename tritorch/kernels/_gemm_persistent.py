@@ -13,9 +13,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..device import EMULATED, backend, current_device
+from ..device import EMULATED, address, backend, current_device
 from ._launch import kernel, launch
 from ._op import Array
+from ._replay import forget
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -27,6 +28,7 @@ def use_descriptors(wanted: bool) -> None:
     """Large half-precision products on sm_90 and later through tensor descriptors (True) or through pointers."""
     global _wanted
     _wanted = wanted
+    forget()
 
 
 @kernel
@@ -90,8 +92,6 @@ def _rows(x: Array) -> tuple[bool, int] | None:
 
 
 def _aligned(x: Array) -> bool:
-    from ..tensor import address
-
     return address(x) % 16 == 0
 
 

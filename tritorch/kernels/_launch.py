@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from ..device import EMULATED
+from ..device import _current as _thread
 from ..device import empty as _empty
 from ._op import Array
 
@@ -125,8 +126,13 @@ def launch(kern: Any, grid: tuple[int, ...], *args: Any, **consts: Any) -> None:
     try:
         start = kern.start
     except AttributeError:
-        start = _adopted(kern).start
-    start(grid, args, consts)
+        kern = _adopted(kern)
+        start = kern.start
+    if _thread.tape is None:
+        start(grid, args, consts)
+    else:
+        start(grid, args, dict(consts))
+        _thread.tape.launched(prepare(kern), grid, args, consts)
 
 
 def _adopted(jit: Any) -> Kernel:

@@ -19,11 +19,13 @@ from typing import Any
 
 import numpy as np
 
+from ..device import _current as _thread
 from ..device import as_strided
 from . import _configs, _math, _math_special
 from ._expressions import RARE, compute_type, translate
 from ._launch import Kernel, empty, launch
 from ._op import Array
+from ._replay import call
 
 _INT_TILE = 2**31 - 2**16  # beyond so many elements offsets are int64
 _ROUTES_KEPT = 4096
@@ -111,6 +113,10 @@ def cast(x: Array, dtype: Any) -> Array:
 
 def copy_into(dst: Array, src: Array) -> None:
     """dst[...] = src, broadcast and cast; any strides, transposes go through square tiles."""
+    call(_copy_into, _thread.index, (dst, src))
+
+
+def _copy_into(dst: Array, src: Array) -> None:
     dtype = np.dtype(dst.dtype)
     if dtype == src.dtype:  # the bits as they are
         bits = np.dtype(f"i{min(dtype.itemsize, 8)}")
@@ -123,10 +129,17 @@ def copy_into(dst: Array, src: Array) -> None:
     pointwise("copy", ("x",), ("x",), (src,), (dtype,), None, (dst,))
 
 
-def fill(dst: Array, value: float | int | bool) -> None:
-    """dst[...] = value, in any strides."""
+def fill(dst: Array, value: complex) -> None:
+    """dst[...] = value, in any strides; complex numbers by their parts."""
+    call(_fill, _thread.index, (dst, value))
+
+
+def _fill(dst: Array, value: complex) -> None:
     if dst.dtype.kind == "c":
-        raise RuntimeError(f"fill: no kernel fills {dst.dtype}; fill on the CPU")
+        half = dst.dtype.itemsize // 2
+        for i, part in enumerate((complex(value).real, complex(value).imag)):
+            fill(as_strided(dst, dst.shape, dst.strides, i * half, np.dtype(f"f{half}")), part)
+        return
     pointwise("fill", ("value",), (), (), (np.dtype(dst.dtype),), {"value": value}, (dst,))
 
 

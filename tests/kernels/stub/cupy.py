@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import types
-import weakref
 
 import numpy as np
 
@@ -26,12 +26,12 @@ class OutOfMemoryError(MemoryError):
 
 
 class MemoryPointer:
-    def __init__(self, block, offset):
-        self.block, self.offset = block, offset
-        self.ptr = block.ctypes.data + offset
+    def __init__(self, block, offset, mem):
+        self.block, self.offset, self.mem = block, offset, mem
+        self.ptr = block.__array_interface__["data"][0] + offset
 
     def __add__(self, n):
-        return MemoryPointer(self.block, self.offset + n)
+        return MemoryPointer(self.block, self.offset + n, self.mem)
 
     def copy_from_device_async(self, source, size, stream):
         self.block[self.offset : self.offset + size] = source.block[source.offset : source.offset + size]
@@ -40,37 +40,65 @@ class MemoryPointer:
         self.block[self.offset : self.offset + size] = value
 
 
-def _free(index, size):
-    _used[index] -= size
+class Block:
+    """Memory that goes back to a list by its size, as CuPy's pool does it."""
+
+    __slots__ = ("raw", "start", "size", "index")
+    free = {}
+
+    def __init__(self, size):
+        self.index, self.size = _index(), 0
+        if getattr(_state, "malloc", _pool.malloc) != _pool.malloc:
+            POOLED[0] += size
+        if _used[self.index] + size > LIMIT[0]:
+            raise OutOfMemoryError("stub")
+        _used[self.index] += size
+        self.size, kept = size, self.free.get(size)
+        if kept:
+            self.raw, self.start = kept.pop()
+        else:
+            self.raw = np.zeros(size + 512, np.uint8)
+            self.start = -self.raw.ctypes.data % 512
+
+    def __del__(self):
+        _used[self.index] -= self.size
+        if self.size:
+            self.free.setdefault(self.size, []).append((self.raw, self.start))
+
+
+def alloc(size):
+    mem = Block(size)
+    return MemoryPointer(mem.raw, mem.start, mem)
+
+
+def _dense(shape, itemsize):
+    strides = []
+    for n in reversed(shape):
+        strides.append(itemsize)
+        itemsize *= max(n, 1)
+    return tuple(reversed(strides))
 
 
 class ndarray:
     """shape, dtype, strides over a block of bytes; deliberately not a NumPy array."""
 
     def __init__(self, shape, dtype, memptr=None, strides=None):
-        self.dtype = np.dtype(dtype)
-        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        self.size = int(np.prod(self.shape, dtype=np.int64))
-        self.ndim, self.nbytes = len(self.shape), self.size * self.dtype.itemsize
-        dense = np.empty(self.shape, np.uint8).strides if self.size else (0,) * self.ndim
-        self.strides = tuple(s * self.dtype.itemsize for s in dense) if strides is None else tuple(strides)
-        self.device = Device(_index())
-        if memptr is None:
-            index = _index()
-            if getattr(_state, "malloc", _pool.malloc) != _pool.malloc:
-                POOLED[0] += self.nbytes
-            if _used[index] + self.nbytes > LIMIT[0]:
-                raise OutOfMemoryError("stub")
-            raw = np.zeros(self.nbytes + 512, np.uint8)
-            _used[index] += self.nbytes
-            weakref.finalize(raw, _free, index, self.nbytes).atexit = False
-            memptr = MemoryPointer(raw, -raw.ctypes.data % 512)
-        self.data, self.base = memptr, None
+        dtype = np.dtype(dtype)
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        size = math.prod(shape)
+        nbytes = size * dtype.itemsize
+        self.__dict__.update(
+            dtype=dtype, shape=shape, size=size, ndim=len(shape), nbytes=nbytes, device=Device(_index()), base=None,
+            strides=_dense(shape, dtype.itemsize) if strides is None else tuple(strides),
+            data=alloc(nbytes) if memptr is None else memptr,
+        )  # fmt: skip
 
     @property
     def flags(self):
-        dense = np.empty(self.shape, np.uint8).strides
-        return types.SimpleNamespace(c_contiguous=self.strides == tuple(s * self.dtype.itemsize for s in dense))
+        dense = _dense(self.shape, self.dtype.itemsize)
+        return types.SimpleNamespace(
+            c_contiguous=all(n == 1 or s == d for n, s, d in zip(self.shape, self.strides, dense)) or not self.size
+        )
 
     def host(self):
         return np.ndarray(self.shape, self.dtype, self.data.block, self.data.offset, self.strides)
@@ -85,7 +113,7 @@ class ndarray:
     def __getitem__(self, key):
         view = self.host()[key]
         offset = view.__array_interface__["data"][0] - self.data.block.ctypes.data
-        return ndarray(view.shape, self.dtype, MemoryPointer(self.data.block, offset), view.strides)
+        return ndarray(view.shape, self.dtype, MemoryPointer(self.data.block, offset, self.data.mem), view.strides)
 
     def view(self, dtype=None):
         return ndarray(self.shape, self.dtype if dtype is None else dtype, self.data, self.strides)
@@ -99,8 +127,7 @@ class ndarray:
         if name == "shape" and "data" in self.__dict__:  # a new shape for the same memory, or AttributeError
             if not self.flags.c_contiguous:
                 raise AttributeError("incompatible shape")
-            dense = np.empty(value, np.uint8).strides
-            self.__dict__["ndim"], self.__dict__["strides"] = len(value), tuple(s * self.dtype.itemsize for s in dense)
+            self.__dict__["ndim"], self.__dict__["strides"] = len(value), _dense(value, self.dtype.itemsize)
         self.__dict__[name] = value
 
     def transpose(self, order):
@@ -241,7 +268,7 @@ runtime = types.SimpleNamespace(
 )  # fmt: skip
 cuda = types.SimpleNamespace(
     runtime=runtime, Device=Device, Stream=Stream, Event=Event, get_current_stream=get_current_stream,
-    alloc_pinned_memory=alloc_pinned_memory, MemoryPool=MemoryPool, using_allocator=using_allocator,
+    alloc=alloc, alloc_pinned_memory=alloc_pinned_memory, MemoryPool=MemoryPool, using_allocator=using_allocator,
     get_elapsed_time=lambda a, b: 0.5, memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
 )  # fmt: skip
 _pool = Pool()

@@ -1,0 +1,108 @@
+"""Elementwise ops on cuda: one kernel forward and one backward, whatever the line of the table says.
+
+The backward kernel computes the gradients of all operands that ask for one, in one pass over the gradient and what the
+rules name; a rule "g" hands the gradient on and needs no kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..dtypes import FROM_NP
+from ..kernels._op import Array
+from ..kernels._replay import call
+from ..kernels.elementwise import Elementwise
+from ..kernels.view import sum_to
+from .apply import WATCH, no_kernel
+
+_BOOL = np.dtype(bool)
+
+
+class DeviceSide(NamedTuple):
+    """An op's two functions of raw values, for `kernels._replay.call`.
+
+    Attributes:
+        forward: (*operands, *params) -> the result; operands are arrays of one dtype, or numbers.
+        backward: (needs, g, *operands, y, *params) -> per operand its gradient in the shape of `g`, or None; operands and
+            `y` that no rule names may be None.
+    """
+
+    forward: Callable[..., Array]
+    backward: Callable[..., tuple[Array | None, ...]]
+
+
+def device_side(op: Elementwise) -> DeviceSide:
+    """Make both functions of one line of the table."""
+    from ..kernels._pointwise import pointwise
+
+    names = (*op.inputs, *op.params)
+    to_bool = op.kind == "bool"
+
+    def evaluated(name: str, exprs: tuple[str, ...], values: dict[str, Any], result: Any) -> tuple[Array, ...]:
+        arrays = {n: v for n, v in values.items() if hasattr(v, "strides")}
+        scalars = {n: v for n, v in values.items() if n not in arrays}
+        return pointwise(name, exprs, tuple(arrays), tuple(arrays.values()), (result,) * len(exprs), scalars or None)
+
+    def forward(*values: Any) -> Array:
+        kind = next(v.dtype for v in values if hasattr(v, "strides"))
+        given = dict(zip(names, values, strict=True))
+        return evaluated(op.name, (str(op.triton),), given, _BOOL if to_bool else kind)[0]
+
+    def backward(needs: tuple[bool, ...], g: Array, *values: Any) -> tuple[Array | None, ...]:
+        given = dict(zip(("g", *op.inputs, "y", *op.params), (g, *values), strict=True))
+        wanted = [i for i, need in enumerate(needs) if need and op.rules[i] is not None]
+        computed = [i for i in wanted if op.rules[i] != "g"]
+        used = set().union(*[op.uses[i] for i in computed])
+        grads: list[Array | None] = [g if i in wanted else None for i in range(len(needs))]
+        if computed:
+            exprs = tuple([str(op.rules[i]) for i in computed])
+            made = evaluated(op.name + "_bwd", exprs, {n: v for n, v in given.items() if n in used}, g.dtype)
+            for i, a in zip(computed, made, strict=True):
+                grads[i] = a
+        return tuple(grads)
+
+    return DeviceSide(forward, backward)
+
+
+def run(op: Elementwise, side: DeviceSide, device: Any, values: tuple[Any, ...], n: int) -> Array:
+    """The result on `device`; the first `n` of the values are operands, the others parameters.
+
+    Raises:
+        NotImplementedError: the line has no Triton expression.
+        ValueError: the shapes do not broadcast together.
+    """
+    if op.triton is None:
+        raise no_kernel(op.name, device)
+    y = call(side.forward, device.index, values)
+    if WATCH:
+        WATCH[0].forward(op, list(values[:n]), values[n:], y)
+    return y
+
+
+def pull(
+    Tensor: type, side: DeviceSide, node: Any, g: Array, operands: Any, y: Array | None, params: Any, shapes: Any
+) -> tuple[Array | None, ...]:
+    """The gradients of a node on cuda, each in the shape of its operand.
+
+    Args:
+        operands: per operand its array, a number, or None where no rule needs it.
+        shapes: per operand its shape, None when none was broadcast.
+    """
+    needs = tuple([n is not None for n in node.next])
+    grads = call(side.backward, node.device.index, (needs, g, *operands, y, *params))
+    if shapes is None:
+        return grads
+    return tuple([
+        gi if gi is None or gi.shape == shape else _reduced(Tensor, node.device, gi, shape)
+        for gi, shape in zip(grads, shapes, strict=True)
+    ])  # fmt: skip
+
+
+def _reduced(Tensor: type, device: Any, g: Array, shape: tuple[int, ...]) -> Array:
+    t = object.__new__(Tensor)
+    t._a, t.dtype, t.device = g, FROM_NP[g.dtype], device
+    t._node = t._vc = t._view = None
+    return sum_to(t, shape)._a

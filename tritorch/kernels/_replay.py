@@ -1,0 +1,280 @@
+"""Repeated calls: what an op does on a device for dtypes, shapes and strides that came before, without its Python.
+
+The device side of an op works out tiles, grids and strides from its arguments and launches kernels. For the same dtypes,
+shapes, strides and numbers it does the same again, with other addresses. So the second such call is recorded on a `Tape` -
+memory made, launches, where each argument lies - and the later ones repeat the `Record`: new memory, the launches, the
+results. This takes 4 us instead of 10 to 30.
+
+Not repeated, because more than addresses differs from call to call: functions from outside this package; calls that
+read values on the host, copy to the device or wait for it (`device.py` marks the tape as spoiled); those that reach
+memory which is neither an argument nor made in the call; arguments that do not start at a multiple of 16 bytes; parts of
+arguments that overlap; whatever runs while a CUDA graph is captured. `TRITORCH_PLANS=0` and
+`TRITORCH_SYNC=1` switch it off, and `forget` is called by what changes how ops compute. The emulated device, where it
+gains nothing, repeats calls only where a test sets `ENABLED`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import device as _device
+from .._capture import CAPTURES
+from ..device import EMULATED, address, as_strided, backend, on_device, span
+from ..device import _current as _thread
+from ..dtypes import dtype
+
+ENABLED = not EMULATED and os.environ.get("TRITORCH_PLANS", "1") != "0" and os.environ.get("TRITORCH_SYNC", "0") != "1"
+KEPT = 256
+"""Records per function; when there are more, for example of a text's many lengths, they are made anew."""
+
+_SEEN = "seen"  # called once with these arguments: the next call is recorded
+_NEVER = "never"  # what the call does is not fixed by its arguments
+_STATIC = frozenset((int, bool, str, float, type(None), dtype))
+
+_records: dict[Callable[..., Any], dict[Any, Any]] = {}
+_array: Any = np.ndarray if EMULATED else None  # the class of device arrays, known at the first call
+
+
+def forget() -> None:
+    """Drop all records: a setting changed that the device side of ops depends on."""
+    _records.clear()
+
+
+def call(function: Callable[..., Any], index: int, args: tuple[Any, ...]) -> Any:
+    """`function(*args)` with cuda device `index` current.
+
+    Args:
+        function: the device side of an op, forward or gradient: raw arrays in, raw arrays out.
+        args: arrays, plain values, and tuples or lists of them.
+    """
+    if index != _thread.index:
+        with on_device(index):
+            return call(function, index, args)
+    if not ENABLED or CAPTURES or _thread.tape is not None:
+        return function(*args)
+    arrays: list[Any] = []
+    key: list[Any] = [index]
+    for a in args:
+        kind = a.__class__
+        if kind is _array:
+            key += (a.dtype.num, a.shape, a.strides)
+            arrays.append(a)
+        elif kind is float:
+            key.append(a.hex())  # -0.0 is not 0.0, 2.0 not 2
+        elif kind is tuple or kind is list:
+            key.append(len(a))
+            for v in a:
+                kind = v.__class__
+                if kind is _array:
+                    key += (v.dtype.num, v.shape, v.strides)
+                    arrays.append(v)
+                elif kind is slice:
+                    key.append((v.start, v.stop, v.step))
+                else:
+                    key.append(v.hex() if kind is float else v)
+        else:
+            key.append(a)
+    places = [address(a) for a in arrays]
+    n = len(places)
+    if n > 1 and len({*places}) < n:  # one array twice: which of them an argument of a launch was is not known
+        key.append(tuple([places.index(p) for p in places]))
+    entry = tuple(key)
+    try:
+        record = _records[function].get(entry)
+    except (KeyError, TypeError):  # the function's first call; a list or an array where a number is expected
+        return _first(function, args)
+    if record.__class__ is not Record:
+        return function(*args) if record is _NEVER else _unknown(function, args, arrays, entry)
+    if not EMULATED:
+        low = 0
+        for p in places:
+            low |= p
+        if low & 15:
+            return function(*args)
+    return record.repeat(arrays, places, index)
+
+
+def _first(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    global _array
+    if _array is None:
+        _array = backend().ndarray
+    if function not in _records and function.__module__.startswith("tritorch."):
+        _records[function] = {}
+    return function(*args)
+
+
+def _unknown(function: Callable[..., Any], args: tuple[Any, ...], arrays: list[Any], entry: tuple[Any, ...]) -> Any:
+    """A call without a record: the first one is remembered, the second one recorded."""
+    if not all(_is_static(a, arrays) for a in args):
+        return function(*args)
+    records = _records[function]
+    if entry not in records:
+        if len(records) >= KEPT:
+            records.clear()
+        records[entry] = _SEEN
+        return function(*args)
+    if any(address(a) & 15 for a in arrays) and not EMULATED:
+        return function(*args)  # as often as such arguments come
+    tape = _thread.tape = Tape(arrays)
+    try:
+        result = function(*args)
+    finally:
+        _thread.tape = None
+    records[entry] = tape.record(result)
+    return result
+
+
+def _is_static(a: Any, arrays: list[Any]) -> bool:
+    """Is the argument a device array, or is all that it says part of the key."""
+    if a.__class__ in (tuple, list, slice):
+        parts = (a.start, a.stop, a.step) if a.__class__ is slice else a
+        return all(_is_static(v, arrays) for v in parts)
+    return a.__class__ in _STATIC or isinstance(a, np.dtype) or any(a is v for v in arrays)
+
+
+class Tape:
+    """What happens during a call that is recorded; `device.py` and `_launch.py` write on it.
+
+    Attributes:
+        memory: the arrays made by `device.empty`, kept until the end so that no address is used twice.
+        launches: the repeated start and, per leading argument, (place, offset, argument); place None for None.
+        spoiled: the call did what only its values decide.
+    """
+
+    def __init__(self, arrays: list[Any]):
+        self.given = arrays
+        self.memory: list[Any] = []
+        self.launches: list[tuple[Callable[..., None], list[Any]]] = []
+        self.spoiled = False
+
+    def launched(self, kernel: Any, grid: tuple[int, ...], args: tuple[Any, ...], consts: dict[str, Any]) -> None:
+        """Write a launch down."""
+        if self.spoiled or 0 in grid:
+            return
+        n = 0  # pointers come first
+        while n < len(args) and (args[n] is None or hasattr(args[n], "strides")):
+            n += 1
+        again = _again_emulated(kernel, grid, args[n:], consts) if EMULATED else kernel.again(grid, args, n, consts)
+        places = [(None, 0, None) if a is None else self._place(a) for a in args[:n]]
+        if again is None or None in places:
+            self.spoiled = True
+        else:
+            self.launches.append((again, places))
+
+    def _place(self, a: Any) -> tuple[int, int, Any] | None:
+        """(which of the arguments and of the memory made, bytes from its first element, how it is seen) of an array."""
+        known = [*self.given, *self.memory]
+        for i, k in enumerate(known):
+            if a is k:
+                return i, 0, None
+        if not a.size:
+            return None
+        at, found = address(a), []
+        for i, k in enumerate(known):
+            start, stop = _extent(k)
+            if start <= at < stop:
+                found.append(i)
+        first = address(known[found[0]]) if found else 0
+        if not found or any(address(known[i]) != first for i in found):
+            return None  # memory from elsewhere, or of arguments that overlap
+        return found[0], at - first, (a.shape, a.strides, a.dtype)
+
+    def record(self, result: Any) -> Any:
+        """What later calls repeat, or _NEVER."""
+        result = self._described(result)
+        if result is _NEVER or self.spoiled:
+            return _NEVER
+        return Record(self.memory, len(self.given), self.launches, result)
+
+    def _described(self, result: Any) -> Any:
+        if result is None:
+            return None
+        if result.__class__ in (tuple, list):
+            parts = [self._described(r) for r in result]
+            return _NEVER if any(p is _NEVER for p in parts) else result.__class__(parts)
+        place = self._place(result) if result.__class__ is _array else None
+        return _NEVER if place is None else _View(*place)
+
+
+class _View:
+    """A result: memory `place` itself, or seen with another shape."""
+
+    __slots__ = ("place", "offset", "seen")
+
+    def __init__(self, place: int, offset: int, seen: Any):
+        self.place, self.offset, self.seen = place, offset, seen
+
+
+class Record:
+    """A call to be repeated: the memory it makes, its launches, what it gives."""
+
+    __slots__ = ("memory", "launches", "result")
+
+    def __init__(self, memory: list[Any], first: int, launches: list[Any], result: Any):
+        given = {view.place for view in _views(result)}
+        # shape and dtype, or None and bytes where nobody sees the array
+        self.memory = [
+            (a.shape, a.dtype) if EMULATED or i in given else (None, a.nbytes) for i, a in enumerate(memory, first)
+        ]
+        if not EMULATED:  # addresses are all that a launch takes; place -1 stands for None
+            launches = [(again, [(-1 if i is None else i, offset) for i, offset, _ in at]) for again, at in launches]
+        self.launches, self.result = launches, result
+
+    def repeat(self, arrays: list[Any], places: list[int], index: int) -> Any:
+        """The call's result for other arrays of the same kind; `places` are their addresses."""
+        b: Any = _device._backend
+        for shape, kind in self.memory:
+            if shape is None:
+                a = b.alloc(kind, index)
+                places.append(a.ptr)
+            else:
+                a = b.empty(shape, kind, index)
+                places.append(address(a))
+            arrays.append(a)
+        stream = b.stream_pointer(index)
+        if EMULATED:
+            for again, at in self.launches:
+                again(stream, *[None if i is None else _seen(arrays[i], offset, seen) for i, offset, seen in at])
+        else:
+            for again, at in self.launches:
+                again(stream, *[places[i] + offset if i >= 0 else None for i, offset in at])
+        r = self.result
+        return _seen(arrays[r.place], r.offset, r.seen) if r.__class__ is _View else _made(r, arrays)
+
+
+def _views(result: Any) -> list[_View]:
+    if result.__class__ is _View:
+        return [result]
+    return [] if result is None else [view for r in result for view in _views(r)]
+
+
+def _made(result: Any, arrays: list[Any]) -> Any:
+    if result is None:
+        return None
+    if result.__class__ is _View:
+        return _seen(arrays[result.place], result.offset, result.seen)
+    return result.__class__([_made(r, arrays) for r in result])
+
+
+def _seen(a: Any, offset: int, seen: Any) -> Any:
+    if seen is None:
+        return a
+    shape, strides, dtype = seen
+    return as_strided(a, shape, strides, offset, dtype)
+
+
+def _extent(a: Any) -> tuple[int, int]:
+    """The addresses between which an array's elements lie."""
+    at = address(a)
+    if not a.size:
+        return at, at
+    low, high = span(a)
+    return at + low, at + high
+
+
+def _again_emulated(kernel: Any, grid: tuple[int, ...], numbers: tuple[Any, ...], consts: dict[str, Any]) -> Any:
+    return lambda stream, *arrays: kernel.start(grid, (*arrays, *numbers), dict(consts))
