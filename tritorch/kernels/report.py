@@ -136,6 +136,7 @@ def _backend(capability: tuple[int, int]) -> Any:
 
 def record(run: Callable[[Any], Any], case: str, target: str, matrix: bool = False) -> list[Launch]:
     """The launches that `run(array)` makes on `target`, without making them."""
+    from . import _replay
     from ._driver import Compiled, type_name
 
     device = sys.modules["tritorch.device"]
@@ -166,12 +167,12 @@ def record(run: Callable[[Any], Any], case: str, target: str, matrix: bool = Fal
         constants |= {n: consts.get(n, d) for n, d in defaults.items() if n not in constants}
         launches.append(Launch(case, self, signature, constants, tuple(divisible), options, tuple(grid), matrix))
 
-    before = Compiled.start, device._backend
-    Compiled.start, device._backend = start, _backend(TARGETS[target])
+    before = Compiled.start, device._backend, _replay.ENABLED
+    Compiled.start, device._backend, _replay.ENABLED = start, _backend(TARGETS[target]), False
     try:
         run(array)
     finally:
-        Compiled.start, device._backend = before
+        Compiled.start, device._backend, _replay.ENABLED = before
     return launches
 
 
