@@ -214,7 +214,7 @@ def correlate(x, weights, plan: Plan, y, bias, groups: int) -> None:
                 else:
                     np.add(crop, shifted, out=target)
 
-    _over_images(block, n, 2 * y.size * rows // max(groups, 1))
+    over_images(block, n, 2 * y.size * rows // max(groups, 1))
 
 
 def scatter(g, weights, plan: Plan, gx, groups: int) -> None:
@@ -252,7 +252,7 @@ def scatter(g, weights, plan: Plan, gx, groups: int) -> None:
                     frames[:, :, :m, offset + a : offset + b] += z[:, :, t]
             target.empty_into(gx, start, stop)
 
-    _over_images(block, n, 2 * g.size * channels * taps // max(groups, 1))
+    over_images(block, n, 2 * g.size * channels * taps // max(groups, 1))
 
 
 def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
@@ -295,14 +295,14 @@ def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
                 total += room
         partial[first] = total
 
-    _over_images(block, n, 2 * g.size * channels * taps // max(groups, 1))
+    over_images(block, n, 2 * g.size * channels * taps // max(groups, 1))
     total = sum(partial[first] for first in sorted(partial))  # in a fixed order: equal bits in each run
     if columns_first:
         total = np.ascontiguousarray(total.mT)
     return total.reshape(k, cg, *kernel)
 
 
-def _over_images(block, n: int, flops: int) -> None:
+def over_images(block, n: int, flops: int) -> None:
     single_enter()
     try:
         parallel(block, n, max(1, 2_000_000 * n // max(flops, 1)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._columns import Plan, _over_images, _row_length, _Source
+from ._columns import Plan, _row_length, _Source, over_images
 from ._launch import kernel
 
 if TYPE_CHECKING:
@@ -90,6 +90,6 @@ def depthwise_weight_gradient(g, x, kernel, plan: Plan) -> np.ndarray:
                 total[:, :, t] += np.vecdot(rows, piece[:, None])
         partial[first] = total
 
-    _over_images(block, n, 2 * g.size * math.prod(kernel))
+    over_images(block, n, 2 * g.size * math.prod(kernel))
     total = sum(partial[first] for first in sorted(partial))  # in a fixed order: equal bits in each run
     return total.reshape(channels * many, 1, *kernel)

@@ -18,6 +18,7 @@ from ._columns import correlate, forward_plan, input_plan, output_size, scatter,
 from ._depthwise import depthwise_weight_gradient
 from ._op import Array, op
 from ._threads import parallel
+from ._winograd import correlate_rows, suits, weight_gradient_rows
 
 Ints = tuple[int, ...]
 
@@ -125,6 +126,8 @@ class conv:
         k = w.shape[0]
         if _is_pointwise(kernel, stride, padding) and x.size:
             return _pixelwise(w.reshape(groups, k // groups, -1), x, size, b, groups)
+        if x.size and suits(x.dtype, x.shape[1], k, kernel, stride, padding, dilation, groups, size):
+            return correlate_rows(x, w, padding, b)
         plan = forward_plan(size, kernel, stride, padding, dilation)
         y = np.empty((x.shape[0], k, *plan.classes[0].counts), x.dtype)
         if not x.size or not w.size:
@@ -177,6 +180,10 @@ class conv_input_grad:
             return np.zeros(shape, g.dtype)
         if _is_pointwise(kernel, stride, padding) and tuple(size) == g.shape[2:]:
             return _pixelwise(w.reshape(groups, kg, cg).mT, g, size, None, groups)
+        around = tuple(n - 1 - p for n, p in zip(kernel, padding))
+        whole = output_size(g.shape[2:], kernel, stride, around, dilation) == tuple(size)
+        if whole and suits(g.dtype, k, cg, kernel, stride, around, dilation, groups, g.shape[2:]):
+            return correlate_rows(g, _turned(w, 1)[0][:, :, ::-1, ::-1], around, None)
         if 2.5 * cg < kg:  # adding up few channels is cheaper than columns of many
             gx = np.zeros(shape, g.dtype)
             weights = w.reshape(groups, kg, -1).mT
@@ -230,6 +237,8 @@ class conv_weight_grad:
             return np.zeros((k, cg, *kernel), g.dtype)
         if _is_pointwise(kernel, stride, padding) and g.shape[2:] == x.shape[2:]:
             return _pixelwise_weight_grad(g, x, groups).reshape(k, cg, *kernel)
+        if suits(x.dtype, x.shape[1], k, tuple(kernel), stride, padding, dilation, groups, x.shape[2:]):
+            return weight_gradient_rows(g, x, tuple(kernel), padding)
         plan = forward_plan(x.shape[2:], tuple(kernel), stride, padding, dilation)
         if cg == 1 and groups > 1:
             return depthwise_weight_gradient(g, x, tuple(kernel), plan)
