@@ -207,10 +207,12 @@ class EmulatedEvent:
         self.when: float | None = None
         self.mark: tuple[EmulatedGraph, EmulatedStream, int] | None = None  # in a stream that is captured
 
-    def record(self, stream: Any) -> None:
+    def record(self, stream: EmulatedStream | None) -> None:
         self.when = time.perf_counter()
-        graph = None if stream is None else stream.graph
-        self.mark = None if graph is None else (graph, stream, len(graph.nodes))
+        if stream is None or stream.graph is None:
+            self.mark = None
+        else:
+            self.mark = (stream.graph, stream, len(stream.graph.nodes))
 
     def done(self) -> bool:
         self._not_captured()

@@ -107,8 +107,11 @@ def test_kernel_against_numpy(kind, bad):
     if bad is not None:
         data[2][4999] = bad
     there = [t.cuda() for t in data]
-    found = unscale.gpu([t._a for t in there], 0.25, 0)
-    assert found == unscale.cpu([t._a for t in data], 0.25) == (bad is not None)
+    scale, found = torch.tensor(3.0), torch.zeros(())
+    scale_there, found_there = scale.cuda(), found.cuda()
+    unscale.gpu([t._a for t in there], scale_there._a, found_there._a, 0)
+    unscale.cpu([t._a for t in data], scale._a, found._a)
+    assert found_there.item() == found.item() == (bad is not None)
     for a, b in zip(there, data, strict=True):
         np.testing.assert_array_equal(a.cpu().float().numpy(), b.float().numpy())
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
-import numpy as np
-
+from .. import functional
+from .._capture import CAPTURES, refuse
 from ..autograd.inplace import bump
 from ..autograd.modes import no_grad
 from ..device import CPU, device_count
-from ..dtypes import float16
+from ..dtypes import float16, float32, int32
 from ..kernels import unscale as _kernels
 from ..optim import Optimizer
 from ..tensor import Tensor
@@ -33,6 +33,10 @@ class GradScaler:
 
     After a step that had to be left out the scale is multiplied by `backoff_factor`, after `growth_interval` good ones
     in a row by `growth_factor`.
+
+    Scale, good steps and what was found stay on the device of the first loss. The host waits for the finding at `step`,
+    unless the optimizer leaves its step out by itself: SGD on cuda, and those with `capturable=True`. With these, the
+    scaler's whole iteration can be part of a CUDA graph, once it has scaled a loss before.
 
     Args:
         device: "cuda" or "cpu". Default "cuda"; without a device the scaler is off.
@@ -70,20 +74,31 @@ class GradScaler:
             raise AssertionError(f"GradScaler: The growth factor must be > 1.0; got {growth_factor}")
         if backoff_factor >= 1.0:
             raise AssertionError(f"GradScaler: The backoff factor must be < 1.0; got {backoff_factor}")
-        self._scale = float(init_scale)
+        self._init_scale, self._init_growth_tracker = float(init_scale), 0
+        self._scale: Tensor | None = None
+        self._growth_tracker: Tensor | None = None
         self._growth_factor, self._backoff_factor = growth_factor, backoff_factor
-        self._growth_interval, self._growth_tracker = growth_interval, 0
+        self._growth_interval = growth_interval
         self._optimizers: dict[int, dict[str, Any]] = {}
 
     def _state(self, optimizer: Optimizer) -> dict[str, Any]:
-        return self._optimizers.setdefault(id(optimizer), {"stage": OptState.READY, "found": None})
+        return self._optimizers.setdefault(id(optimizer), {"stage": OptState.READY, "found": {}})
+
+    def _scale_on(self, place: Any) -> Tensor:
+        """The scale, float32 of one element, on a device; the first one asked for becomes its home."""
+        if self._scale is None:
+            if CAPTURES:
+                refuse("the first use of a GradScaler", "scale a loss before the capture")
+            self._scale = functional.full((), self._init_scale, dtype=float32, device=place)
+            self._growth_tracker = functional.full((), self._init_growth_tracker, dtype=int32, device=place)
+        return self._scale if self._scale.device is place else self._scale.to(place)
 
     def scale(self, outputs: Any) -> Any:
         """A tensor, or the tensors of an iterable, times the scale."""
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
-            return outputs * self._scale
+            return outputs * self._scale_on(outputs.device)
         if isinstance(outputs, Iterable):
             made = [self.scale(v) for v in outputs]
             return type(outputs)(made) if isinstance(outputs, (list, tuple)) else iter(made)
@@ -107,9 +122,8 @@ class GradScaler:
         state["stage"] = OptState.UNSCALED
 
     @no_grad()
-    def _unscale(self, optimizer: Optimizer) -> bool | None:
-        """Whether a gradient was not finite; None without any gradient."""
-        factor = float(np.float32(1.0 / self._scale))
+    def _unscale(self, optimizer: Optimizer) -> dict[Any, Tensor]:
+        """device -> one element that is not 0 where a gradient there was not finite; empty without any gradient."""
         groups: dict[Any, list[Any]] = {}
         for group in optimizer.param_groups:
             for p in group["params"]:
@@ -120,17 +134,27 @@ class GradScaler:
                 if not p.grad.is_contiguous():
                     p.grad = p.grad.contiguous()
                 groups.setdefault((p.grad.device, p.grad.dtype), []).append(p.grad)
-        if not groups:
-            return None
-        found = False
+        found: dict[Any, Tensor] = {}
         for (device, _), grads in groups.items():
-            arrays = [g._a for g in grads if g._a.size]
-            if arrays:
-                bad = _kernels.cpu(arrays, factor) if device is CPU else _kernels.gpu(arrays, factor, device.index)
-                found = found or bad
+            if device not in found:
+                found[device] = functional.zeros((), dtype=float32, device=device)
+            arrays, scale, bad = [g._a for g in grads if g._a.size], self._scale_on(device)._a, found[device]._a
+            if arrays and device is CPU:
+                _kernels.cpu(arrays, scale, bad)
+            elif arrays:
+                _kernels.gpu(arrays, scale, bad, device.index or 0)
             for g in grads:
                 bump(g)
         return found
+
+    @no_grad()
+    def _joined(self, found: Iterable[Tensor]) -> Tensor:
+        """One element on the device of the scale, not 0 where one of these is not."""
+        assert self._scale is not None
+        first, *more = [f.to(self._scale.device) for f in found]
+        for f in more:
+            first = first + f
+        return first
 
     def step(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
         """`optimizer.step(*args, **kwargs)` unless a gradient is infinite or NaN; unscales first where not yet done.
@@ -139,7 +163,8 @@ class GradScaler:
             what `optimizer.step` returns, None for a step that was left out.
 
         Raises:
-            RuntimeError: a closure is given, or `step` was called already since the last `update()`.
+            RuntimeError: a closure is given, or `step` was called already since the last `update()`; while a CUDA graph is
+                recorded, an optimizer that can't leave its step out by itself.
             AssertionError: no parameter has a gradient.
         """
         if not self._enabled:
@@ -151,11 +176,19 @@ class GradScaler:
             raise RuntimeError("step() has already been called since the last update().")
         if state["stage"] is OptState.READY:
             self.unscale_(optimizer)
-        if state["found"] is None:
+        if not state["found"]:
             raise AssertionError(
                 "GradScaler.step: No inf checks were recorded for this optimizer: no parameter has .grad"
             )
-        result = None if state["found"] else optimizer.step(*args, **kwargs)
+        found = self._joined(state["found"].values())
+        if getattr(optimizer, "_takes_found_inf", bool)():
+            optimizer.found_inf = found
+            try:
+                result = optimizer.step(*args, **kwargs)
+            finally:
+                optimizer.found_inf = None
+        else:
+            result = None if found.item() else optimizer.step(*args, **kwargs)
         state["stage"] = OptState.STEPPED
         return result
 
@@ -171,25 +204,37 @@ class GradScaler:
         if not self._enabled:
             return
         if new_scale is not None:
-            self._scale = float(new_scale.item() if isinstance(new_scale, Tensor) else new_scale)
+            self._set(new_scale)
         else:
-            found = [s["found"] for s in self._optimizers.values() if s["found"] is not None]
+            found = [f for s in self._optimizers.values() for f in s["found"].values()]
             if not found:
                 raise AssertionError("GradScaler.update: No inf checks were recorded prior to update.")
-            if any(found):
-                self._scale = float(np.float32(self._scale * self._backoff_factor))
-                self._growth_tracker = 0
-            elif self._growth_tracker + 1 == self._growth_interval:
-                larger = float(np.float32(self._scale * self._growth_factor))
-                self._scale = larger if np.isfinite(larger) else self._scale
-                self._growth_tracker = 0
+            scale, good = self._scale, self._growth_tracker
+            assert scale is not None and good is not None
+            options = (self._growth_factor, self._backoff_factor, self._growth_interval)
+            arrays = scale._a, good._a, self._joined(found)._a
+            if scale.device is CPU:
+                _kernels.update_cpu(*arrays, *options)
             else:
-                self._growth_tracker += 1
+                _kernels.update_gpu(*arrays, *options, scale.device.index or 0)
+            bump(scale)
+            bump(good)
         self._optimizers.clear()
 
+    @no_grad()
+    def _set(self, scale: float | Tensor) -> None:
+        if self._scale is None:
+            self._init_scale = float(scale)
+        elif isinstance(scale, Tensor):
+            self._scale.copy_(scale.reshape(()))
+        else:
+            self._scale.fill_(float(scale))
+
     def get_scale(self) -> float:
-        """The scale, 1.0 when the scaler is off."""
-        return self._scale if self._enabled else 1.0
+        """The scale, 1.0 when the scaler is off; waits for the device."""
+        if not self._enabled:
+            return 1.0
+        return self._init_scale if self._scale is None else self._scale.item()
 
     def get_growth_factor(self) -> float:
         """What the scale grows by."""
@@ -223,12 +268,13 @@ class GradScaler:
         """Scale, factors, interval and good steps so far; empty when the scaler is off."""
         if not self._enabled:
             return {}
+        tracker = self._growth_tracker
         return {
-            "scale": self._scale,
+            "scale": self.get_scale(),
             "growth_factor": self._growth_factor,
             "backoff_factor": self._backoff_factor,
             "growth_interval": self._growth_interval,
-            "_growth_tracker": self._growth_tracker,
+            "_growth_tracker": self._init_growth_tracker if tracker is None else int(tracker.item()),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -244,10 +290,12 @@ class GradScaler:
                 "GradScaler.load_state_dict: The source state dict is empty, possibly because it was saved from a disabled "
                 "instance of GradScaler."
             )
-        self._scale = float(state_dict["scale"])
+        self._init_scale, self._init_growth_tracker = float(state_dict["scale"]), int(state_dict["_growth_tracker"])
+        if self._scale is not None and self._growth_tracker is not None:
+            self._scale.fill_(self._init_scale)
+            self._growth_tracker.fill_(self._init_growth_tracker)
         self._growth_factor, self._backoff_factor = state_dict["growth_factor"], state_dict["backoff_factor"]
         self._growth_interval = state_dict["growth_interval"]
-        self._growth_tracker = state_dict["_growth_tracker"]
 
     def __getstate__(self) -> dict[str, Any]:
         if self._enabled and self._optimizers:
@@ -255,4 +303,9 @@ class GradScaler:
                 "A GradScaler instance may only be pickled at the beginning of an iteration, or at the end after "
                 "scaler.update()."
             )
-        return self.__dict__.copy()
+        state = self.__dict__.copy()
+        if self._enabled:  # numbers, so that it can be loaded where there is no such device
+            numbers = self.state_dict()
+            state |= {"_init_scale": numbers["scale"], "_init_growth_tracker": numbers["_growth_tracker"]}
+            state |= {"_scale": None, "_growth_tracker": None}
+        return state

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..device import on_device, to_device
+from ..device import on_device
 from ._launch import empty, kernel, launch
+from ._multi_array import BLOCK, WARPS, elements, launch_over, number, place, tables
 from ._op import Array
-from .optimizer_gpu import _WARPS, BLOCK, _array, _place, _tables
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -33,8 +33,8 @@ def _partial_norms(
 
     table_ptr: int64 (arrays, 2): address, number of elements. blocks_ptr: int64 (programs, 2): row, first element.
     """
-    row, at, mask = _place(table_ptr, blocks_ptr, 2, FULL, BLOCK)
-    g = tl.load(_array(row, like_ptr, at, ALIGNED), mask=mask, other=0).to(out_ptr.dtype.element_ty)
+    row, at, mask = place(table_ptr, blocks_ptr, 2, FULL, BLOCK)
+    g = tl.load(elements(row, like_ptr, at, ALIGNED), mask=mask, other=0).to(out_ptr.dtype.element_ty)
     if KIND == "two":
         y = tl.sum(g * g, 0)
     elif KIND == "one":
@@ -67,32 +67,17 @@ def _total_norm(partial_ptr, total_ptr, n, KIND: tl.constexpr, BLOCK: tl.constex
 
 @kernel
 def _scaled(
-    table_ptr,
-    blocks_ptr,
-    total_ptr,
-    limit_ptr,
-    like_ptr,
-    FULL: tl.constexpr,
-    ALIGNED: tl.constexpr,
+    table_ptr, blocks_ptr, total_ptr, like_ptr, limit: tl.float64, FULL: tl.constexpr, ALIGNED: tl.constexpr,
     BLOCK: tl.constexpr,
-):
-    """One block of one array times min(1, limit / (total + 1e-6)), in place; limit is float32 or float64."""
-    row, at, mask = _place(table_ptr, blocks_ptr, 2, FULL, BLOCK)
-    limit = tl.load(limit_ptr)
+):  # fmt: skip
+    """One block of one array times min(1, limit / (total + 1e-6)), in place."""
+    row, at, mask = place(table_ptr, blocks_ptr, 2, FULL, BLOCK)
+    limit = number(limit, like_ptr)
     scale = limit / (tl.load(total_ptr).to(limit.dtype) + 1e-6)
     scale = tl.where(scale > 1, 1.0, scale).to(limit.dtype)
-    g_ptr = _array(row, like_ptr, at, ALIGNED)
+    g_ptr = elements(row, like_ptr, at, ALIGNED)
     g = tl.load(g_ptr, mask=mask, other=0).to(limit.dtype)
     tl.store(g_ptr, (g * scale).to(g_ptr.dtype.element_ty), mask=mask)
-
-
-def _parts(arrays: list[Array], index: int) -> tuple[Array, list[tuple[bool, Array, int]], bool]:
-    """(table of addresses, (FULL, blocks, how many) per launch, are all addresses aligned), on the device."""
-    table, blocks = _tables([(a,) for a in arrays])
-    full = blocks[:, 1] + BLOCK <= table[blocks[:, 0], -1]
-    found = [(whole, blocks[full == whole]) for whole in (True, False)]
-    parts = [(whole, to_device(part, index), len(part)) for whole, part in found if len(part)]
-    return to_device(table, index), parts, not (table[:, 0] % 16).any()
 
 
 def total_norm(arrays: list[Array], p: float, index: int) -> Array:
@@ -100,14 +85,14 @@ def total_norm(arrays: list[Array], p: float, index: int) -> Array:
     like = arrays[0]
     wide = np.dtype(np.float64 if like.dtype == np.float64 else np.float32)
     with on_device(index):
-        table, parts, aligned = _parts(arrays, index)
-        n = sum(count for _, _, count in parts)
+        made = tables([(a,) for a in arrays], index)
+        n = sum(count for _, _, count in made.parts)
         partial, total = empty((max(n, 1),), wide), empty((), like.dtype)
         done = 0
-        for whole, blocks, count in parts:
+        for whole, blocks, count in made.parts:
             launch(
-                _partial_norms, (count,), table, blocks, partial[done:], like,
-                KIND=KINDS[p], FULL=whole, ALIGNED=aligned, BLOCK=BLOCK, num_warps=_WARPS, reach=arrays,
+                _partial_norms, (count,), made.table, blocks, partial[done:], like,
+                KIND=KINDS[p], FULL=whole, ALIGNED=made.aligned, BLOCK=BLOCK, num_warps=WARPS, reach=arrays,
             )  # fmt: skip
             done += count
         launch(_total_norm, (1,), partial, total, n, KIND=KINDS[p], BLOCK=1024, num_warps=4)
@@ -116,16 +101,9 @@ def total_norm(arrays: list[Array], p: float, index: int) -> Array:
 
 def scale(arrays: list[Array], limit: float, total: Array, index: int) -> None:
     """Multiply contiguous arrays of one dtype on device `index` by min(1, limit / (total + 1e-6)), in place."""
-    like = arrays[0]
-    wide = np.float64 if like.dtype == np.float64 else np.float32
+    rows = [(a,) for a in arrays]
     with on_device(index):
-        table, parts, aligned = _parts(arrays, index)
-        limit_array = to_device(np.array([limit], wide), index)
-        for whole, blocks, count in parts:
-            launch(
-                _scaled, (count,), table, blocks, total, limit_array, like,
-                FULL=whole, ALIGNED=aligned, BLOCK=BLOCK, num_warps=_WARPS, reach=arrays,
-            )  # fmt: skip
+        launch_over(_scaled, tables(rows, index), (total, arrays[0], float(limit)), rows)
 
 
 def AOT() -> list[Any]:  # noqa: N802 - the name that the report looks for

@@ -85,7 +85,7 @@ class Adafactor(Optimizer):
                     state = self.state[p]
                     if not state:
                         self._start(state, g)
-                    _update(group, count(state), p, -g if group["maximize"] else g, state)
+                    _update(group, count(group, p, state), p, -g if group["maximize"] else g, state)
         return loss
 
     @staticmethod

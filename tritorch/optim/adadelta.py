@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Tensor
-from .optimizer import ParamsT, scalar
-from .rule import Rule, RuleOptimizer, check, decayed, like, number
+from .optimizer import ParamsT
+from .rule import Rule, RuleOptimizer, check, counter, decayed, like, number
 
 __all__ = ["Adadelta"]
 
@@ -22,7 +22,8 @@ class Adadelta(RuleOptimizer):
         rho: rate of the running means; default 0.9.
         eps: keeps the roots away from 0; default 1e-6.
         weight_decay: L2 penalty; default 0.
-        foreach, capturable: accepted; a step is always fused.
+        capturable: count the steps on the device, so that a CUDA graph can hold the step; default False.
+        foreach: accepted; a step is always fused.
         maximize: follow the gradient upwards; default False.
         differentiable: record the step itself; default False.
 
@@ -64,11 +65,11 @@ class Adadelta(RuleOptimizer):
         return "square_avg", "acc_delta"
 
     def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
-        return {"step": scalar(0), "square_avg": like(p), "acc_delta": like(p)}
+        return {"step": counter(group, p), "square_avg": like(p), "acc_delta": like(p)}
 
-    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: int) -> Rule:
+    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
         rho, eps = group["rho"], group["eps"]
-        lr = number(group["lr"], group["differentiable"])
+        lr = number(group, group["lr"])
 
         def rule(xp: Any, p: Any, g: Any, v: Any, u: Any) -> tuple[Any, ...]:
             p, g = decayed(group, p, g)

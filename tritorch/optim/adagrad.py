@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Tensor
-from .optimizer import ParamsT, check_fused, scalar
-from .rule import Rule, RuleOptimizer, check, decayed, like, number
+from .optimizer import ParamsT, check_fused
+from .rule import Rule, RuleOptimizer, check, counter, decayed, like, number
 
 __all__ = ["Adagrad"]
 
@@ -77,10 +77,10 @@ class Adagrad(RuleOptimizer):
 
     def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
         value = group["initial_accumulator_value"]
-        return {"step": scalar(0), "sum": like(p, complex(value, value) if p.is_complex() else value)}
+        return {"step": counter(group, p), "sum": like(p, complex(value, value) if p.is_complex() else value)}
 
-    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: int) -> Rule:
-        rate = number(group["lr"], group["differentiable"]) / (1 + (step - 1) * group["lr_decay"])
+    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
+        rate = number(group, group["lr"]) / (1 + (step - 1) * group["lr_decay"])
 
         def rule(xp: Any, p: Any, g: Any, s: Any) -> tuple[Any, ...]:
             p, g = decayed(group, p, g)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..device import CPU
 from ..kernels import optimizer_step
 from ..tensor import Tensor, bump
 from . import on_device
-from .optimizer import Optimizer, ParamsT, check_fused, scalar
-from .rule import apply, check, count, decayed, like, number
+from .optimizer import Optimizer, ParamsT, check_fused
+from .rule import apply, check, count, counted_there, counter, decayed, like, number
 
 __all__ = ["Adam"]
+
+Job = tuple[Tensor, Tensor, dict[str, Any]]
 
 
 class Adam(Optimizer):
@@ -28,7 +30,8 @@ class Adam(Optimizer):
         eps: keeps the division finite; default 1e-8.
         weight_decay: L2 penalty added to the gradient; default 0.
         amsgrad: default False.
-        foreach, fused, capturable: accepted; a step is always fused.
+        capturable: count the steps on the device, so that a CUDA graph can hold the step; default False.
+        foreach, fused: accepted; a step is always fused.
         maximize: follow the gradient upwards; default False.
         differentiable: record the step itself; default False.
         decoupled_weight_decay: decay the parameter instead of its gradient (AdamW); default False.
@@ -76,37 +79,36 @@ class Adam(Optimizer):
         for group in self.param_groups:
             check_fused(group)
 
+    def _takes_found_inf(self) -> bool:
+        return all(group["capturable"] for group in self.param_groups)
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters once; see `Optimizer.step`."""
         loss = self._loss_of(closure)
+        self._check_capture()
         for group in self.param_groups:
-            amsgrad = group["amsgrad"]
-            jobs: dict[int, list[tuple[Tensor, Tensor, dict[str, Any]]]] = {}
+            capturable = group["capturable"]
+            jobs: dict[int | None, list[Job]] = {}
             for p, g in self._with_gradients(group):
                 state = self.state[p]
                 if not state:
-                    state["step"] = scalar(0)
+                    self._check_begin(group, p)
+                    state["step"] = counter(group, p)
                     state["exp_avg"], state["exp_avg_sq"] = like(p), like(p)
-                    if amsgrad:
+                    if group["amsgrad"]:
                         state["max_exp_avg_sq"] = like(p)
-                jobs.setdefault(count(state), []).append((p, g, state))
+                if capturable:
+                    counted_there(p, state["step"])
+                jobs.setdefault(None if capturable else count(group, p, state), []).append((p, g, state))
             run = self._on_tensors if group["differentiable"] else self._fused
             for step, todo in jobs.items():
                 run(group, step, todo)
         return loss
 
-    def _fused(self, group: dict[str, Any], step: int, jobs: list[tuple[Tensor, Tensor, dict[str, Any]]]) -> None:
+    def _fused(self, group: dict[str, Any], step: int | None, jobs: list[Job]) -> None:
+        """One step of parameters that are at the same one, or (None) whose steps are counted on the device."""
         beta1, beta2 = (float(beta) for beta in group["betas"])
-        lr, decay, decoupled = float(group["lr"]), group["weight_decay"], group["decoupled_weight_decay"]
-        root = (1 - beta2**step) ** 0.5
-        c = {
-            "rate1": 1 - beta1,
-            "beta2": beta2,
-            "rate2": 1 - beta2,
-            "eps": group["eps"] * root,
-            "step": lr / (1 - beta1**step) * root,
-            "decay": 1 - lr * decay if decoupled else decay,
-        }
+        lr, decay, decoupled = group["lr"], group["weight_decay"], group["decoupled_weight_decay"]
         amsgrad, decays, maximize = group["amsgrad"], decay != 0, group["maximize"]
         slots = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if amsgrad else ("exp_avg", "exp_avg_sq")
         on_cpu, on_cuda = [], []
@@ -116,30 +118,46 @@ class Adam(Optimizer):
                 on_cpu.append((p._a, g._a, *[state[name]._a for name in slots]))
             else:
                 on_cuda.append(job)
-        optimizer_step.adam(on_cpu, c, decays, decoupled, maximize)
+        c = {"rate1": 1 - beta1, "beta2": beta2, "rate2": 1 - beta2, "eps": 0.0, "step": 0.0, "decay": 0.0}
+        by_device = step is None or not on_cpu and isinstance(lr, Tensor) and lr.device is not CPU
+        if step is not None and not by_device:
+            root, rate = (1 - beta2**step) ** 0.5, float(lr)
+            c["eps"], c["step"] = group["eps"] * root, rate / (1 - beta1**step) * root
+            c["decay"] = 1 - rate * decay if decoupled else decay
+        if on_cpu:
+            optimizer_step.adam(on_cpu, c, decays, decoupled, maximize)
         if on_cuda:
             from ..kernels import optimizer_gpu
 
+            def numbers(places: Sequence[int], device: Any, found: Any) -> Any:
+                return optimizer_gpu.adam_numbers(
+                    len(places), on_device.rate(lr, device), (beta1, beta2), group["eps"], decay, device.index or 0,
+                    decoupled=decoupled, counters=[on_cuda[i][2]["step"]._a for i in places] if step is None else None,
+                    step=step or 0, found=found,
+                )  # fmt: skip
+
             rows = [(p, g, s["exp_avg"], s["exp_avg_sq"], s.get("max_exp_avg_sq")) for p, g, s in on_cuda]
             flags = {"amsgrad": amsgrad, "decay": decays, "decoupled": decoupled, "maximize": maximize}
-            rest = on_device.run(optimizer_gpu.adam, rows, c, **flags)
+            rest = on_device.run(
+                optimizer_gpu.adam, rows, c, self.found_inf, numbers if by_device else None, **flags
+            )  # fmt: skip
             self._on_tensors(group, step, [on_cuda[i] for i in rest])
         for p, _, _ in jobs:
             bump(p)
 
-    def _on_tensors(self, group: dict[str, Any], step: int, jobs: list[tuple[Tensor, Tensor, dict[str, Any]]]) -> None:
+    def _on_tensors(self, group: dict[str, Any], step: int | None, jobs: list[Job]) -> None:
         beta1, beta2 = group["betas"]
-        recorded = group["differentiable"]
-        lr = number(group["lr"], recorded)
+        lr = number(group, group["lr"])
         slots = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
-
-        def rule(xp: Any, p: Any, g: Any, m: Any, v: Any, *top: Any) -> tuple[Any, ...]:
-            p, g = decayed(group, p, g, lr if group["decoupled_weight_decay"] else None)
-            m = m + (1 - beta1) * (g - m)
-            v = beta2 * v + (1 - beta2) * g * g
-            top = tuple(xp.maximum(t, v) for t in top)
-            bound = xp.sqrt(top[0] if top else v) / (1 - beta2**step) ** 0.5 + group["eps"]
-            return p - lr / (1 - beta1**step) * m / bound, m, v, *top
-
         for p, g, state in jobs:
-            apply(rule, p, g, state, slots, recorded)
+            t = count(group, p, state, self.found_inf) if step is None else step
+
+            def rule(xp: Any, p: Any, g: Any, m: Any, v: Any, *top: Any, t: Any = t) -> tuple[Any, ...]:
+                p, g = decayed(group, p, g, lr if group["decoupled_weight_decay"] else None)
+                m = m + (1 - beta1) * (g - m)
+                v = beta2 * v + (1 - beta2) * g * g
+                top = tuple(xp.maximum(w, v) for w in top)
+                bound = xp.sqrt(top[0] if top else v) / (1 - beta2**t) ** 0.5 + group["eps"]
+                return p - lr / (1 - beta1**t) * m / bound, m, v, *top
+
+            apply(rule, p, g, state, slots, group["differentiable"], self.found_inf)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Tensor
-from .optimizer import ParamsT, scalar
-from .rule import Rule, RuleOptimizer, check, decayed, like, number
+from .optimizer import ParamsT
+from .rule import Rule, RuleOptimizer, check, counter, decayed, like, number
 
 __all__ = ["Adamax"]
 
@@ -22,7 +22,8 @@ class Adamax(RuleOptimizer):
         betas: default (0.9, 0.999).
         eps: keeps the division finite; default 1e-8.
         weight_decay: L2 penalty; default 0.
-        foreach, capturable: accepted; a step is always fused.
+        capturable: count the steps on the device, so that a CUDA graph can hold the step; default False.
+        foreach: accepted; a step is always fused.
         maximize: follow the gradient upwards; default False.
         differentiable: record the step itself; default False.
 
@@ -62,11 +63,11 @@ class Adamax(RuleOptimizer):
         return "exp_avg", "exp_inf"
 
     def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
-        return {"step": scalar(0), "exp_avg": like(p), "exp_inf": like(p)}
+        return {"step": counter(group, p), "exp_avg": like(p), "exp_inf": like(p)}
 
-    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: int) -> Rule:
+    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
         beta1, beta2 = group["betas"]
-        rate = number(group["lr"], group["differentiable"]) / (1 - beta1**step)
+        rate = number(group, group["lr"]) / (1 - beta1**step)
 
         def rule(xp: Any, p: Any, g: Any, m: Any, u: Any) -> tuple[Any, ...]:
             p, g = decayed(group, p, g)

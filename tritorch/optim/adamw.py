@@ -20,7 +20,8 @@ class AdamW(Adam):
         weight_decay: default 1e-2.
         amsgrad: use the largest second moment so far; default False.
         maximize: follow the gradient upwards; default False.
-        foreach, fused, capturable: accepted; a step is always fused.
+        capturable: count the steps on the device, so that a CUDA graph can hold the step; default False.
+        foreach, fused: accepted; a step is always fused.
         differentiable: record the step itself; default False.
 
     Raises:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .optimizer import ParamsT, scalar
-from .rule import Rule, RuleOptimizer, check, decayed, like
+from .optimizer import ParamsT
+from .rule import Rule, RuleOptimizer, check, counter, decayed, like, number
 
 __all__ = ["ASGD"]
 
@@ -25,7 +25,8 @@ class ASGD(RuleOptimizer):
         alpha: power of eta's decay; default 0.75.
         t0: the step at which averaging begins; default 1e6.
         weight_decay: L2 penalty; default 0.
-        foreach, capturable: accepted; a step is always fused.
+        capturable: count the steps on the device, so that a CUDA graph can hold the step; default False.
+        foreach: accepted; a step is always fused.
         maximize: follow the gradient upwards; default False.
         differentiable: record the step itself; default False.
 
@@ -62,16 +63,27 @@ class ASGD(RuleOptimizer):
         super().__init__(params, defaults)
 
     def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
-        return ("ax",)
+        return ("ax", "eta", "mu") if group["capturable"] else ("ax",)
 
     def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
-        return {"step": scalar(0), "eta": scalar(float(group["lr"])), "mu": scalar(1), "ax": like(p)}
+        numbers = {"step": 0.0, "eta": float(group["lr"]), "mu": 1.0}
+        return {name: counter(group, p, value) for name, value in numbers.items()} | {"ax": like(p)}
 
-    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: int) -> Rule:
-        lr, lambd = float(group["lr"]), group["lambd"]
+    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
+        lambd = group["lambd"]
+        lr = number(group, group["lr"]) if group["capturable"] else float(group["lr"])
+        next_eta = lr / (1 + lambd * lr * step) ** group["alpha"]
+        if group["capturable"]:
+            next_mu = 1 / (step - group["t0"]).clamp(min=1)
+
+            def rule(xp: Any, p: Any, g: Any, ax: Any, eta: Any, mu: Any) -> tuple[Any, ...]:
+                p, g = decayed(group, p, g)
+                p = p * (1 - lambd * eta) - eta * g
+                return p, ax + mu * (p - ax), next_eta, next_mu
+
+            return rule
         eta, mu = float(state["eta"]._a), float(state["mu"]._a)
-        # the rates of the next step
-        np.copyto(state["eta"]._a, lr / (1 + lambd * lr * step) ** group["alpha"])
+        np.copyto(state["eta"]._a, next_eta)
         np.copyto(state["mu"]._a, 1 / max(1, step - group["t0"]))
 
         def rule(xp: Any, p: Any, g: Any, ax: Any) -> tuple[Any, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Tensor
-from .optimizer import ParamsT, scalar
-from .rule import Rule, RuleOptimizer, check, decayed, like, number
+from .optimizer import ParamsT
+from .rule import Rule, RuleOptimizer, check, counter, decayed, like, number
 
 __all__ = ["NAdam"]
 
@@ -25,7 +25,8 @@ class NAdam(RuleOptimizer):
         weight_decay: L2 penalty; default 0.
         momentum_decay: default 4e-3.
         decoupled_weight_decay: decay the parameter instead of its gradient; default False.
-        foreach, capturable: accepted; a step is always fused.
+        capturable: count the steps on the device, so that a CUDA graph can hold the step; default False.
+        foreach: accepted; a step is always fused.
         maximize: follow the gradient upwards; default False.
         differentiable: record the step itself; default False.
 
@@ -65,25 +66,31 @@ class NAdam(RuleOptimizer):
         super().__init__(params, defaults)
 
     def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
-        return "exp_avg", "exp_avg_sq"
+        return ("exp_avg", "exp_avg_sq", "mu_product") if group["capturable"] else ("exp_avg", "exp_avg_sq")
 
     def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
-        return {"step": scalar(0), "mu_product": scalar(1), "exp_avg": like(p), "exp_avg_sq": like(p)}
+        return {
+            "step": counter(group, p), "mu_product": counter(group, p, 1), "exp_avg": like(p), "exp_avg_sq": like(p),
+        }  # fmt: skip
 
-    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: int) -> Rule:
+    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
         beta1, beta2 = group["betas"]
-        lr, eps = number(group["lr"], group["differentiable"]), group["eps"]
+        lr, eps = number(group, group["lr"]), group["eps"]
         mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1))
-        a = state["mu_product"]._a
-        a *= mu
-        product = float(a)
+        if group["capturable"]:  # the product is a state like the others
+            product = state["mu_product"].double() * mu
+        else:
+            a = state["mu_product"]._a
+            a *= mu
+            product = float(a)
         from_g, from_m = (1 - mu) / (1 - product), mu_next / (1 - product * mu_next)
         root = (1 - beta2**step) ** 0.5
 
-        def rule(xp: Any, p: Any, g: Any, m: Any, v: Any) -> tuple[Any, ...]:
+        def rule(xp: Any, p: Any, g: Any, m: Any, v: Any, *products: Any) -> tuple[Any, ...]:
             p, g = decayed(group, p, g, lr if group["decoupled_weight_decay"] else None)
             m = m + (1 - beta1) * (g - m)
             v = beta2 * v + (1 - beta2) * g * g
-            return p - lr * (from_g * g + from_m * m) / (xp.sqrt(v) / root + eps), m, v
+            p = p - lr * (from_g * g + from_m * m) / (xp.sqrt(v) / root + eps)
+            return (p, m, v, product) if products else (p, m, v)
 
         return rule

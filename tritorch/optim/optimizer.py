@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, functional
+from .._capture import CAPTURES, refuse
 from ..autograd.graph import RemovableHandle
 from ..autograd.modes import enable_grad
 from ..device import CPU
@@ -98,6 +99,13 @@ class Optimizer:
 
     _stepping = False
     _opt_called = False
+
+    found_inf: Tensor | None = None
+    """Set by a GradScaler for the time of a step: one element on cuda, not 0 for a step that changes nothing."""
+
+    def _takes_found_inf(self) -> bool:
+        """Can the next step be left out by `found_inf`, so that nobody has to wait for its value."""
+        return False
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -223,6 +231,20 @@ class Optimizer:
         """The parameters of a group that have a gradient, with it."""
         return [(p, g) for p in group["params"] if (g := p.grad) is not None]
 
+    def _check_capture(self) -> None:
+        """RuntimeError where a CUDA graph is recorded and a replay would not count the steps."""
+        if CAPTURES and not all(group.get("capturable") for group in self.param_groups):
+            why = "param_groups' capturable is False" if "capturable" in self.defaults else "its steps are the host's"
+            name = type(self).__name__
+            raise RuntimeError(f"Attempting CUDA graph capture of step() for an instance of {name} but {why}.")
+
+    def _check_begin(self, group: dict[str, Any], p: Tensor) -> None:
+        """Errors before the state of a parameter is made."""
+        if CAPTURES:
+            refuse("the first step, which makes the state,", "take a step before the capture")
+        if group.get("capturable") and p.device is CPU:
+            raise no_device(p)
+
     # ---- hooks
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
@@ -312,13 +334,14 @@ class Optimizer:
                 )
         theirs = chain.from_iterable(g["params"] for g in saved)
         params = dict(zip(theirs, chain.from_iterable(g["params"] for g in groups), strict=True))
+        capturable = {key for g in saved if g.get("capturable") for key in g["params"]}
         state: defaultdict[Any, Any] = defaultdict(dict)
         for key, value in state_dict["state"].items():
             p = params.get(key)
             if p is None:
                 state[key] = value
             else:
-                state[p] = _cast(p, value)
+                state[p] = _cast(p, value, p.device if key in capturable else CPU)
         for mine, other in zip(groups, saved, strict=True):
             other["params"] = mine["params"]
             if "param_names" in mine:
@@ -345,9 +368,10 @@ class Optimizer:
         for group in self.param_groups:
             for name, default in self.defaults.items():
                 group.setdefault(name, default)
-        for entry in self.state.values():
+        there = {id(p) for group in self.param_groups if group.get("capturable") for p in group["params"]}
+        for p, entry in self.state.items():
             if isinstance(entry, dict) and self._counts_in_tensors and isinstance(entry.get("step"), (int, float)):
-                entry["step"] = scalar(entry["step"])
+                entry["step"] = scalar(entry["step"], p.device if id(p) in there else CPU)
 
     _counts_in_tensors = True  # state["step"] is a 0-dim tensor
 
@@ -359,24 +383,34 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def scalar(value: float) -> Tensor:
+def scalar(value: float, place: Any = CPU) -> Tensor:
     """A 0-dim tensor that counts, float32 as PyTorch's (float64 when that is the default dtype)."""
-    kind = np.float64 if dtypes.get_default_dtype() is dtypes.float64 else np.float32
-    return wrap(np.array(value, kind))
+    kind = dtypes.float64 if dtypes.get_default_dtype() is dtypes.float64 else dtypes.float32
+    if place is CPU:
+        return wrap(np.array(value, kind.np))
+    return functional.full((), value, dtype=kind, device=place)
 
 
-def _cast(p: Tensor, value: Any, key: str | None = None) -> Any:
-    """A loaded value of a parameter's state in the parameter's dtype and on its device; counters stay on the host."""
+def no_device(*tensors: Tensor) -> AssertionError:
+    """The error for a capturable group whose tensors are not on cuda."""
+    return AssertionError(
+        f"If capturable=True, params and state_steps must be on supported devices: ['cuda']; got {tensors[-1].device}"
+    )
+
+
+def _cast(p: Tensor, value: Any, place: Any, key: str | None = None) -> Any:
+    """A loaded value of a parameter's state in the parameter's dtype and on its device; counters go to `place`."""
     if isinstance(value, Tensor):
         if key == "step" or value.dim() == 0 and key in ("eta", "mu", "mu_product"):
-            return value.detach().clone() if value.device is CPU else value.detach().cpu()
+            value = value.detach()
+            return value.clone() if value.device is place else value.to(place)
         if p.is_floating_point():
             return value.detach().to(p.device, p.dtype)
         return value.detach().to(p.device)
     if isinstance(value, dict):
-        return {k: _cast(p, v, k) for k, v in value.items()}
+        return {k: _cast(p, v, place, k) for k, v in value.items()}
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return type(value)(_cast(p, v) for v in value)
+        return type(value)(_cast(p, v, place) for v in value)
     return value
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Tensor
-from .optimizer import ParamsT, scalar
-from .rule import Rule, RuleOptimizer, check, decayed, like, number
+from .optimizer import ParamsT
+from .rule import Rule, RuleOptimizer, check, counter, decayed, like, number
 
 __all__ = ["RAdam"]
 
@@ -24,7 +24,8 @@ class RAdam(RuleOptimizer):
         eps: keeps the division finite; default 1e-8.
         weight_decay: L2 penalty; default 0.
         decoupled_weight_decay: decay the parameter instead of its gradient; default False.
-        foreach, capturable: accepted; a step is always fused.
+        capturable: count the steps on the device, so that a CUDA graph can hold the step; default False.
+        foreach: accepted; a step is always fused.
         maximize: follow the gradient upwards; default False.
         differentiable: record the step itself; default False.
 
@@ -66,24 +67,33 @@ class RAdam(RuleOptimizer):
         return "exp_avg", "exp_avg_sq"
 
     def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
-        return {"step": scalar(0), "exp_avg": like(p), "exp_avg_sq": like(p)}
+        return {"step": counter(group, p), "exp_avg": like(p), "exp_avg_sq": like(p)}
 
-    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: int) -> Rule:
+    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
         beta1, beta2 = group["betas"]
-        lr, eps = number(group["lr"], group["differentiable"]), group["eps"]
+        lr, eps = number(group, group["lr"]), group["eps"]
         correction1, correction2 = 1 - beta1**step, 1 - beta2**step
         rho_inf = 2 / (1 - beta2) - 1
         rho = rho_inf - 2 * step * beta2**step / correction2
         factor = None
-        if rho > 5:
-            rect = ((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) ** 0.5
-            factor = rect * correction2**0.5
+        if group["capturable"]:
+            factor = (_rectified(rho.clamp(min=5), rho_inf) * correction2) ** 0.5
+        elif rho > 5:
+            factor = _rectified(rho, rho_inf) ** 0.5 * correction2**0.5
 
         def rule(xp: Any, p: Any, g: Any, m: Any, v: Any) -> tuple[Any, ...]:
             p, g = decayed(group, p, g, lr if group["decoupled_weight_decay"] else None)
             m = m + (1 - beta1) * (g - m)
             v = beta2 * v + (1 - beta2) * g * g
             change = m * (lr / correction1)
-            return p - (change if factor is None else change * (factor / (xp.sqrt(v) + eps))), m, v
+            if factor is None:
+                return p - change, m, v
+            adapted = change * (factor / (xp.sqrt(v) + eps))
+            return p - (xp.where(rho > 5, adapted, change) if group["capturable"] else adapted), m, v
 
         return rule
+
+
+def _rectified(rho: Any, rho_inf: float) -> Any:
+    """r_t^2, for rho_t > 4."""
+    return (rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)

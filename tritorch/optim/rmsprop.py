@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Tensor
-from .optimizer import ParamsT, scalar
-from .rule import Rule, RuleOptimizer, check, decayed, like, number
+from .optimizer import ParamsT
+from .rule import Rule, RuleOptimizer, check, counter, decayed, like, number
 
 __all__ = ["RMSprop"]
 
@@ -24,7 +24,8 @@ class RMSprop(RuleOptimizer):
         weight_decay: L2 penalty; default 0.
         momentum: default 0.
         centered: subtract the square of the gradient's running mean from v; default False.
-        foreach, capturable: accepted; a step is always fused.
+        capturable: count the steps on the device, so that a CUDA graph can hold the step; default False.
+        foreach: accepted; a step is always fused.
         maximize: follow the gradient upwards; default False.
         differentiable: record the step itself; default False.
 
@@ -71,11 +72,11 @@ class RMSprop(RuleOptimizer):
         return tuple(names)
 
     def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
-        return {"step": scalar(0)} | {name: like(p) for name in self._slots(group)}
+        return {"step": counter(group, p)} | {name: like(p) for name in self._slots(group)}
 
-    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: int) -> Rule:
+    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
         alpha, momentum, centered = group["alpha"], group["momentum"], group["centered"]
-        lr = number(group["lr"], group["differentiable"])
+        lr = number(group, group["lr"])
 
         def rule(xp: Any, p: Any, g: Any, v: Any, *more: Any) -> tuple[Any, ...]:
             p, g = decayed(group, p, g)

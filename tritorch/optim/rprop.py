@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Tensor
-from .optimizer import ParamsT, scalar
-from .rule import Rule, RuleOptimizer, check, like
+from .optimizer import ParamsT
+from .rule import Rule, RuleOptimizer, check, counter, like
 
 __all__ = ["Rprop"]
 
@@ -22,7 +22,8 @@ class Rprop(RuleOptimizer):
         lr: the first step of each element; default 1e-2.
         etas: (eta_minus, eta_plus); default (0.5, 1.2).
         step_sizes: smallest and largest step; default (1e-6, 50).
-        foreach, capturable: accepted; a step is always fused.
+        capturable: count the steps on the device, so that a CUDA graph can hold the step; default False.
+        foreach: accepted; a step is always fused.
         maximize: follow the gradient upwards; default False.
         differentiable: record the step itself; default False.
 
@@ -64,9 +65,13 @@ class Rprop(RuleOptimizer):
 
     def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
         lr = float(group["lr"])
-        return {"step": scalar(0), "prev": like(p), "step_size": like(p, complex(lr, lr) if p.is_complex() else lr)}
+        return {
+            "step": counter(group, p),
+            "prev": like(p),
+            "step_size": like(p, complex(lr, lr) if p.is_complex() else lr),
+        }
 
-    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: int) -> Rule:
+    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
         minus, plus = group["etas"]
         smallest, largest = group["step_sizes"]
 

@@ -16,7 +16,7 @@ from ..autograd.modes import no_grad
 from ..device import CPU
 from ..kernels.optimizer_step import sweep
 from ..tensor import Tensor, bump, wrap
-from .optimizer import Optimizer
+from .optimizer import Optimizer, no_device, scalar
 
 Rule = Callable[..., Sequence[Any]]
 
@@ -32,28 +32,63 @@ class RuleOptimizer(Optimizer):
         """The state before the first step."""
         raise NotImplementedError
 
-    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: int) -> Rule:
-        """`rule(xp, p, g, *states)`, which returns the new p and states; `step` counts from 1."""
+    def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
+        """`rule(xp, p, g, *states)`, which returns the new p and states.
+
+        Args:
+            step: counts from 1; of a capturable group a 0-dim float64 tensor on the device.
+        """
         raise NotImplementedError
+
+    def _takes_found_inf(self) -> bool:
+        return all(group.get("capturable") for group in self.param_groups)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters once; see `Optimizer.step`."""
         loss = self._loss_of(closure)
+        self._check_capture()
         for group in self.param_groups:
             slots = self._slots(group)
             for p, g in self._with_gradients(group):
                 state = self.state[p]
                 if not state:
+                    self._check_begin(group, p)
                     state.update(self._start(group, p))
-                apply(self._rule(group, state, count(state)), p, g, state, slots, group["differentiable"])
+                rule = self._rule(group, state, count(group, p, state, self.found_inf))
+                apply(rule, p, g, state, slots, group["differentiable"], self.found_inf)
         return loss
 
 
-def count(state: dict[str, Any]) -> int:
-    """Count one more step in `state["step"]` and return its number."""
-    a = state["step"]._a
+def counter(group: dict[str, Any], p: Tensor, value: float = 0) -> Tensor:
+    """A state of one number: on the host, of a capturable group on the parameter's device."""
+    return scalar(value, p.device if group.get("capturable") else CPU)
+
+
+def count(group: dict[str, Any], p: Tensor, state: dict[str, Any], found: Tensor | None = None) -> Any:
+    """Count one more step in `state["step"]` and return its number.
+
+    Of a capturable group the number is a float64 tensor on the device, and where `found` is not 0 nothing is counted.
+
+    Raises:
+        AssertionError: a capturable group's parameter or counter is not on cuda.
+    """
+    step = state["step"]
+    if group.get("capturable"):
+        counted_there(p, step)
+        with no_grad():
+            step.add_(1 if found is None else (found.to(p.device) == 0).reshape(()).to(step.dtype))
+            return step.double()
+    if step.device is not CPU:  # the group was capturable before
+        step = state["step"] = step.cpu()
+    a = step._a
     a += 1
     return int(a)
+
+
+def counted_there(p: Tensor, step: Tensor) -> None:
+    """AssertionError unless parameter and counter of a capturable group are on one cuda device."""
+    if p.device is CPU or step.device is not p.device:
+        raise no_device(p, step)
 
 
 def like(p: Tensor, value: complex = 0.0) -> Tensor:
@@ -65,12 +100,17 @@ def like(p: Tensor, value: complex = 0.0) -> Tensor:
     return torch.full(tuple(p.shape), value, dtype=p.dtype, device=p.device)
 
 
-def number(value: Any, differentiable: bool = False) -> Any:
-    """A hyper-parameter that may be a tensor, as a float unless a gradient should flow into it."""
-    return float(value) if isinstance(value, Tensor) and not differentiable else value
+def number(group: dict[str, Any], value: Any) -> Any:
+    """A hyper-parameter that may be a tensor: a float, unless a gradient should flow into it or a replay look at it."""
+    if not isinstance(value, Tensor) or group["differentiable"]:
+        return value
+    return value.reshape(()) if group.get("capturable") and value.device is not CPU else float(value)
 
 
-def apply(rule: Rule, p: Tensor, g: Tensor, state: dict[str, Any], slots: Sequence[str], differentiable: bool) -> None:
+def apply(
+    rule: Rule, p: Tensor, g: Tensor, state: dict[str, Any], slots: Sequence[str], differentiable: bool,
+    found: Tensor | None = None,
+) -> None:  # fmt: skip
     """Give a parameter and its states their new values.
 
     Args:
@@ -78,6 +118,7 @@ def apply(rule: Rule, p: Tensor, g: Tensor, state: dict[str, Any], slots: Sequen
         p, g: parameter and gradient.
         state: the parameter's state; `slots` are its entries that the rule renews.
         differentiable: the step itself is recorded; new states take the place of the old ones.
+        found: one element on cuda, not 0 to leave all as it is; or None.
     """
     states = [state[name] for name in slots]
     if differentiable:
@@ -86,10 +127,12 @@ def apply(rule: Rule, p: Tensor, g: Tensor, state: dict[str, Any], slots: Sequen
         sweep(lambda *arrays: rule(np, *arrays), p._a, g._a, [s._a for s in states])
         bump(p)
     else:
+        torch = importlib.import_module("tritorch")
         with no_grad():
-            new = rule(importlib.import_module("tritorch"), *map(_real, (p, g, *states)))
-            for old, value in zip((p, *states), new, strict=True):
-                _real(old).copy_(value)
+            new = rule(torch, *map(_real, (p, g, *states)))
+            skip = None if found is None else (found.to(p.device) != 0).reshape(())
+            for old, value in zip(map(_real, (p, *states)), new, strict=True):
+                old.copy_(value if skip is None else torch.where(skip, old, value))
 
 
 def _real(t: Tensor) -> Any:

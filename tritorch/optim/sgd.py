@@ -75,6 +75,14 @@ class SGD(Optimizer):
         for group in self.param_groups:
             check_fused(group)
 
+    def _takes_found_inf(self) -> bool:
+        """Unless a momentum buffer is to be made, by a step that might be left out."""
+        return all(
+            p.device is not CPU and (group["momentum"] == 0 or self.state[p].get("momentum_buffer") is not None)
+            for group in self.param_groups
+            for p, _ in self._with_gradients(group)
+        ) and not any(group["differentiable"] for group in self.param_groups)
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters once; see `Optimizer.step`."""
         loss = self._loss_of(closure)
@@ -95,6 +103,7 @@ class SGD(Optimizer):
                 state = self.state[p]
                 buffer = state.get("momentum_buffer")
                 if buffer is None:
+                    self._check_begin(group, p)
                     first = True
                     buffer = state["momentum_buffer"] = _empty_like(p)
             jobs.append((p, g, buffer, first))
@@ -104,7 +113,7 @@ class SGD(Optimizer):
         maximize, nesterov = group["maximize"], group["nesterov"]
         decay = float(group["weight_decay"])
         c = {
-            "lr": float(group["lr"]),
+            "lr": group["lr"],
             "momentum": group["momentum"],
             "undamped": 1 - group["dampening"],
             "decay": decay,
@@ -116,22 +125,23 @@ class SGD(Optimizer):
                 if p.device is CPU and its_first is first
             ]
             if rows:
-                optimizer_step.sgd(rows, c, first, decay != 0, nesterov, maximize)
+                optimizer_step.sgd(rows, c | {"lr": float(c["lr"])}, first, decay != 0, nesterov, maximize)
             on_cuda = [job for job in jobs if job[0].device is not CPU and job[3] is first]
             if on_cuda:
                 from ..kernels import optimizer_gpu
 
                 rows = [job[:3] for job in on_cuda]
                 flags = {"first": first, "nesterov": nesterov, "maximize": maximize}
-                rest = on_device.run(optimizer_gpu.sgd, rows, c, **flags)
+                rest = on_device.run(optimizer_gpu.sgd, rows, c, self.found_inf, **flags)
                 self._on_tensors(group, [(on_cuda[i][0], on_cuda[i][1], first) for i in rest])
         for job in jobs:
             bump(job[0])
 
     def _on_tensors(self, group: dict[str, Any], jobs: list[tuple[Tensor, Tensor, bool]]) -> None:
         """The step by tensor operations, recorded where the group is differentiable."""
-        momentum, recorded = group["momentum"], group["differentiable"]
-        lr = number(group["lr"], recorded)
+        momentum, lr = group["momentum"], group["lr"]
+        if not isinstance(lr, Tensor) or lr.device is CPU:
+            lr = number(group, lr)
         slots = ("momentum_buffer",) if momentum != 0 else ()
 
         for p, g, first in jobs:
@@ -143,7 +153,7 @@ class SGD(Optimizer):
                 b = g if first else momentum * buffers[0] + (1 - group["dampening"]) * g
                 return p - lr * (g + momentum * b if group["nesterov"] else b), b
 
-            apply(rule, p, g, self.state[p], slots, recorded)
+            apply(rule, p, g, self.state[p], slots, group["differentiable"], self.found_inf)
 
 
 def _empty_like(p: Tensor) -> Tensor:
