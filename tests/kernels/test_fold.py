@@ -47,17 +47,33 @@ def test_sums_and_maxima_over_any_dims(shape):
                     np.testing.assert_array_equal(y, ufunc.reduce(a, dim, keepdims=keepdim))
 
 
-def test_sums_have_the_same_bits_on_any_number_of_threads():
+@pytest.mark.parametrize("shape", [*SHAPES, (300, 301), (5000, 70), (7, 20_011)], ids=str)
+def test_products_and_counts_over_any_dims(shape):
+    x = np.random.default_rng(0).uniform(0.97, 1.03, size=shape)
+    for a in layouts(x) if x.size < 20_000 else [x, x.T]:
+        for dim in dims_of(a.ndim):
+            y = _fold.by_groups(a, dim, False, _fold.ufunc_step(np.multiply))
+            np.testing.assert_allclose(y, np.multiply.reduce(a, dim), rtol=1e-9)
+            mask = a > 1
+            y = _fold.by_groups(mask, dim, False, _fold.count_step)
+            assert y.dtype == np.int64
+            np.testing.assert_array_equal(y, np.add.reduce(mask, dim, np.int64))
+
+
+def test_results_have_the_same_bits_on_any_number_of_threads(monkeypatch):
     rng = np.random.default_rng(1)
+    monkeypatch.setattr(_fold, "READ", 1 << 17)
+    steps = (_fold.sum_step, _fold.ufunc_step(np.multiply), _fold.ufunc_step(np.maximum))
     before = get_num_threads()
     try:
         for shape, dim in (((1_100_001,), (0,)), ((1500, 700), (1,)), ((1500, 700), (0,)), ((7, 900, 150), (1,))):
-            x = rng.normal(size=shape).astype(np.float32)
-            seen = set()
-            for n in (1, 2, 3):
-                set_num_threads(n)
-                seen.add(_fold.by_groups(x, dim, False, _fold.sum_step).tobytes())
-            assert len(seen) == 1, f"{shape} over {dim}"
+            x = rng.uniform(0.9, 1.1, size=shape).astype(np.float32)
+            for step in steps:
+                seen = set()
+                for n in (1, 2, 3):
+                    set_num_threads(n)
+                    seen.add(_fold.by_groups(x, dim, False, step).tobytes())
+                assert len(seen) == 1, f"{shape} over {dim}"
     finally:
         set_num_threads(before)
 

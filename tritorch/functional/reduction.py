@@ -172,7 +172,11 @@ def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dty
     x = tensor("nansum", input)
     if x.dtype.is_complex:
         raise RuntimeError(message("nansum", "does not support complex inputs", input=x))
-    return sum(x.masked_fill(x.isnan(), 0) if x.dtype.is_floating_point else x, dim, keepdim, dtype=dtype)
+    if not x.dtype.is_floating_point or x.device is CPU:
+        y = sum(x, dim, keepdim, dtype=dtype)
+        if not x.dtype.is_floating_point or not np.isnan(y._a).any():  # so nothing was NaN
+            return y
+    return sum(x.masked_fill(x.isnan(), 0), dim, keepdim, dtype=dtype)
 
 
 @public(out=True)
@@ -186,6 +190,10 @@ def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dt
     x: Any = cast(tensor("nanmean", input), dtype, "nanmean")
     if x.dtype.category < 2:
         raise RuntimeError(message("nanmean", "needs a floating point or complex dtype", input=x))
+    if x.device is CPU:
+        y = mean(x, dim, keepdim)
+        if not np.isnan(y._a).any():
+            return y
     bad = x.isnan()
     total: Any = sum(x.masked_fill(bad, 0), dim, keepdim)
     return total / sum(~bad, dim, keepdim)

@@ -1,14 +1,14 @@
 """How a reduction sees its array: as (M, R, K), where R is reduced; and the fast NumPy sums and maxima over R.
 
 NumPy's own `reduce` along the last axis pays about 0.2 us per row, along the first one it walks rows however short they
-are. Sums are therefore matrix-vector products with ones, in chunks so that rounding errors stay as small as in a
-pairwise sum; maxima of short rows come from `argmax` or a loop over the columns.
+are. Sums are therefore products with ones (or `einsum`), in chunks so that rounding errors stay as small as in a
+pairwise sum; maxima of rows come from `argmax` or a loop over the columns; products fold their rows until these are short.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import Any
 
@@ -19,11 +19,14 @@ from ._launch import empty_like
 from ._op import Array
 from ._pointwise import copy_into
 from ._rows import over_blocks
-from ._threads import single_enter, single_exit
+from ._threads import parallel, single_enter, single_exit
 
 SMALL = 4096  # elements below which one plain NumPy call is the fastest way
 _CHUNK = 128  # elements summed in one run, so that float32 rounding errors do not grow with the length
-_MANY = 1 << 19  # elements from which threads pay
+_LONG = 256  # the same for rows, whose sums have many lanes
+READ = 1 << 21
+"""Elements that are worth a thread where each is read once and little else: a thread reads them in 0.15 ms, and takes up to
+0.05 ms to start. Also the size of a block."""
 
 
 @lru_cache(maxsize=64)
@@ -125,20 +128,25 @@ def by_groups(x: Array, dim: tuple[int, ...], keepdim: bool, step: Callable[...,
 @lru_cache(maxsize=256)
 def _chunk(r: int) -> int:
     """Elements of a row summed in one run: a divisor of `r` when there is a good one, so that rows split evenly."""
-    return next((d for d in range(min(r, 2 * _CHUNK), 31, -1) if r % d == 0), _CHUNK)
+    return next((d for d in range(min(r, _LONG), 63, -1) if r % d == 0), _LONG)
+
+
+def _short_sums(x: Array) -> Array:
+    """Sums of short rows. A product with ones is the faster way to read the cache, `einsum` to read memory."""
+    return x @ _ones(x.shape[1], x.dtype.char) if x.size < READ or x.shape[1] < 64 else np.einsum("ij->i", x)
 
 
 def row_sums(x: Array) -> Array:
     """Sums of the rows of a float (M, R) whose rows are contiguous, with the rounding error of a chunked sum."""
     m, r = x.shape
-    if r <= _CHUNK:
-        return x @ _ones(r, x.dtype.char)
+    if r <= _LONG:
+        return _short_sums(x)
     size = _chunk(r)
     c, tail = divmod(r, size)
-    if tail == 0 and x.flags.c_contiguous:  # one product, where a stack of them would cost a call each
-        y = (x.reshape(m * c, size) @ _ones(size, x.dtype.char)).reshape(m, c)
+    if tail == 0 and x.flags.c_contiguous:  # one call, where a stack of them would cost a call each
+        y = _short_sums(x.reshape(m * c, size)).reshape(m, c)
     else:
-        y = x[:, : r - tail].reshape(m, c, size) @ _ones(size, x.dtype.char)
+        y = np.einsum("ijk->ij", x[:, : r - tail].reshape(m, c, size))
     y = row_sums(y) if c > 8 else np.add.reduce(y, 1)
     if tail:
         y += x[:, r - tail :] @ _ones(tail, x.dtype.char)
@@ -184,12 +192,13 @@ def _by_columns(ufunc: np.ufunc, x: Array) -> Array:
 
 
 def _blocked(step: Callable[[Array], Array], x: Array, shape: tuple[int, ...]) -> Array:
+    """`step` on blocks of the first dim of `x`, over threads when they are worth it."""
     y = np.empty(shape, x.dtype)
 
     def block(start: int, stop: int) -> None:
         y[start:stop] = step(x[start:stop])
 
-    over_blocks(block, len(x), x[0].size)
+    over_blocks(block, len(x), x[0].size, max(1, READ // x[0].size))
     return y
 
 
@@ -200,20 +209,15 @@ def sum_step(x: Array, *_: bool) -> Array:
         return np.zeros((m, k), x.dtype)
     if k == 1:
         rows = x[:, :, 0]
-        if x.size < _MANY:
+        if x.size < 2 * READ:
             return _single(row_sums, rows)[:, None]
         if m > 1:
             return _blocked(row_sums, rows, (m,))[:, None]
-    elif x.size < _MANY:
+        return row_sums(_in_parts(row_sums, rows[0])[None])[:, None]
+    if x.size < 2 * READ:
         return _single(column_sums, x)
-    elif m > 1:
+    if m > 1:
         return _blocked(column_sums, x, (m, k))
-    if k == 1:  # one long row, folded: sums of columns read memory faster than sums of rows
-        c, tail = divmod(r, _CHUNK * 512)
-        y = row_sums(sum_step(x[0, : r - tail].reshape(c, _CHUNK, 512)).reshape(1, -1))[:, None]
-        if tail:
-            y += row_sums(x[:, r - tail :, 0])[:, None]
-        return y
     c, tail = divmod(r, _CHUNK)  # a few long columns: their chunks are shared out
     if c < 2:
         return _single(column_sums, x)
@@ -221,6 +225,48 @@ def sum_step(x: Array, *_: bool) -> Array:
     y = column_sums(y) if c > 16 else np.add.reduce(y, 1)
     if tail:
         y += column_sums(x[:, r - tail :])
+    return y
+
+
+def count_step(x: Array, *_: bool) -> Array:
+    """(M, R, K) -> (M, K), int64: the number of True elements; counts (the result of a run before) are added.
+
+    Bytes are added as they are, eight at a time where they are neighbours, as long as no sum exceeds 255. Short rows are
+    multiplied with ones.
+    """
+    if x.dtype.char != "?":
+        return np.add.reduce(x, 1)
+    m, r, k = x.shape
+    if m * k == 1:
+        return np.array([[np.count_nonzero(x)]])
+    if k == 1 and r < 128:
+        sums = _in_cache(lambda rows: rows.astype(np.float32) @ _ones(r, "f"), x[:, :, 0])
+        return sums.astype(np.int64)[:, None]
+    tail = r % 8 if k == 1 else 0
+    part = x[:, : r - tail, 0].view(np.uint64) if k == 1 else x.view(np.uint8)
+    y = np.zeros((m, k), np.int64)
+    for i in range(0, part.shape[1], 255):
+        sums = np.add.reduce(part[:, i : i + 255], 1, part.dtype)
+        y += np.add.reduce(sums.view(np.uint8).reshape(m, 8), 1, np.int64, None, True) if k == 1 else sums
+    if tail:
+        y += np.add.reduce(x[:, r - tail :], 1, np.int64)
+    return y
+
+
+def _in_parts(step: Callable[[Array], Array], row: Array) -> Array:
+    """`step` on each part of a long row, parts of half of READ, over threads."""
+    size = READ // 2
+    y = np.empty(-(-row.size // size), row.dtype)
+
+    def part(first: int, last: int) -> None:
+        for i in range(first, last):
+            y[i : i + 1] = step(row[None, i * size : (i + 1) * size])
+
+    single_enter()
+    try:
+        parallel(part, y.size, READ // size)
+    finally:
+        single_exit()
     return y
 
 
@@ -233,20 +279,40 @@ def _single(step: Callable[[Array], Array], x: Array) -> Array:
         single_exit()
 
 
+def _in_cache(step: Callable[[Array], Array], x: Array) -> Array:
+    """`step` for a few rows of (M, R) at a time, so that they stay in cache while it comes back to them."""
+    m, r = x.shape
+    rows = max(1, (1 << 18) // r)
+    if m <= rows:
+        return step(x)
+    return np.concatenate([step(x[i : i + rows]) for i in range(0, m, rows)])
+
+
 def _best_of_rows(ufunc: np.ufunc, x: Array) -> Array:
     """Row maxima (or minima) of a C-contiguous (M, R), R at least 1; NaN wins."""
     m, r = x.shape
-    if r >= 1024 or m < 4:
+    if r >= 2048 or m < 4:
         return ufunc.reduce(x, 1)
-    if r < 48:
-        y = np.empty(m, x.dtype)
-        rows = max(1, (1 << 20) // r)
-        for i in range(0, m, rows):
-            y[i : i + rows] = _by_columns(ufunc, x[i : i + rows, :, None])[:, 0]
-        return y
+    if r < 96:
+        return _in_cache(lambda x: _by_columns(ufunc, x[:, :, None])[:, 0], x)
     at = x.argmax(1) if ufunc is np.maximum else x.argmin(1)
     at += np.arange(0, m * r, r)
     return x.reshape(-1).take(at)
+
+
+def _product_of_rows(x: Array) -> Array:
+    """Products of the rows of a C-contiguous (M, R), whose quarters are multiplied until they are short: NumPy's own
+    reduction of a row multiplies one element after the other, each waiting for the one before."""
+    r = x.shape[1]
+    while r > 48:
+        r, rest = divmod(x.shape[1], 4)
+        y = x[:, :r] * x[:, r : 2 * r]
+        y *= x[:, 2 * r : 3 * r]
+        y *= x[:, 3 * r : 4 * r]
+        if rest:
+            y[:, :rest] *= x[:, 4 * r :]
+        x = y
+    return _by_columns(np.multiply, x[:, :, None])[:, 0] if len(x) > 4096 else np.multiply.reduce(x, 1)
 
 
 def _best_of_columns(ufunc: np.ufunc, x: Array) -> Array:
@@ -263,16 +329,19 @@ def _best_of_columns(ufunc: np.ufunc, x: Array) -> Array:
 
 def ufunc_step(ufunc: np.ufunc) -> Callable[[Array], Array]:
     """(M, R, K) -> (M, K) by np.maximum, np.minimum or np.multiply; R at least 1."""
+    of_rows = partial(_in_cache, _product_of_rows) if ufunc is np.multiply else partial(_best_of_rows, ufunc)
+    of_columns = partial(_best_of_columns, ufunc)
 
     def step(x: Array, *_: bool) -> Array:
         m, r, k = x.shape
-        if ufunc is np.multiply:
-            return _by_columns(ufunc, x) if r <= 48 and m * k > 64 else ufunc.reduce(x, 1)
-        if x.size < _MANY or m * k == 1:
-            return _best_of_rows(ufunc, x[:, :, 0])[:, None] if k == 1 else _best_of_columns(ufunc, x)
-        if k == 1:
-            return _blocked(lambda rows: _best_of_rows(ufunc, rows), x[:, :, 0], (m,))[:, None]
-        return _blocked(lambda part: _best_of_columns(ufunc, part), x, (m, k))
+        if k > 1:
+            return of_columns(x) if x.size < 2 * READ or m == 1 else _blocked(of_columns, x, (m, k))
+        rows = x[:, :, 0]
+        if m == 1 and r >= 2 * READ:
+            rows = _in_parts(of_rows, rows[0])[None]
+        if rows.size < 2 * READ:
+            return of_rows(rows)[:, None]
+        return _blocked(of_rows, rows, (m,))[:, None]
 
     return step
 

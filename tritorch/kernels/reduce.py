@@ -14,7 +14,7 @@ import numpy as np
 
 from ._configs import SMALL as FEW
 from ._configs import next_power_of_2
-from ._fold import SMALL, by_groups, kept_shape, sum_step, ufunc_step
+from ._fold import SMALL, by_groups, count_step, kept_shape, sum_step, ufunc_step
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 
@@ -192,6 +192,8 @@ def reduce_gpu(
 def sum_array(x: Array, dim: tuple[int, ...], keepdim: bool) -> Array:
     """Sum of a NumPy array, integers and bools in int64."""
     kind = x.dtype.char
+    if kind == "?" and x.size >= SMALL:
+        return by_groups(x, dim, keepdim, count_step)
     if kind not in "fd":
         return np.asarray(np.add.reduce(x, dim, np.int64 if x.dtype.kind in "iub" else None, None, keepdim))
     if x.size < SMALL:
