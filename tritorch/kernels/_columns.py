@@ -163,9 +163,38 @@ def _chunk(images: int, rows: int, length: int, itemsize: int) -> int:
     return -(-length // pieces)
 
 
+@lru_cache(512)
+def _lattice(
+    taps: tuple[tuple[int, ...], ...], phases: tuple[int, ...], at: tuple[int, ...]
+) -> tuple[int, tuple[int, ...], tuple[int, ...]] | None:
+    """(first offset, counts, steps) where the offsets `at` of the taps, all in one frame, are regular in each dim."""
+    if len(set(phases)) != 1:
+        return None
+    counts = tuple(len({tap[i] for tap in taps}) for i in range(len(taps[0])))
+    offsets = np.reshape(at, counts)
+    first, origin = offsets.flat[0], (0,) * len(counts)
+    steps = tuple(
+        int(offsets[(*origin[:i], 1, *origin[i + 1 :])] - first) if n > 1 else 0 for i, n in enumerate(counts)
+    )
+    grid = first + sum(step * at for step, at in zip(steps, np.indices(counts), strict=True))
+    return (int(first), counts, steps) if np.array_equal(grid, offsets) else None
+
+
 def _fill_columns(cols: np.ndarray, source: _Source, outputs: OutputClass, images: int, a: int, b: int) -> None:
-    """cols (group, channel, tap, image, column) of the columns a .. b of each image."""
+    """cols (group, channel, tap, image, column) of the columns a .. b of each image.
+
+    Regular taps are copied by one call: threads would meet at the interpreter's lock after each of many.
+    """
     g, c = cols.shape[:2]
+    lattice = _lattice(outputs.taps, outputs.phases, outputs.offsets)
+    if lattice is not None:
+        first, counts, steps = lattice
+        frames = source.flat[outputs.phases[0], :, :, first + a :]
+        channel, image, item = frames.strides
+        shape = (g * c, *counts, images, b - a)
+        strides = (channel, *(step * item for step in steps), image, item)
+        cols.reshape(shape)[...] = np.lib.stride_tricks.as_strided(frames, shape, strides)
+        return
     for t, (phase, offset) in enumerate(zip(outputs.phases, outputs.offsets, strict=True)):
         frames = source.flat[phase].reshape(g, c, *source.flat.shape[2:])
         cols[:, :, t] = frames[:, :, :images, offset + a : offset + b]
