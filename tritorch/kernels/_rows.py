@@ -21,6 +21,7 @@ BLOCK = 1 << 19
 and takes longer to wake than a pass over a small block. Layer norm of 4096 x 768 on two threads: 2.3 ms with blocks of
 2^17 (no gain over one thread), 2.0 with 2^18, 1.0 with 2^19."""
 ALONE = 1 << 13  # elements up to which the BLAS itself stays on one thread
+FEW = 1 << 12  # elements up to which a plain broadcast is the fastest way
 GRAIN = 1 << 18  # elements that are worth a thread of their own
 LONG_RUN = 512
 """From this length on, a loop per row costs less than what NumPy does about short rows: where operands differ in
@@ -70,8 +71,7 @@ def over_blocks(
     """
     step = step or block_rows(n_rows, n_cols, block)
     if n_rows <= step and n_rows * n_cols < ALONE:
-        with np.errstate(all="ignore"):
-            fn(0, n_rows)
+        fn(0, n_rows)
         return
 
     def several(first: int, last: int) -> None:
@@ -129,10 +129,10 @@ def _ones_over_zeros(n: int, kind: str) -> Array:
 def by_column(ufunc: np.ufunc, x: Array, column: Array, out: Array) -> None:
     """out = ufunc(x, column[:, None]) for a contiguous x (R, n) and a column (R,).
 
-    Short rows get the column as a product of matrices, from which NumPy makes one long loop.
+    Many short rows get the column as a product of matrices, from which NumPy makes one long loop.
     """
     n = x.shape[1]
-    if n >= LONG_RUN or n == 1:
+    if n >= LONG_RUN or n == 1 or x.size <= FEW:
         ufunc(x, column[:, None], out=out)
         return
     left = np.zeros((column.size, 2), column.dtype)
@@ -140,14 +140,17 @@ def by_column(ufunc: np.ufunc, x: Array, column: Array, out: Array) -> None:
     ufunc(x, left @ _ones_over_zeros(n, x.dtype.char), out=out)
 
 
-def tiled(row: Array) -> Array:
-    """What `by_row` takes for a row: as many copies of it as make the inner loop long."""
-    return np.tile(row, (max(1, 4096 // max(row.size, 1)), 1))
+def tiled(row: Array, n_rows: int) -> Array:
+    """What `by_row` takes for a row, against n_rows of them: as many copies of it as make the inner loop long."""
+    return row[None] if n_rows * row.size <= FEW else np.tile(row, (max(1, FEW // max(row.size, 1)), 1))
 
 
 def by_row(ufunc: np.ufunc, x: Array, rows: Array, out: Array) -> None:
-    """out = ufunc(x, row) for contiguous x, out (R, n) and `rows = tiled(row)`."""
+    """out = ufunc(x, row) for contiguous x, out (R, n) and `rows = tiled(row, R or more)`."""
     k, n = rows.shape
+    if k == 1:
+        ufunc(x, rows, out=out)
+        return
     whole = len(x) - len(x) % k
     if whole:
         ufunc(x[:whole].reshape(-1, k * n), rows.reshape(-1), out=out[:whole].reshape(-1, k * n))

@@ -21,7 +21,7 @@ from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._pointwise import cast, pointwise
-from ._rows import BLOCK, LONG_RUN, NEAR, averaging, by_column, moments, over_blocks, wide
+from ._rows import BLOCK, FEW, LONG_RUN, NEAR, averaging, by_column, moments, over_blocks, wide
 from .reduce import reduce_gpu
 
 if TYPE_CHECKING:
@@ -177,6 +177,9 @@ def _by_channel(fn: Callable[..., None], arrays: list[Array], coefficients: list
     each (N * C,), one entry per plane."""
     n, c, length = arrays[0].shape
     kind = arrays[0].dtype
+    if n * c * length <= FEW:
+        fn(*arrays, *[v.astype(kind)[:, None] for v in coefficients], *planes)
+        return
     k = 1 if length >= LONG_RUN else _channel_rows(c, length)
     per_sample = c // k
     arrays = [a.reshape(n * per_sample, k * length) for a in arrays]
@@ -312,7 +315,13 @@ class batch_norm_train:
         if x3.size == 0:
             nothing = np.zeros(x.shape[1], x3.dtype)
             return np.empty(x.shape, x.dtype), nothing, nothing.copy()
-        mean, var = _merge(*_plane_moments(x3), x3.shape[2], 0)
+        if x3.size <= FEW:
+            x64 = x3.astype(np.float64)
+            mean = np.add.reduce(x64, (0, 2)) / (x3.size // x3.shape[1])
+            x64 -= mean[:, None]
+            var = np.add.reduce(np.square(x64, out=x64), (0, 2)) / (x3.size // x3.shape[1])
+        else:
+            mean, var = _merge(*_plane_moments(x3), x3.shape[2], 0)
         scale = 1 / np.sqrt(var + eps)
         if w is not None:
             scale = scale * w

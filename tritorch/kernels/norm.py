@@ -22,7 +22,7 @@ from ._fold import contiguous
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from ._pointwise import pointwise
-from ._rows import averaging, block_rows, by_column, by_row, over_blocks, sizes, tiled, wide
+from ._rows import FEW, averaging, block_rows, by_column, by_row, over_blocks, sizes, tiled, wide
 from .reduce import reduce_gpu
 from .softmax import row_tiles
 
@@ -250,8 +250,8 @@ def _long_grad(g, x, w, n_rows, n, tail, eps, needs, centred, kind, sums):
 # ----------------------------------------------------------------------------------------------- the CPU and the ops
 
 
-def _tiled(w: Array | None, n: int) -> Array | None:
-    return None if w is None else tiled(wide(w).reshape(n))
+def _tiled(w: Array | None, n_rows: int, n: int) -> Array | None:
+    return None if w is None else tiled(wide(w).reshape(n), n_rows)
 
 
 def _rstd(rows: Array, n: int, eps: float) -> Array:
@@ -261,6 +261,19 @@ def _rstd(rows: Array, n: int, eps: float) -> Array:
     y += eps
     np.sqrt(y, out=y)
     return np.reciprocal(y, out=y)
+
+
+def _few(x: Array, n_rows: int, n: int, w: Array | None, b: Array | None, eps: float, centred: bool) -> Array:
+    """Either norm of so few numbers that each call counts."""
+    y = x.reshape(n_rows, n)
+    if centred:
+        y = y - (y @ averaging(n, y.dtype.char))[:, None]
+    y = y * _rstd(y, n, eps)[:, None]
+    if w is not None:
+        y *= w.reshape(n)
+    if b is not None:
+        y += b.reshape(n)
+    return y.reshape(x.shape)
 
 
 def _last_dims(x, ndim: int) -> tuple[int, ...]:
@@ -284,10 +297,12 @@ class layer_norm:
     def cpu(x: Array, w: Array | None, b: Array | None, ndim: int, eps: float) -> Array:
         n_rows, n = sizes(x.shape, ndim)
         kind, x = x.dtype, wide(x)
+        if 0 < x.size <= FEW:
+            return _few(x, n_rows, n, w, b, eps, True).astype(kind, copy=False)
         y = np.empty(x.shape, x.dtype)
         if y.size == 0:
             return y.astype(kind, copy=False)
-        x2, y2, w, b = x.reshape(n_rows, n), y.reshape(n_rows, n), _tiled(w, n), _tiled(b, n)
+        x2, y2, w, b = x.reshape(n_rows, n), y.reshape(n_rows, n), _tiled(w, n_rows, n), _tiled(b, n_rows, n)
         mean_of = averaging(n, x.dtype.char)
 
         def block(start: int, stop: int) -> None:
@@ -341,10 +356,12 @@ class rms_norm:
     def cpu(x: Array, w: Array | None, ndim: int, eps: float) -> Array:
         n_rows, n = sizes(x.shape, ndim)
         kind, x = x.dtype, wide(x)
+        if 0 < x.size <= FEW:
+            return _few(x, n_rows, n, w, None, eps, False).astype(kind, copy=False)
         y = np.empty(x.shape, x.dtype)
         if y.size == 0:
             return y.astype(kind, copy=False)
-        x2, y2, w = x.reshape(n_rows, n), y.reshape(n_rows, n), _tiled(w, n)
+        x2, y2, w = x.reshape(n_rows, n), y.reshape(n_rows, n), _tiled(w, n_rows, n)
 
         def block(start: int, stop: int) -> None:
             rows, out = x2[start:stop], y2[start:stop]
@@ -402,7 +419,7 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
     part_b = np.empty((blocks, n), x.dtype) if needs[2] else None
     mean_of = averaging(n, x.dtype.char)
     mean_w = mean_of if w1 is None else w1 / n
-    scale = None if w1 is None else tiled(w1)
+    scale = None if w1 is None else tiled(w1, n_rows)
 
     def block(start: int, stop: int) -> None:
         rows, gy, i = x2[start:stop], g2[start:stop], start // step
