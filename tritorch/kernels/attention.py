@@ -9,6 +9,7 @@ A row whose keys are all masked gives 0 and sends no gradient.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from ._gemm import is_amd
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._pointwise import cast, fill
+from ._rows import long_runs
 from ._threads import parallel
 from .reduce import reduce_gpu
 
@@ -332,12 +334,15 @@ class _Walk:
     `rows` are the spans of query rows within a task, each with the number of keys that it can see.
     """
 
-    def __init__(self, q: Array, k: Array, v: Array, mask: Array | None, scale: float, causal: bool):
+    def __init__(
+        self, q: Array, k: Array, mask: Array | None, scale: float, causal: bool, less: Array | None = None
+    ):
         b, heads, n_rows, width = q.shape
         g, n_keys = k.shape[1], k.shape[2]
         h = heads // g
-        self.q = (q * scale).reshape(b, g, h, n_rows, width)
-        self.k, self.v = k, v
+        self.width, self.q, self.k = width, (q * scale).reshape(b, g, h, n_rows, width), k
+        if less is not None:
+            self.q, self.k = _minus(self.q, less.reshape(b, g, h, n_rows)), _and_one(k)
         self.mask = None
         if mask is not None:
             self.mask = np.broadcast_to(mask, (b, heads, n_rows, n_keys)).reshape(b, g, h, n_rows, n_keys)
@@ -352,10 +357,8 @@ class _Walk:
         ]
         spans = [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
         self.rows = [(span, min(n_keys, span.stop) if causal else n_keys) for span in spans]
-        self.hidden = [
-            np.arange(n) > np.arange(span.start, span.stop)[:, None] if causal and n > span.start + 1 else None
-            for span, n in self.rows
-        ]
+        self.hidden = [_hidden(span.start, span.stop, n, q.dtype.char) if causal else None for span, n in self.rows]
+        self.run_length = n_keys
         self.grain = max(1, (1 << 18) // max(1, batch * group * h * n_rows * n_keys))
 
     def run(self, block) -> None:
@@ -366,11 +369,11 @@ class _Walk:
                 for i, (rows, n) in enumerate(self.rows):
                     block(bs, gs, i, rows, n)
 
-        with np.errstate(all="ignore"):
+        with long_runs(self.run_length):
             parallel(tasks, len(self.tasks), self.grain)
 
     def scores(self, bs: slice, gs: slice, i: int) -> tuple[Array, Array]:
-        """(scaled query rows (b, g, h * l, E), their masked scores (b, g, h, l, n))."""
+        """(scaled query rows (b, g, h * l, E), their masked scores, less what is to be subtracted, (b, g, h, l, n))."""
         rows, n = self.rows[i]
         q = self.q[bs, gs, :, rows]
         b, g, h, length, width = q.shape
@@ -383,8 +386,27 @@ class _Walk:
             else:
                 s += m
         if self.hidden[i] is not None:
-            np.copyto(s, -np.inf, where=self.hidden[i])
-        return q, s
+            s += self.hidden[i]
+        return q[..., : self.width], s
+
+
+@lru_cache(maxsize=8)
+def _hidden(start: int, stop: int, n: int, kind: str) -> Array | None:
+    """What is added to the scores of the rows start ... stop with n keys: -inf for the keys after a row's own."""
+    if n <= start + 1:
+        return None
+    later = np.where(np.arange(n) > np.arange(start, stop)[:, None], -np.inf, 0).astype(kind)
+    later.flags.writeable = False
+    return later
+
+
+def _minus(rows: Array, less: Array) -> Array:
+    """The rows with one more entry, -less: times `_and_one`, the difference comes out of the product itself."""
+    return np.concatenate([rows, -less[..., None]], -1)
+
+
+def _and_one(rows: Array) -> Array:
+    return np.concatenate([rows, np.ones((*rows.shape[:-1], 1), rows.dtype)], -1)
 
 
 @op
@@ -401,7 +423,7 @@ class attention:
         lse = np.full(q.shape[:3], np.inf, q.dtype)
         if y.size == 0 or k.shape[2] == 0:
             return y, lse
-        walk = _Walk(q, k, v, mask, scale, causal)
+        walk = _Walk(q, k, mask, scale, causal)
         y5, lse4 = y.reshape((*walk.q.shape[:4], v.shape[3])), lse.reshape(walk.q.shape[:4])
 
         def block(bs: slice, gs: slice, i: int, rows: slice, n: int) -> None:
@@ -424,7 +446,7 @@ class attention:
                 total = s @ ones
                 total[dead] = np.inf  # makes y 0 here, and exp(s - lse) 0 in the backward
             out = (s.reshape(b, g, h * length, n) @ v[bs, gs, :n]).reshape(b, g, h, length, -1)
-            out /= total[..., None]
+            out *= (1 / total)[..., None]
             y5[bs, gs, :, rows] = out
             np.log(total, out=total)
             total += top
@@ -486,22 +508,20 @@ class attention:
         gk, gv = np.zeros(k.shape, k.dtype), np.zeros(v.shape, v.dtype)
         gm = np.zeros((*q.shape[:3], k.shape[2]), q.dtype) if needs[3] else None
         if g.size and k.shape[2]:
-            walk = _Walk(q, k, v, mask, scale, causal)
+            walk = _Walk(q, k, mask, scale, causal, y1)
             lead = walk.q.shape[:4]
-            g5, gq5, lse4 = g.reshape((*lead, v.shape[3])), gq.reshape(walk.q.shape), y1.reshape(lead)
-            dot4 = np.vecdot(g, y0).reshape(lead)
+            g5, gq5 = g.reshape((*lead, v.shape[3])), gq.reshape((*lead, q.shape[3]))
+            g5_less, v_one = _minus(g5, np.vecdot(g, y0).reshape(lead)), _and_one(v)
             gm5 = None if gm is None else gm.reshape((*lead, k.shape[2]))
 
             def block(bs: slice, gs: slice, i: int, rows: slice, n: int) -> None:
                 qs, p = walk.scores(bs, gs, i)
                 shape = p.shape
                 flat = (shape[0], shape[1], shape[2] * shape[3], -1)
-                p -= lse4[bs, gs, :, rows][..., None]
                 np.exp(p, out=p)
                 p, gy = p.reshape(flat), g5[bs, gs, :, rows].reshape(flat)
                 gv[bs, gs, :n] += p.swapaxes(2, 3) @ gy
-                ds = gy @ v[bs, gs, :n].swapaxes(2, 3)
-                ds -= dot4[bs, gs, :, rows].reshape(flat)
+                ds = g5_less[bs, gs, :, rows].reshape(flat) @ v_one[bs, gs, :n].swapaxes(2, 3)
                 ds *= p
                 if gm5 is not None:
                     gm5[bs, gs, :, rows, :n] = ds.reshape(shape)
