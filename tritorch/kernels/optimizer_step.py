@@ -75,13 +75,14 @@ def pieces(arrays: Row) -> Iterator[Row]:
         yield [x[a : a + BLOCK] for x in flat]
 
 
-def blocks(fn: Callable[..., None], rows: Sequence[Row], writes: Sequence[int]) -> None:
+def blocks(fn: Callable[..., None], rows: Sequence[Row], writes: Sequence[int], grain: int = _GRAIN) -> None:
     """Call `fn(*blocks)` on blocks of the arrays of each row; on several threads where that pays.
 
     Args:
         fn: elementwise, in place on its blocks, each of at most `BLOCK` elements.
         rows: per parameter the arrays of one shape that belong together, any strides.
         writes: which arrays of a row `fn` changes.
+        grain: elements that are worth a thread.
     """
     small: dict[Any, list[Row]] = {}
     jobs: list[tuple[int, Callable[..., None], Sequence[Any]]] = []
@@ -111,7 +112,7 @@ def blocks(fn: Callable[..., None], rows: Sequence[Row], writes: Sequence[int]) 
             if start <= at < stop:
                 run(*args)
 
-    parallel(share, starts[-1], _GRAIN)
+    parallel(share, starts[-1], grain)
 
 
 def _together(fn: Callable[..., None], rows: list[Row], writes: Sequence[int]) -> None:
@@ -165,7 +166,9 @@ def _wide(fn: Callable[..., None], writes: Sequence[int]) -> Callable[..., None]
     return block
 
 
-def _by_dtype(rule: Callable[[np.dtype], Callable[..., None]], rows: Iterable[Row], writes: Sequence[int]) -> None:
+def _by_dtype(
+    rule: Callable[[np.dtype], Callable[..., None]], rows: Iterable[Row], writes: Sequence[int], grain: int = _GRAIN
+) -> None:
     """`blocks` of `rule(dtype of computation)` over the rows of each dtype."""
     of_dtype: dict[np.dtype, list[Row]] = {}
     for row in rows:
@@ -175,7 +178,7 @@ def _by_dtype(rule: Callable[[np.dtype], Callable[..., None]], rows: Iterable[Ro
             alike = [[real_pairs(a) for a in row] for row in alike]
         kind = np.dtype(np.float64 if dtype in (np.float64, np.complex128) else np.float32)
         fn = rule(kind)
-        blocks(_wide(fn, writes) if dtype.itemsize == 2 else fn, alike, writes)
+        blocks(_wide(fn, writes) if dtype.itemsize == 2 else fn, alike, writes, grain)
 
 
 def adam(rows: Iterable[Row], c: dict[str, float], decay: bool, decoupled: bool, maximize: bool) -> None:
@@ -224,7 +227,7 @@ def adam(rows: Iterable[Row], c: dict[str, float], decay: bool, decoupled: bool,
         return block
 
     rows = list(rows)
-    _by_dtype(rule, rows, (0, 2, 3, 4)[: len(rows[0]) - 1] if rows else ())
+    _by_dtype(rule, rows, (0, 2, 3, 4)[: len(rows[0]) - 1] if rows else (), _GRAIN // 3)  # three times SGD's calls
 
 
 def sgd(rows: Iterable[Row], c: dict[str, float], first: bool, decay: bool, nesterov: bool, maximize: bool) -> None:
