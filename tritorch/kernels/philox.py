@@ -49,7 +49,7 @@ def _put_state(state_ptr, seed, offset):
 
 
 @kernel
-def _uniform32(x):
+def uniform32_of(x):
     """uint32 -> float32 in [0, 1): the 31 bits under the sign."""
     x = x.to(tl.int32, bitcast=True)
     return tl.where(x < 0, -x - 1, x) * 4.6566127342e-10
@@ -82,20 +82,20 @@ def _fill32(out_ptr, n, seed, offset, a, b, KIND: tl.constexpr, BLOCK: tl.conste
     c = first // 4 + tl.arange(0, BLOCK // 4) + offset
     i0, i1, i2, i3 = tl.randint4x(seed, c)
     if KIND == 1 or KIND == 2:
-        x0, x1 = tl.pair_uniform_to_normal(_uniform32(i0), _uniform32(i1))
-        x2, x3 = tl.pair_uniform_to_normal(_uniform32(i2), _uniform32(i3))
+        x0, x1 = tl.pair_uniform_to_normal(uniform32_of(i0), uniform32_of(i1))
+        x2, x3 = tl.pair_uniform_to_normal(uniform32_of(i2), uniform32_of(i3))
         x = tl.reshape(tl.join(tl.join(x0, x2), tl.join(x1, x3)), (BLOCK,)) * b + a
         if KIND == 2:
             x = tl.exp(x)
     else:
         v = tl.reshape(tl.join(tl.join(i0, i2), tl.join(i1, i3)), (BLOCK,))
-        x = _transform(_uniform32(v), a, b, KIND)
+        x = _transform(uniform32_of(v), a, b, KIND)
     i = first + tl.arange(0, BLOCK)
     tl.store(out_ptr + i, x.to(out_ptr.dtype.element_ty), mask=i < n)
 
 
 @kernel
-def _pairs64(seed, c):
+def pairs64(seed, c):
     """Two uint64 numbers for each counter."""
     i0, i1, i2, i3 = tl.randint4x(seed, c)
     x0 = (i0.to(tl.uint32, bitcast=True).to(tl.uint64) << 32) | i1.to(tl.uint32, bitcast=True).to(tl.uint64)
@@ -111,7 +111,7 @@ def _fill64(
     seed, offset = stream(seed, offset)
     first = tl.program_id(0).to(tl.int64) * BLOCK
     c = first // 2 + tl.arange(0, BLOCK // 2) + offset
-    w0, w1 = _pairs64(seed, c)
+    w0, w1 = pairs64(seed, c)
     u0 = (w0 >> 11).to(tl.float64) * 1.1102230246251565e-16
     u1 = (w1 >> 11).to(tl.float64) * 1.1102230246251565e-16
     if KIND == 1 or KIND == 2:
@@ -134,7 +134,7 @@ def _fill_integers(out_ptr, n, seed, offset, low, span, WIDE: tl.constexpr, BLOC
     i = first + tl.arange(0, BLOCK)
     if WIDE:
         c = first // 2 + tl.arange(0, BLOCK // 2) + offset
-        w0, w1 = _pairs64(seed, c)
+        w0, w1 = pairs64(seed, c)
         w = tl.reshape(tl.join(w0, w1), (BLOCK,))
         s = span.to(tl.uint64)
         w = tl.where(s == 0, w, w % tl.where(s == 0, s + 1, s))
@@ -161,11 +161,11 @@ def _bernoulli_by_tensor(out_ptr, p_ptr, n, seed, offset, BLOCK: tl.constexpr):
     v = tl.reshape(tl.join(tl.join(i0, i2), tl.join(i1, i3)), (BLOCK,))
     i = first + tl.arange(0, BLOCK)
     p = tl.load(p_ptr + i, mask=i < n, other=0.0)
-    x = _uniform32(v) < p.to(tl.float32)
+    x = uniform32_of(v) < p.to(tl.float32)
     tl.store(out_ptr + i, x.to(out_ptr.dtype.element_ty), mask=i < n)
 
 
-def _signed(x: Any) -> Any:
+def signed(x: Any) -> Any:
     """64 bits as the int64 with the same bits: what a kernel's integer argument can hold; an array stays as it is."""
     return x - (1 << 64) if x.__class__ is int and x >= 1 << 63 else x
 
@@ -173,7 +173,7 @@ def _signed(x: Any) -> Any:
 def put_state(state: Array, seed: int, offset: int) -> None:
     """Write seed and offset into a graph's int64 (2,) array, for its next replay."""
     with on_device(cuda_index(state)):
-        launch(_put_state, (1,), state, _signed(seed), _signed(offset), num_warps=1)
+        launch(_put_state, (1,), state, signed(seed), signed(offset), num_warps=1)
 
 
 def _contiguous(out: Array) -> Array:
@@ -212,7 +212,7 @@ def fill(out: Array, kind: int, a: float, b: float, generator: Generator) -> Non
     seed, offset = generator.philox(2 * n if wide else n)
     target = _contiguous(out)
     launch(
-        _fill64 if wide else _fill32, _grid(n), target, n, _signed(seed), offset, float(a), float(b),
+        _fill64 if wide else _fill32, _grid(n), target, n, signed(seed), offset, float(a), float(b),
         KIND=kind, BLOCK=_BLOCK, num_warps=8 if wide else 4,
     )  # fmt: skip
     _back(target, out)
@@ -231,10 +231,10 @@ def integers(out: Array, low: int, span: int, generator: Generator) -> None:
         _grid(n),
         target,
         n,
-        _signed(seed),
+        signed(seed),
         offset,
         low,
-        _signed(span % (1 << 64)),
+        signed(span % (1 << 64)),
         WIDE=wide,
         BLOCK=_BLOCK,
     )
@@ -248,7 +248,7 @@ def bernoulli_tensor(out: Array, p: Array, generator: Generator) -> None:
         return
     seed, offset = generator.philox(n)
     target = _contiguous(out)
-    launch(_bernoulli_by_tensor, _grid(n), target, p, n, _signed(seed), offset, BLOCK=_BLOCK)
+    launch(_bernoulli_by_tensor, _grid(n), target, p, n, signed(seed), offset, BLOCK=_BLOCK)
     _back(target, out)
 
 

@@ -1,6 +1,7 @@
 """Dropout: elements, or whole channels, set to zero at random in training.
 
-The random numbers are those of PyTorch: a mask of `bernoulli_(1 - p)` over the input (or over its first two dims).
+The random numbers are those of PyTorch: a mask of `bernoulli_(1 - p)` over the input (or over its first two dims). On
+cuda the same mask is drawn while the input is multiplied, and kept as bits.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ import math
 import warnings
 
 from ... import functional
-from ...autograd.modes import no_grad
+from ...autograd.graph import make_node
+from ...autograd.modes import STATE, no_grad
+from ...device import CPU, on_device
 from ...kernels import dropout as kernels
-from ...tensor import Tensor, in_place
+from ...random import default_for
+from ...tensor import Tensor, in_place, wrap
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
@@ -40,8 +44,21 @@ def _drop(op: str, input: Tensor, p: float, training: bool, inplace: bool, chann
         raise RuntimeError(f"{op}: Feature dropout requires at least 2 dimensions in the input; got {input.ndim}")
     if p == 1:
         return input.mul_(0) if inplace else input * 0
+    if input.device is not CPU and input.is_floating_point() and not channels and not inplace:
+        return _drawn(input, p)
     mask, scale = _mask(input, p, channels), 1 / (1 - p)
     return in_place(kernels.dropout, op + "_")(input, mask, scale) if inplace else kernels.dropout(input, mask, scale)
+
+
+def _drawn(input: Tensor, p: float) -> Tensor:
+    """Dropout on cuda: drawn and multiplied in one launch; recorded as the op that takes the mask's bits."""
+    place = input.device
+    with on_device(place.index):
+        y, bits = kernels.drawn(input._a, p, default_for(place))
+    out = wrap(y, place)
+    if input._node is not None and STATE.grad:
+        out._node = make_node(kernels.dropout_bits, (input._node, None), (wrap(bits, place), 1 / (1 - p), None), place)
+    return out
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
