@@ -100,15 +100,24 @@ class Table:
         print(f"{name}: {self.about}")
         print(f"{'':34s} {'tritorch':>10s} {'torch':>10s} {'':4s} {'ratio':>6s} {'target':>7s}")
 
-    def add(self, case: str, ours: float, theirs: float, unit: str, target: float | None = None) -> None:
-        """One row. `target` bounds ours / theirs, from below for rates (a unit that ends in /s), else from above."""
+    def add(
+        self, case: str, ours: float, theirs: float, unit: str, target: float | None = None, floor: float | None = None
+    ) -> None:
+        """One row. `target` bounds ours / theirs, from below for rates (a unit that ends in /s), else from above;
+        `floor` is the least that NumPy needs."""
         ratio = ours / theirs
         rate = unit.endswith("/s")
         ok = target is None or (ratio >= target if rate else ratio <= target)
         row = {"case": case, "ours": ours, "theirs": theirs, "unit": unit, "ratio": ratio, "target": target, "ok": ok}
+        if floor is not None:
+            row["floor"] = floor
         self.rows.append(row)
         bound = "" if target is None else f"{'>' if rate else '<'} {target:5.2f}"
-        print(f"{case:34s} {ours:10.2f} {theirs:10.2f} {unit:4s} {ratio:6.2f} {bound:>7s}{'' if ok else '  missed'}")
+        least = "" if floor is None else f"  NumPy's floor {floor:.2f}, {floor / theirs:.2f} of theirs"
+        print(
+            f"{case:34s} {ours:10.2f} {theirs:10.2f} {unit:4s} {ratio:6.2f} {bound:>7s}"
+            f"{'' if ok else '  missed'}{least}"
+        )
 
     def write(self) -> None:
         """Write the JSON file."""

@@ -13,6 +13,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import floors_cpu
+
 CASES: dict[str, tuple[float, Callable[[Any], Callable[[], object]]]] = {}
 M8 = 1 << 23
 
@@ -125,8 +127,8 @@ for _title, _shapes in _SETS.items():
 
 
 def make(lib: Any, name: str) -> Callable[[], object]:
-    """The workload `name` in library `lib`."""
-    return CASES[name][1](lib)
+    """The workload `name` in library `lib`, or the floor of it."""
+    return floors_cpu.make(name) if lib is floors_cpu else CASES[name][1](lib)
 
 
 def chosen(words: list[str], names: list[str]) -> list[str]:
@@ -140,16 +142,18 @@ def environment() -> dict[str, str]:
 
 def main() -> None:
     from _compare import Table
-    from _workers import turns
+    from _workers import KEPT, SIDES, turns
 
     parser = argparse.ArgumentParser()
     parser.add_argument("words", nargs="*")
     parser.add_argument("--seconds", type=float, default=3.0)
     args = parser.parse_args()
     table = Table("ops_cpu", openblas=environment(), seconds=args.seconds, statistic="least")
-    for name, times in turns("ops_cpu", chosen(args.words, list(CASES)), args.seconds):
+    sides = SIDES | {"floor": ("floors_cpu", 0, KEPT | {"OPENBLAS_NUM_THREADS": "1"})}
+    for name, times in turns("ops_cpu", chosen(args.words, list(CASES)), args.seconds, sides):
         best = min((times["torch 1"], times["torch 2"]), key=lambda t: t.least)
-        table.add(name, times["ours"].least * 1e3, best.least * 1e3, "ms", CASES[name][0])
+        floor = times.pop("floor").least * 1e3 if name in floors_cpu.FLOORS else None
+        table.add(name, times["ours"].least * 1e3, best.least * 1e3, "ms", CASES[name][0], floor)
         table.rows[-1]["sides"] = {side: {k: v * 1e3 for k, v in vars(t).items()} for side, t in times.items()}
     if not args.words:
         table.write()
