@@ -26,5 +26,5 @@ def test_dry_run(tmp_path):
     )
     assert checks["driver"]["ok"] and checks["graph_replay"]["ok"] is None and len(checks) == 8
     assert all("s" in row for name, row in kernels["tritorch"].items() if name != "device") and kernels["dry_run"]
-    assert len(training["tritorch"]) == 5 and all("s" in v for k, v in training["tritorch"].items() if k != "device")
+    assert len(training["tritorch"]) == 9 and all("s" in v for k, v in training["tritorch"].items() if k != "device")
     assert "say nothing about a GPU" in done.stdout

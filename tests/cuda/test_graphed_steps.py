@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -320,3 +322,34 @@ def test_tables_of_addresses_are_copied_once(monkeypatch):
     weights[0].grad = torch.ones(3, device="cuda")
     optimizer.step()
     assert len(made) == first + 1
+
+
+def test_the_models_of_the_benchmark():
+    """ResNet, GPT-2 under autocast and LSTM, as benchmarks/gpu_training.py makes them: replays equal eager steps, bit for bit."""
+    path = Path(__file__).parents[2] / "benchmarks" / "gpu_training.py"
+    spec = importlib.util.spec_from_file_location("gpu_training", path)
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    for name, make in bench.models(torch, True).items():
+        ends = []
+        for graphed in (False, True):
+            torch.manual_seed(0)
+            net, loss_of = make()
+            optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, capturable=True)
+
+            def step():
+                optimizer.zero_grad()
+                loss = loss_of(net)
+                loss.backward()
+                optimizer.step()
+
+            step()
+            if graphed:
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
+                    step()
+            for _ in range(2):
+                graph.replay() if graphed else step()
+            ends.append([v.detach().cpu().numpy() for v in net.state_dict().values()])
+        for a, b in zip(*ends, strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)

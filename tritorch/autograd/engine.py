@@ -109,7 +109,7 @@ def run(
                         top = seq
                     else:
                         heappush(heap, -seq)
-                elif create_graph or entry[1].__class__ is not ndarray:
+                elif create_graph or entry[1].__class__ is not ndarray or EMULATED and cuda_index(entry[1]) is not None:
                     entry[1] = plus(entry[1], gx)
                 elif entry[2]:
                     entry[1] += gx
