@@ -84,6 +84,10 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         RuntimeError: when the sizes do not fit.
     """
     x = input._a
+    if x.size > 4096 and not x.flags.c_contiguous:  # NumPy would copy, and not in the fastest way
+        sizes = _infer("reshape", sizes_of(shape), x.size, input)
+        y = _reshape_view(x, sizes)
+        return _view_op(_clone(input), sizes) if y is None else made(_view_op, input, y, (sizes,))
     try:
         y = x.reshape(*shape)
     except (ValueError, TypeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from .. import dtypes
 from ..device import as_strided
 from ._op import Array, op
 from ._select import where as _where
+from ._strides import assign, dense
 from .view import sum_to, unbroadcast
 
 
@@ -21,7 +23,7 @@ class clone:
     grad_on_arrays = True
 
     def cpu(x: Array) -> Array:
-        return np.array(x, order="C")
+        return dense(x)
 
     def gpu(x: Array) -> Array:
         from ._launch import empty
@@ -71,6 +73,15 @@ def _cast_complex(x: Array, to: Any) -> Array:
     return y
 
 
+def _cast(x: Array, to: Any) -> Array:
+    """x.astype(to), on threads when it is large: NumPy rounds to half precision one number after the other."""
+    if x.size < 1 << 18:
+        return x.astype(to)
+    y = np.empty_like(x, to)
+    assign(y, x, 1 << 17 if x.dtype.itemsize == 2 or to.itemsize == 2 else 1 << 20)
+    return y
+
+
 @op
 class cast:
     """x in another dtype; complex to real takes the real part, as PyTorch."""
@@ -80,7 +91,7 @@ class cast:
     def cpu(x: Array, to: Any) -> Array:
         if x.dtype.kind == "c" and to.np.kind != "c":
             x = x.real
-        return x.astype(to.np)
+        return _cast(x, to.np)
 
     def gpu(x: Array, to: Any) -> Array:
         from ._pointwise import cast as device_cast
@@ -93,7 +104,7 @@ class cast:
         return cast(g, x_dtype)
 
     def cpu_grad(g, x_dtype):
-        return (g.real if g.dtype.kind == "c" and x_dtype.np.kind != "c" else g).astype(x_dtype.np)
+        return _cast(g.real if g.dtype.kind == "c" and x_dtype.np.kind != "c" else g, x_dtype.np)
 
     def samples(rng):
         yield (rng.normal(size=(3, 4)),), (dtypes.float64,)
@@ -108,7 +119,7 @@ class cat:
     upcast = False
 
     def cpu(xs: list[Array], dim: int) -> Array:
-        return np.concatenate(xs, dim)
+        return _joined(xs, dim)
 
     def gpu(xs: list[Array], dim: int) -> Array:
         from ._launch import empty
@@ -138,6 +149,20 @@ class cat:
         yield ([rng.normal(size=(2, 3)), rng.normal(size=(4, 3))],), (0,)
 
 
+def _joined(xs: Any, dim: int) -> Array:
+    """np.concatenate, with long copies over threads."""
+    n = sum(x.shape[dim] for x in xs)
+    shape = (*xs[0].shape[:dim], n, *xs[0].shape[dim + 1 :])
+    if len(xs) > 64 or prod(shape) < 1 << 20:
+        return np.concatenate(xs, dim)
+    y = np.empty(shape, xs[0].dtype)
+    start = 0
+    for x in xs:
+        assign(y[(slice(None),) * dim + (slice(start, start + x.shape[dim]),)], x)
+        start += x.shape[dim]
+    return y
+
+
 def _parts(g: Any, shapes: Any, dim: int) -> tuple:
     parts, start = [], 0
     for s in shapes:
@@ -153,7 +178,7 @@ class stack:
     upcast = False
 
     def cpu(xs: list[Array], dim: int) -> Array:
-        return np.stack(xs, dim)
+        return _joined([x.reshape((*x.shape[:dim], 1, *x.shape[dim:])) for x in xs], dim)
 
     def gpu(xs: list[Array], dim: int) -> Array:
         return cat.gpu([x.reshape((*x.shape[:dim], 1, *x.shape[dim:])) for x in xs], dim)  # type: ignore[misc]
@@ -192,7 +217,7 @@ class split:
         return cat(list(g), dim)
 
     def cpu_grad(g, dim):
-        return np.concatenate(g, dim)
+        return _joined(g, dim)
 
     def samples(rng):
         yield (rng.normal(size=(2, 7)),), ((3, 3, 1), 1)
@@ -228,7 +253,7 @@ class flip:
     upcast = False
 
     def cpu(x: Array, dims: tuple[int, ...]) -> Array:
-        return np.array(np.flip(x, dims), order="C")
+        return dense(np.flip(x, dims))
 
     def gpu(x: Array, dims: tuple[int, ...]) -> Array:
         from ._launch import empty
@@ -243,7 +268,7 @@ class flip:
         return flip(g, dims)
 
     def cpu_grad(g, dims):
-        return np.flip(g, dims)
+        return dense(np.flip(g, dims))
 
     def samples(rng):
         yield (rng.normal(size=(2, 3, 2)),), ((0, 2),)
@@ -256,35 +281,40 @@ class roll:
     upcast = False
 
     def cpu(x: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
-        return np.roll(x, shifts, dims)
+        y = np.empty(x.shape, x.dtype)
+        for source, target in _turned(x.shape, shifts, dims):
+            assign(y[target], x[source])
+        return y
 
     def gpu(x: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
         from ._launch import empty
         from ._pointwise import copy_into
 
         y = empty(x.shape, x.dtype)
-        pieces: list[tuple[tuple, tuple]] = [((), ())]  # (where from, where to), one slice per dim
-        for d, n in enumerate(x.shape):
-            k = sum(s for s, e in zip(shifts, dims, strict=True) if e == d) % n if n else 0
-            cuts = (
-                [(slice(None), slice(None))]
-                if k == 0
-                else [(slice(0, n - k), slice(k, n)), (slice(n - k, n), slice(0, k))]
-            )
-            pieces = [((*a, source), (*b, target)) for a, b in pieces for source, target in cuts]
-        for source, target in pieces:
-            if y.size:
-                copy_into(y[target], x[source])
+        for source, target in _turned(x.shape, shifts, dims) if y.size else ():
+            copy_into(y[target], x[source])
         return y
 
     def grad(g, shifts, dims):
         return roll(g, tuple([-s for s in shifts]), dims)
 
     def cpu_grad(g, shifts, dims):
-        return np.roll(g, tuple([-s for s in shifts]), dims)
+        return roll.cpu(g, tuple([-s for s in shifts]), dims)
 
     def samples(rng):
         yield (rng.normal(size=(4, 5)),), ((1, -2), (0, 1))
+
+
+def _turned(shape: tuple[int, ...], shifts: tuple[int, ...], dims: tuple[int, ...]) -> list[tuple[tuple, tuple]]:
+    """The pieces of a cyclic shift: (where from, where to), one slice per dim."""
+    pieces: list[tuple[tuple, tuple]] = [((), ())]
+    for d, n in enumerate(shape):
+        k = sum(s for s, e in zip(shifts, dims, strict=True) if e == d) % n if n else 0
+        cuts = (
+            [(slice(None), slice(None))] if k == 0 else [(slice(0, n - k), slice(k, n)), (slice(n - k, n), slice(0, k))]
+        )
+        pieces = [((*a, source), (*b, target)) for a, b in pieces for source, target in cuts]
+    return pieces
 
 
 @op
@@ -294,7 +324,12 @@ class repeat:
     upcast = False
 
     def cpu(x: Array, times: tuple[int, ...]) -> Array:
-        return np.tile(x, times)
+        sizes = (1,) * (len(times) - x.ndim) + x.shape
+        y = np.empty(tuple([t * n for t, n in zip(times, sizes, strict=True)]), x.dtype)
+        if y.size:
+            to = y.reshape([n for pair in zip(times, sizes, strict=True) for n in pair])
+            assign(to, np.broadcast_to(x.reshape([n for s in sizes for n in (1, s)]), to.shape))
+        return y
 
     def gpu(x: Array, times: tuple[int, ...]) -> Array:
         from ._launch import empty
@@ -330,6 +365,31 @@ def _triangle(x: Array, expr: str) -> Array:
     return y
 
 
+def _triangle_array(x: Array, k: int, lower: bool) -> Array:
+    """np.tril or np.triu in bands of rows, of which only the columns that meet the diagonal need a mask."""
+    n_rows, n_columns = x.shape[-2:]
+    y = np.empty(x.shape, x.dtype)
+    bits = np.dtype(f"i{x.dtype.itemsize}") if x.dtype.itemsize <= 8 else None
+    for i in range(0, n_rows, _BAND):
+        band = slice(i, min(i + _BAND, n_rows))
+        first = min(max(i + k + lower, 0), n_columns)  # columns up to here are below the diagonal in all rows
+        last = min(max(band.stop + k - (not lower), first), n_columns)  # and from here on above
+        below, middle, above = slice(0, first), slice(first, last), slice(last, n_columns)
+        kept, gone = (below, above) if lower else (above, below)
+        y[..., band, kept] = x[..., band, kept]
+        y[..., band, gone] = 0
+        ones = np.tri(band.stop - i, last - first, i + k - first - (not lower), np.bool_)
+        mask = ones if lower else ~ones
+        if bits is None:
+            y[..., band, middle] = np.where(mask, x[..., band, middle], x.dtype.type(0))
+        else:  # all bits of a number or none: many times as fast as a choice
+            np.bitwise_and(x[..., band, middle].view(bits), -mask.astype(bits), out=y[..., band, middle].view(bits))
+    return y
+
+
+_BAND = 64  # rows
+
+
 @op
 class tril:
     """x with the elements above diagonal `k` of the last two dims set to 0."""
@@ -337,7 +397,7 @@ class tril:
     upcast = False
 
     def cpu(x: Array, k: int) -> Array:
-        return np.tril(x, k)
+        return _triangle_array(x, k, True)
 
     def gpu(x: Array, k: int) -> Array:
         return _triangle(x, f"where(j - i <= {k}, x, 0)")
@@ -346,7 +406,7 @@ class tril:
         return tril(g, k)
 
     def cpu_grad(g, k):
-        return np.tril(g, k)
+        return _triangle_array(g, k, True)
 
     def samples(rng):
         yield (rng.normal(size=(3, 4)),), (0,)
@@ -360,7 +420,7 @@ class triu:
     upcast = False
 
     def cpu(x: Array, k: int) -> Array:
-        return np.triu(x, k)
+        return _triangle_array(x, k, False)
 
     def gpu(x: Array, k: int) -> Array:
         return _triangle(x, f"where(j - i >= {k}, x, 0)")
@@ -369,7 +429,7 @@ class triu:
         return triu(g, k)
 
     def cpu_grad(g, k):
-        return np.triu(g, k)
+        return _triangle_array(g, k, False)
 
     def samples(rng):
         yield (rng.normal(size=(3, 4)),), (0,)
