@@ -24,7 +24,7 @@ def test_dry_run(tmp_path):
     checks, kernels, training = (
         json.loads((tmp_path / f"{name}.json").read_text()) for name in ("checks", "kernels", "training")
     )
-    assert checks["driver"]["ok"] and checks["graph_replay"]["ok"] is None and len(checks) == 8
+    assert checks["driver"]["ok"] and checks["graph_step"]["ok"] and checks["timing"]["ok"] is None and len(checks) == 9
     assert all("s" in row for name, row in kernels["tritorch"].items() if name != "device") and kernels["dry_run"]
     assert len(training["tritorch"]) == 9 and all("s" in v for k, v in training["tritorch"].items() if k != "device")
     assert "say nothing about a GPU" in done.stdout
