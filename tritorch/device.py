@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -217,7 +218,7 @@ def empty(shape: Any, dtype: Any, dev: device | int | None = None) -> Any:
     return a
 
 
-def _not_repeatable() -> None:
+def not_repeatable() -> None:
     """What the caller does is no launch: the call of an op that does it is not repeated from a record."""
     if _current.tape is not None:
         _current.tape.spoiled = True
@@ -234,7 +235,7 @@ def to_device(a: np.ndarray, dev: device | int | None = None, non_blocking: bool
     """
     if CAPTURES:
         refuse("a copy from the CPU", "make the tensor before the capture, and run the code once before it")
-    _not_repeatable()
+    not_repeatable()
     return backend().upload(a, index_of(dev), non_blocking)
 
 
@@ -247,13 +248,13 @@ def to_host(a: Any) -> np.ndarray:
     """A contiguous NumPy copy of a device array of any strides."""
     if CAPTURES:
         refuse("reading values on the host", "look at them after the replay")
-    _not_repeatable()
+    not_repeatable()
     return backend().download(a)
 
 
 def copy(a: Any, dev: device | int | None = None) -> Any:
     """A copy of a device array on a cuda device, the same or another; elements keep their order, not their strides."""
-    _not_repeatable()
+    not_repeatable()
     return backend().copy(a, index_of(dev))
 
 
@@ -298,7 +299,7 @@ def synchronize(dev: device | int | None = None) -> None:
     """Wait until all work on a device is done."""
     if CAPTURES:
         refuse("waiting for the device")
-    _not_repeatable()
+    not_repeatable()
     backend().synchronize(index_of(dev))
 
 
@@ -352,6 +353,7 @@ class CupyBackend:
         self.bound = [0] * self.n  # at least what is used: the last answer of the pool and all that was made since
         self.capabilities: dict[int, tuple[int, int]] = {}
         self.copies: list[tuple[Any, np.ndarray]] = []
+        self.holders: tuple[int, int] | None = None  # references to an array's memory when nobody else holds it
         self.bind(0)
 
     def count(self) -> int:
@@ -480,6 +482,13 @@ class CupyBackend:
 
     def as_strided(self, a: Any, shape: Any, strides: Any, offset: int, dtype: np.dtype) -> Any:
         return self.ndarray(shape, dtype, a.data + offset, strides)
+
+    def sole(self, a: Any) -> bool:
+        """Is the array dense and the only one that holds its memory."""
+        if self.holders is None:
+            new = self.empty((1,), np.uint8, _current.index)
+            self.holders = getrefcount(new.data), getrefcount(new.data.mem)
+        return a.flags.c_contiguous and (getrefcount(a.data), getrefcount(a.data.mem)) == self.holders
 
     def synchronize(self, index: int) -> None:
         self.cupy.cuda.Device(index).synchronize()

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ._capture import CAPTURES, refuse
-from .device import CPU, device
+from .device import CPU, device, not_repeatable
 
 __all__ = [
     "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed",
@@ -244,6 +244,7 @@ class Generator:
         """
         if CAPTURES:
             return CAPTURES[-1].draw(self, (n + 3) // 4)
+        not_repeatable()
         offset = self._offset
         self._offset = offset + (n + 3) // 4
         return self._seed, offset

@@ -588,3 +588,41 @@ def test_repeated_calls_can_be_switched_off(stub):
             """,
             **{name: "0" if name.endswith("PLANS") else "1"},
         )
+
+
+def test_a_gradient_that_nobody_else_holds_becomes_grad(stub):
+    child(
+        stub,
+        """
+        import tritorch as torch
+        x = torch.ones(4, 8).cuda().requires_grad_()
+        w = torch.ones(4, 8).cuda()
+        for _ in range(3):
+            x.grad = None
+            y = x * w
+            driver.expect(1)
+            y.backward(torch.ones_like(y))
+            assert driver.count() == 2                      # the ones and the product: no copy
+        kept = []
+        x.grad = None
+        y = x * w
+        y.register_hook(lambda g: None)
+        x.register_hook(lambda g: kept.append(g))
+        y.backward(torch.ones_like(y))
+        assert x.grad.data_ptr() != kept[0].data_ptr()      # the user's own
+        b = D.backend()
+        a = empty((4, 8), "f4")
+        assert b.sole(a) and not b.sole(a.T)
+        view = a[1:]
+        assert not b.sole(a) and not b.sole(view)
+        del view
+        assert b.sole(a)
+        part = b.as_strided(a, (4,), (4,), 0, np.dtype("f4"))
+        del a
+        assert b.sole(part)
+        seed = torch.ones_like(y)
+        x.grad = None
+        (x + w).backward(seed)                              # handed on: seed itself, which the caller holds
+        assert x.grad.data_ptr() != seed.data_ptr()
+        """,
+    )

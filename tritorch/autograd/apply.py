@@ -7,6 +7,7 @@ Hot ops (elementwise, views, matmul, sum) have forward functions of their own th
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,14 +59,19 @@ def bind_rules(op: Op, Tensor: type) -> None:
 
 def zeros(shape: Any, np_dtype: Any, device: Any) -> Any:
     """A raw array of zeros on any device."""
+    return filled(shape, np_dtype, device, 0)
+
+
+def filled(shape: Any, np_dtype: Any, device: Any, value: int) -> Any:
+    """A raw array of one number on any device."""
     if device is CPU:
-        return np.zeros(shape, np_dtype)
+        return np.full(shape, value, np_dtype) if value else np.zeros(shape, np_dtype)
     with on_device(device.index):
         a = device_empty(shape, np_dtype)
         if a.size:
             from ..kernels._pointwise import fill
 
-            fill(a, 0)
+            fill(a, value)
     return a
 
 
@@ -326,19 +332,28 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
 
     def slow(node: Node, g: Any) -> Any:
         """The rule on Tensors with recording off."""
-        device = node.device
+        if node.device is CPU:
+            return composed(CPU, g, *arrays_of(node))
+        index = node.device.index or 0
+        function = on_cuda.get(index)
+        if function is None:
+            function = on_cuda[index] = partial(composed, node.device)
+            function.__module__ = rule.__module__
+        return call(function, index, (g, *arrays_of(node)))
 
+    def composed(device: Any, g: Any, *args: Any) -> Any:
         def lift(kind: str, a: Any) -> Any:
             if kind == "input" and a.__class__ is list:
                 return [wrap(v, device) for v in a]
             return wrap(a, device) if kind in ("input", "output") and hasattr(a, "strides") else a
 
-        args = [lift(kind, a) for (kind, _), a in zip(plan, arrays_of(node), strict=True)]
         seen = [wrap(v, device) for v in g] if g.__class__ is list else wrap(g, device)
-        grads = rule(seen, *args)  # type: ignore[misc]
+        grads = rule(seen, *[lift(kind, a) for (kind, _), a in zip(plan, args, strict=True)])  # type: ignore[misc]
         if not several:
             return (grads._a,)
         return tuple([None if r is None else r._a for r in grads])
+
+    on_cuda: dict[int, Any] = {}
 
     def pull_tensors(node: Node, g: Any) -> Any:
         arrays_of(node)  # freed and version checks

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ..device import CPU
 from ..errors import message
 from ..kernels._op import OPS
 from . import bridge
+from .apply import filled
 from .engine import copied, run
 from .graph import Leaf
 
@@ -25,10 +23,8 @@ def _root(t: Any, g: Any, create_graph: bool, op: str) -> tuple[Any, Any]:
             )
         if t.dtype.is_complex:
             raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {t.dtype}")
-        if t.device is CPU:
-            g = np.ones(t._a.shape, t._a.dtype)
-            return t._node, bridge.wrap(g) if create_graph else g
-        g = t.new_ones(t._a.shape)
+        g = filled(t._a.shape, t._a.dtype, t.device, 1)
+        return t._node, bridge.wrap(g, t.device) if create_graph else g
     if g._a.shape != t._a.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a shape of {t.shape}."

@@ -10,6 +10,7 @@ import numpy as np
 from ..autograd import inplace as _inplace
 from ..autograd.apply import mixed_devices
 from ..autograd.autocast import ACTIVE, cast
+from ..autograd.elementwise_cuda import device_side, write
 from ..autograd.modes import STATE
 from ..device import CPU
 from ..errors import message
@@ -70,21 +71,22 @@ def _fast_in_place(name: str) -> Callable[..., Any]:
     """x.add_(w) and friends: straight into x's memory when nothing is recorded and no dtype changes."""
     op = OPS[name]
     assert isinstance(op, Elementwise)
-    f, lowest, ok = op.numpy, op.lowest, op.ufunc and op.kind != "bool"
+    f, lowest = op.numpy, op.lowest
+    on_cpu, on_cuda = (op.kind != "bool" and bool(way) for way in (op.ufunc, op.triton))
+    side = device_side(op)
     general = in_place(_binary(name), name + "_")
 
     def call(self: Tensor, other: Any) -> Tensor:
         d = self.dtype
+        device = self.device
         if (
-            ok
-            and self.device is CPU
+            (on_cpu and not d.is_half if device is CPU else on_cuda and d.category < 3)
             and d.category >= lowest
-            and not d.is_half
             and (self._node is None or not STATE.grad)
         ):
             kind = other.__class__
             if kind in TENSORS:
-                if other.dtype is d and other.device is CPU and (other._node is None or not STATE.grad):
+                if other.dtype is d and other.device is device and (other._node is None or not STATE.grad):
                     value = other._a
                 else:
                     return general(self, other)
@@ -94,10 +96,14 @@ def _fast_in_place(name: str) -> Callable[..., Any]:
                 return general(self, other)
             if self._view is not None:
                 _inplace.check(self, name + "_")
-            try:
-                f(self._a, value, out=self._a)
-            except ValueError:
-                return general(self, other)
+            if device is not CPU:
+                if not write(side, device, self._a, value):
+                    return general(self, other)
+            else:
+                try:
+                    f(self._a, value, out=self._a)
+                except ValueError:
+                    return general(self, other)
             if self._vc is not None:
                 self._vc.n += 1
             else:

@@ -107,22 +107,20 @@ class Compiled(JITFunction):
             self._wait(grid, args)
 
     def again(self, grid: tuple[int, ...], args: tuple[Any, ...], varying: int, consts: dict[str, Any]) -> Any:
-        """A launch that was made, as a function `(stream, *values)` that repeats it on the same device.
+        """What makes a launch again on the same device: `run(*grid, stream, *between, *addresses, *fixed)`.
 
         Args:
-            varying: that many arguments, pointers and floats, come anew each time: addresses (None where it was None, a
-                multiple of 16 where it was one) and floats. The others stay.
+            varying: that many arguments, the pointers, come anew each time: addresses, None where it was None, a multiple
+                of 16 where it was one. The others stay.
 
-        Returns None when there is no plan for the launch.
+        Returns (run, grid, between, fixed), None when there is no plan for the launch.
         """
         key, values = self._key(args, {k: v for k, v in consts.items() if k != "reach"})
         plan = self.plans.get(key)
         if plan is None:
             return None
-        run, middle, tail = plan
-        gx, gy, gz = check_grid(self.__name__, grid)
-        fixed = (*values[varying:], *tail)
-        return lambda stream, *values: run(gx, gy, gz, stream, *middle, *values, *fixed)
+        run, between, tail = plan
+        return run, check_grid(self.__name__, grid), between, (*values[varying:], *tail)
 
     def _key(self, args: tuple[Any, ...], consts: dict[str, Any]) -> tuple[tuple[Any, ...], list[Any]]:
         """What Triton compiles apart, and the arguments as the driver takes them."""

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from math import prod
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -78,7 +80,7 @@ def call(function: Callable[..., Any], index: int, args: tuple[Any, ...]) -> Any
                     key.append(v.hex() if kind is float else v)
         else:
             key.append(a)
-    places = [address(a) for a in arrays]
+    places: list[Any] = [address(a) for a in arrays] if EMULATED else [a.data.ptr for a in arrays]
     n = len(places)
     if n > 1 and len({*places}) < n:  # one array twice: which of them an argument of a launch was is not known
         key.append(tuple([places.index(p) for p in places]))
@@ -140,37 +142,37 @@ class Tape:
     """What happens during a call that is recorded; `device.py` and `_launch.py` write on it.
 
     Attributes:
-        memory: the arrays made by `device.empty`, kept until the end so that no address is used twice.
-        launches: the repeated start and, per leading argument, (place, offset, argument); place None for None.
+        given, memory: the call's arrays; those made by `device.empty`, kept until the end so that no address comes twice.
+        launches: how each is made again, and the `_View` (or None) of each of its leading arguments, the pointers.
         spoiled: the call did what only its values decide.
     """
 
     def __init__(self, arrays: list[Any]):
         self.given = arrays
         self.memory: list[Any] = []
-        self.launches: list[tuple[Callable[..., None], list[Any]]] = []
+        self.launches: list[tuple[Any, list[_View | None]]] = []
         self.spoiled = False
 
     def launched(self, kernel: Any, grid: tuple[int, ...], args: tuple[Any, ...], consts: dict[str, Any]) -> None:
         """Write a launch down."""
         if self.spoiled or 0 in grid:
             return
-        n = 0  # pointers come first
+        n = 0
         while n < len(args) and (args[n] is None or hasattr(args[n], "strides")):
             n += 1
-        again = _again_emulated(kernel, grid, args[n:], consts) if EMULATED else kernel.again(grid, args, n, consts)
-        places = [(None, 0, None) if a is None else self._place(a) for a in args[:n]]
-        if again is None or None in places:
+        again = (kernel, grid, args[n:], consts) if EMULATED else kernel.again(grid, args, n, consts)
+        views = [None if a is None else self.view(a) for a in args[:n]]
+        if again is None or any(v is None and a is not None for v, a in zip(views, args, strict=False)):
             self.spoiled = True
         else:
-            self.launches.append((again, places))
+            self.launches.append((again, views))
 
-    def _place(self, a: Any) -> tuple[int, int, Any] | None:
-        """(which of the arguments and of the memory made, bytes from its first element, how it is seen) of an array."""
+    def view(self, a: Any) -> _View | None:
+        """Where an array lies; None for memory from elsewhere, and where arguments overlap and it may be of either."""
         known = [*self.given, *self.memory]
         for i, k in enumerate(known):
             if a is k:
-                return i, 0, None
+                return _View(i, 0, None)
         if not a.size:
             return None
         at, found = address(a), []
@@ -180,8 +182,8 @@ class Tape:
                 found.append(i)
         first = address(known[found[0]]) if found else 0
         if not found or any(address(known[i]) != first for i in found):
-            return None  # memory from elsewhere, or of arguments that overlap
-        return found[0], at - first, (a.shape, a.strides, a.dtype)
+            return None
+        return _View(found[0], at - first, (a.shape, a.strides, a.dtype))
 
     def record(self, result: Any) -> Any:
         """What later calls repeat, or _NEVER."""
@@ -196,35 +198,64 @@ class Tape:
         if result.__class__ in (tuple, list):
             parts = [self._described(r) for r in result]
             return _NEVER if any(p is _NEVER for p in parts) else result.__class__(parts)
-        place = self._place(result) if result.__class__ is _array else None
-        return _NEVER if place is None else _View(*place)
+        view = self.view(result) if result.__class__ is _array else None
+        return _NEVER if view is None else view
 
 
 class _View:
-    """A result: memory `place` itself, or seen with another shape."""
+    """A part of the call's memory: array number `place`, itself or from `offset` bytes on as (shape, strides, dtype)."""
 
     __slots__ = ("place", "offset", "seen")
 
     def __init__(self, place: int, offset: int, seen: Any):
         self.place, self.offset, self.seen = place, offset, seen
 
+    def of(self, arrays: list[Any]) -> Any:
+        """The array, of the memory of another call."""
+        if self.seen is None:
+            return arrays[self.place]
+        shape, strides, dtype = self.seen
+        return as_strided(arrays[self.place], shape, strides, self.offset, dtype)
+
 
 class Record:
-    """A call to be repeated: the memory it makes, its launches, what it gives."""
+    """A call to be repeated: the memory it makes, its launches, what it gives.
 
-    __slots__ = ("memory", "launches", "result")
+    Attributes:
+        memory: of each array made: shape and dtype, or None and bytes where nobody sees the array.
+        moved: (place, bytes from there) of the addresses that are within an array; they follow those of the arrays.
+        launches: what makes each launch again, and what picks its pointers from all addresses (the last one is None).
+        result: `_View`s in the call's structure.
+    """
+
+    __slots__ = ("memory", "moved", "launches", "result")
 
     def __init__(self, memory: list[Any], first: int, launches: list[Any], result: Any):
-        given = {view.place for view in _views(result)}
-        # shape and dtype, or None and bytes where nobody sees the array
+        views = _views(result)
+        shown = [view.place for view in views]
         self.memory = [
-            (a.shape, a.dtype) if EMULATED or i in given else (None, a.nbytes) for i, a in enumerate(memory, first)
+            (a.shape, a.dtype) if EMULATED or i in shown else (None, a.nbytes) for i, a in enumerate(memory, first)
         ]
-        if not EMULATED:  # addresses are all that a launch takes; place -1 stands for None
-            launches = [(again, [(-1 if i is None else i, offset) for i, offset, _ in at]) for again, at in launches]
+        for v in views:  # seen in one other shape only: made in that shape
+            if v.seen is not None and v.place >= first and shown.count(v.place) == 1:
+                made, (shape, strides, kind) = memory[v.place - first], v.seen
+                dense = strides == tuple([kind.itemsize * prod(shape[d + 1 :]) for d in range(len(shape))])
+                if dense and v.offset == 0 and prod(shape) * kind.itemsize == made.nbytes:
+                    self.memory[v.place - first], v.seen = (shape, kind), None
         self.launches, self.result = launches, result
+        self.moved: list[tuple[int, int]] = []
+        if EMULATED:
+            return
+        pointers = {(v.place, v.offset) for _, views in launches for v in views if v is not None}
+        self.moved = sorted(p for p in pointers if p[1])
+        n = first + len(memory)
+        at = {p: n + i for i, p in enumerate(self.moved)} | {(i, 0): i for i in range(n)}
+        self.launches = [
+            (*again, _picker([n + len(self.moved) if v is None else at[v.place, v.offset] for v in views]))
+            for again, views in launches
+        ]
 
-    def repeat(self, arrays: list[Any], places: list[int], index: int) -> Any:
+    def repeat(self, arrays: list[Any], places: list[Any], index: int) -> Any:
         """The call's result for other arrays of the same kind; `places` are their addresses."""
         b: Any = _device._backend
         for shape, kind in self.memory:
@@ -235,15 +266,24 @@ class Record:
                 a = b.empty(shape, kind, index)
                 places.append(address(a))
             arrays.append(a)
-        stream = b.stream_pointer(index)
         if EMULATED:
-            for again, at in self.launches:
-                again(stream, *[None if i is None else _seen(arrays[i], offset, seen) for i, offset, seen in at])
+            for (kernel, grid, numbers, consts), views in self.launches:
+                pointers = [None if v is None else v.of(arrays) for v in views]
+                kernel.start(grid, (*pointers, *numbers), dict(consts))
         else:
-            for again, at in self.launches:
-                again(stream, *[places[i] + offset if i >= 0 else None for i, offset in at])
-        r = self.result
-        return _seen(arrays[r.place], r.offset, r.seen) if r.__class__ is _View else _made(r, arrays)
+            for place, offset in self.moved:
+                places.append(places[place] + offset)
+            places.append(None)
+            stream = b.stream_pointer(index)
+            for run, (x, y, z), between, fixed, pick in self.launches:
+                run(x, y, z, stream, *between, *pick(places), *fixed)
+        result = self.result
+        return result.of(arrays) if result.__class__ is _View else _made(result, arrays)
+
+
+def _picker(at: list[int]) -> Callable[[list[Any]], Any]:
+    """What gives the elements `at` of a list as a tuple."""
+    return itemgetter(*at) if len(at) > 1 else lambda values: tuple([values[i] for i in at])
 
 
 def _views(result: Any) -> list[_View]:
@@ -256,15 +296,8 @@ def _made(result: Any, arrays: list[Any]) -> Any:
     if result is None:
         return None
     if result.__class__ is _View:
-        return _seen(arrays[result.place], result.offset, result.seen)
+        return result.of(arrays)
     return result.__class__([_made(r, arrays) for r in result])
-
-
-def _seen(a: Any, offset: int, seen: Any) -> Any:
-    if seen is None:
-        return a
-    shape, strides, dtype = seen
-    return as_strided(a, shape, strides, offset, dtype)
 
 
 def _extent(a: Any) -> tuple[int, int]:
@@ -274,7 +307,3 @@ def _extent(a: Any) -> tuple[int, int]:
         return at, at
     low, high = span(a)
     return at + low, at + high
-
-
-def _again_emulated(kernel: Any, grid: tuple[int, ...], numbers: tuple[Any, ...], consts: dict[str, Any]) -> Any:
-    return lambda stream, *arrays: kernel.start(grid, (*arrays, *numbers), dict(consts))
