@@ -154,7 +154,12 @@ def graph_step() -> Seen:
     (eager, weights), (replayed, others) = train(False), train(True)
     difference = max(float((a - b).abs().max().item()) for a, b in zip(weights, others, strict=True))
     assert difference == 0.0 and str(eager) == str(replayed), (difference, eager, replayed)
-    return {"steps": len(eager) - 1, "largest_difference": difference, "losses": [eager[0], eager[-2]], "scale": eager[-1]}
+    return {
+        "steps": len(eager) - 1,
+        "largest_difference": difference,
+        "losses": [eager[0], eager[-2]],
+        "scale": eager[-1],
+    }
 
 
 def ops_against_numpy() -> Seen:
