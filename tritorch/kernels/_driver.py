@@ -197,8 +197,13 @@ def _launcher(k: Any, n_args: int) -> tuple[Any, tuple[Any, ...]]:
     probe.launch = lambda *args: seen.append(args)
     probe(1, 2, 3, stream, *between, *marks)
     args = seen[0] if len(seen) == 1 else ()
-    if args[:4] == (1, 2, 3, stream) and args[len(args) - n_args :] == marks:
-        return k.run.launch, args[4 : len(args) - n_args]
+    if args[:4] == (1, 2, 3, stream):
+        launch: Any = k.run.launch
+        if args[len(args) - n_args :] == marks:
+            return launch, args[4 : len(args) - n_args]
+        if args[-1] == marks:  # from 3.7 on they are one tuple
+            n = len(args) - 1
+            return lambda *args: launch(*args[:n], args[n:]), args[4:n]
     return k.run, between
 
 
