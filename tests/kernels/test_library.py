@@ -10,8 +10,8 @@ import pytest
 
 import tritorch as torch
 import tritorch.kernels
-from tritorch.kernels import LIBRARY_OPS
-from tritorch.kernels._library import library
+from tritorch.kernels import LIBRARY_OPS, _library
+from tritorch.kernels._library import library, stacked
 from tritorch.kernels._op import OPS, Array
 
 
@@ -76,3 +76,48 @@ def test_fourier_transforms_on_cuda() -> None:
     np.testing.assert_allclose(torch.fft.rfft(there).cpu().numpy(), np.fft.rfft(X[0]), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(torch.fft.irfft(torch.fft.rfft(there), 4).cpu().numpy(), X[0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(torch.fft.fftn(there).cpu().numpy(), np.fft.fftn(X[0]), rtol=1e-4, atol=1e-4)
+
+
+def test_stacks_are_shared_out_with_the_same_bits():
+    rng = np.random.default_rng(0)
+    x, b = rng.normal(size=(6, 50, 9, 9)), rng.normal(size=(6, 50, 9, 2))
+    before = torch.get_num_threads()
+    try:
+        for n in (1, 3):
+            torch.set_num_threads(n)
+            np.testing.assert_array_equal(stacked(np.linalg.inv, x), np.linalg.inv(x))
+            np.testing.assert_array_equal(stacked(np.linalg.solve, x, b), np.linalg.solve(x, b))
+            np.testing.assert_array_equal(stacked(np.linalg.det, x), np.linalg.det(x))
+            values, vectors = stacked(lambda a: tuple(np.linalg.eigh(a)), x)
+            assert values.shape == (6, 50, 9)
+            np.testing.assert_array_equal(vectors, np.linalg.eigh(x)[1])
+            x[5, 40] = 0
+            with pytest.raises(np.linalg.LinAlgError):
+                stacked(np.linalg.inv, x)
+            x[5, 40] = np.eye(9)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_only_large_matrices_get_the_threads_of_the_blas(monkeypatch):
+    seen = []
+    monkeypatch.setattr(_library, "single_enter", lambda: seen.append("one thread"))
+    monkeypatch.setattr(_library, "single_exit", lambda: seen.append("as before"))
+    f = lambda a: seen.append(a.shape) or a
+    _library.alone(f, np.zeros((2000, 3)))
+    assert seen == [(2000, 3)]
+    _library.alone(f, np.zeros((8, 8)))
+    assert seen[1:] == ["one thread", (8, 8), "as before"]
+    _library.stacked(f, np.zeros((2, 2000, 3)))
+    assert seen[4] == "one thread" and seen[-1] == "as before"
+
+
+@pytest.mark.parametrize(("pivot", "first"), [(0, np.inf), (np.nan, np.nan)])
+def test_substitution_past_a_bad_pivot(pivot: float, first: float):
+    t = np.triu(np.ones((3, 3)))
+    t[1, 1] = pivot
+    b = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
+    x = torch.linalg.solve_triangular(torch.tensor(t), b, upper=True).numpy()[:, 0]
+    assert np.array_equal(x, [first, -first, 3], equal_nan=True)
+    x = torch.linalg.solve_triangular(torch.tensor(t.T.copy()), b, upper=False).numpy()[:, 0]
+    assert np.array_equal(x, [1, first, -first], equal_nan=True)

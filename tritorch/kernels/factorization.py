@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._library import each, library, namespace
+from ._library import alone, each, library, namespace, stacked
 from ._op import Array
 from .copy import cat
 
@@ -25,9 +25,12 @@ def adjoint(x: Array) -> Array:
 
 
 def substitute(t: Array, b: Array, upper: bool, unit: bool) -> Array:
-    """The x of t x = b by recursive halving: products of blocks, then row by row; 0 on the diagonal gives inf or nan."""
+    """The x of t x = b by recursive halving: products of blocks, then of few rows; 0 on the diagonal gives inf or nan."""
     n = t.shape[-1]
     if n <= BLOCK:
+        found = _substituted(t, b, upper, unit)
+        if found is not None:
+            return found
         x = b.copy()
         order = range(n - 1, -1, -1) if upper else range(n)
         for i in order:
@@ -44,6 +47,23 @@ def substitute(t: Array, b: Array, upper: bool, unit: bool) -> Array:
     rest = b[..., second, :] - t[..., second, first] @ x1
     x2 = substitute(t[..., second, second], rest, upper, unit)
     return namespace(t).concatenate((x2, x1) if upper else (x1, x2), -2)
+
+
+def _substituted(t: Array, b: Array, upper: bool, unit: bool) -> Array | None:
+    """The x of t x = b by NumPy's solver, which is exact here: of an upper triangular matrix L is 1 and U the matrix.
+
+    None where that does not hold (a matrix that is singular or not finite) or the arrays are not NumPy's.
+    """
+    if not isinstance(t, np.ndarray) or not np.isfinite(t).all():
+        return None
+    flipped = (..., slice(None, None, -1), slice(None))
+    t = np.triu(t if upper else t[..., ::-1, ::-1])
+    if unit:
+        t[..., range(t.shape[-1]), range(t.shape[-1])] = 1
+    try:
+        return np.linalg.solve(t, b) if upper else np.linalg.solve(t, b[flipped])[flipped]
+    except np.linalg.LinAlgError:
+        return None
 
 
 def lu_arrays(x: Array) -> tuple[Array, Array, Array]:
@@ -82,7 +102,7 @@ def _cholesky(x: Array) -> tuple[Array, Array]:
     xp = namespace(x)
     info = xp.zeros(x.shape[:-2], np.int32)
     try:
-        y = xp.linalg.cholesky(x)
+        y = stacked(xp.linalg.cholesky, x)
         if xp is np or bool(xp.isfinite(y).all()):
             return y, info
     except np.linalg.LinAlgError:
@@ -151,7 +171,7 @@ class linalg_solve_triangular:
     """
 
     def cpu(a: Array, b: Array, upper: bool, unit: bool) -> Array:
-        return namespace(a).ascontiguousarray(substitute(a, b, upper, unit))
+        return alone(lambda a, b: namespace(a).ascontiguousarray(substitute(a, b, upper, unit)), a, b)
 
     def grad(g, a, y, upper, unit, needs):
         gb = linalg_solve_triangular(a.mH, g, not upper, unit)
@@ -173,7 +193,7 @@ class linalg_lu_factor:
     """(LU, pivots from 0, info): P^T x = L U, L unit lower triangular below the diagonal of LU, U on and above it."""
 
     def cpu(x: Array) -> tuple[Array, Array, Array]:
-        return lu_arrays(x)
+        return alone(lu_arrays, x)
 
     def grad(g, y0, y1):
         m, n = y0.shape[-2:]
@@ -247,7 +267,7 @@ class linalg_qr:
     """
 
     def cpu(x: Array, complete: bool) -> tuple[Array, Array]:
-        q, r = namespace(x).linalg.qr(x, "complete" if complete else "reduced")
+        q, r = stacked(lambda a: tuple(namespace(a).linalg.qr(a, "complete" if complete else "reduced")), x)
         return q, r
 
     def grad(g, x, y0, y1, complete):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._library import each, library, namespace
+from ._library import alone, each, library, namespace, stacked
 from ._op import Array
 from .copy import cat
 from .factorization import lu_arrays
@@ -23,13 +23,13 @@ def _solved(a: Array, b: Array | None) -> tuple[Array, Array]:
     info = xp.zeros(a.shape[:-2], np.int32)
     args = (a,) if b is None else (a, b)
     try:
-        y = f(*args)
+        y = stacked(f, *args)
         if xp is np or bool(xp.isfinite(y).all()):
             return y, info
     except np.linalg.LinAlgError:
         pass
     y = xp.full(args[-1].shape, np.inf, a.dtype)
-    info = lu_arrays(a)[2]
+    info = alone(lu_arrays, a)[2]
     for i in each(a.shape[:-2]):
         if not info[i]:
             try:
@@ -90,7 +90,7 @@ class linalg_det:
 
     def cpu(x: Array) -> Array:
         xp = namespace(x)
-        return xp.asarray(xp.linalg.det(x), x.dtype)
+        return xp.asarray(stacked(xp.linalg.det, x), x.dtype)
 
     def grad(g, x, y):
         bound = (
@@ -116,7 +116,7 @@ class linalg_slogdet:
 
     def cpu(x: Array) -> tuple[Array, Array]:
         xp = namespace(x)
-        sign, size = xp.linalg.slogdet(x)
+        sign, size = stacked(lambda a: tuple(xp.linalg.slogdet(a)), x)
         return xp.asarray(sign, x.dtype), xp.asarray(size, x.real.dtype)
 
     def grad(g, x, y0):
@@ -138,7 +138,7 @@ class linalg_pinv:
     """
 
     def cpu(x: Array, atol: float, rtol: float, hermitian: bool) -> Array:
-        return _pinv(x, atol, rtol, hermitian)
+        return stacked(lambda a: _pinv(a, atol, rtol, hermitian), x)
 
     def grad(g, x, y):
         y_h, g_h = y.mH, g.mH
@@ -172,6 +172,15 @@ def _pinv(x: Array, atol: float, rtol: float, hermitian: bool) -> Array:
     ).astype(x.dtype, copy=False)
 
 
+def _least_squares(a: Array, b: Array, rcond: float) -> tuple[Array, Array, Array]:
+    xp = namespace(a)
+    u, s, vh = xp.linalg.svd(a, False)
+    keep = s > rcond * s.max(-1, keepdims=True)
+    inverse = xp.where(keep, 1 / xp.where(s == 0, 1, s), 0).astype(s.dtype)
+    y = vh.conj().swapaxes(-2, -1) @ (inverse[..., None] * (u.conj().swapaxes(-2, -1) @ b))
+    return xp.ascontiguousarray(y), xp.asarray(keep.sum(-1)), s
+
+
 @library
 class linalg_lstsq:
     """(y, rank, s): the y of least norm that minimises |a y - b|; singular values up to rcond s_max count as 0."""
@@ -182,11 +191,7 @@ class linalg_lstsq:
         if not a.size:
             zeros = xp.zeros((*a.shape[:-2], n, b.shape[-1]), a.dtype)
             return zeros, xp.zeros(a.shape[:-2], np.int64), xp.zeros((*a.shape[:-2], min(m, n)), a.real.dtype)
-        u, s, vh = xp.linalg.svd(a, False)
-        keep = s > rcond * s.max(-1, keepdims=True)
-        inverse = xp.where(keep, 1 / xp.where(s == 0, 1, s), 0).astype(s.dtype)
-        y = vh.conj().swapaxes(-2, -1) @ (inverse[..., None] * (u.conj().swapaxes(-2, -1) @ b))
-        return xp.ascontiguousarray(y), xp.asarray(keep.sum(-1)), s
+        return stacked(lambda a, b: _least_squares(a, b, rcond), a, b)
 
     def grad(g, a, b, rcond, needs):
         inverse = linalg_pinv(a, 0.0, rcond, False)
@@ -236,7 +241,7 @@ class linalg_matrix_exp:
     """y = e^x = sum_k x^k / k!; gx is the upper right block of exp([[x^H, g], [0, x^H]])."""
 
     def cpu(x: Array) -> Array:
-        return _exponential(x)
+        return stacked(_exponential, x)
 
     def grad(g, x):
         n, last = x.shape[-1], x.dim() - 1

@@ -8,18 +8,22 @@ Rules: J. Townsend, Differentiating the Singular Value Decomposition, 2016; C. B
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..errors import LinAlgError, message
-from ._library import library, namespace
+from ._library import library, namespace, stacked
 from ._op import Array
 
 
-def _converged(op: str, f, *args):  # noqa: ANN001, ANN002, ANN202
+def _converged(op: str, f: Callable[[Array], Any], x: Array) -> Any:
+    """`f` of all matrices of x."""
     try:
-        return f(*args)
+        return stacked(f, x)
     except np.linalg.LinAlgError as error:
-        raise LinAlgError(message(op, f"the algorithm failed to converge ({error})", input=args[0])) from None
+        raise LinAlgError(message(op, f"the algorithm failed to converge ({error})", input=x)) from None
 
 
 def _adjoint(x: Array) -> Array:
@@ -59,7 +63,7 @@ class linalg_svd:
             for e in eye:
                 e[..., range(min(e.shape[-2:])), range(min(e.shape[-2:]))] = 1
             return eye[0], xp.zeros((*x.shape[:-2], k), x.real.dtype), eye[1][..., : n if full else k, :]
-        u, s, vh = _converged("linalg.svd", xp.linalg.svd, x, full)
+        u, s, vh = _converged("linalg.svd", lambda a: tuple(xp.linalg.svd(a, full)), x)
         return u, s, vh
 
     def grad(g, y0, y1, y2, full):
@@ -120,7 +124,8 @@ class linalg_eigh:
     """(w, V): x = V diag(w) V^H, w ascending, of a Hermitian x, of which one triangle is read."""
 
     def cpu(x: Array, upper: bool) -> tuple[Array, Array]:
-        w, v = _converged("linalg.eigh", namespace(x).linalg.eigh, x, "U" if upper else "L")
+        eigh, triangle = namespace(x).linalg.eigh, "U" if upper else "L"
+        w, v = _converged("linalg.eigh", lambda a: tuple(eigh(a, triangle)), x)
         return w, v
 
     def grad(g, y0, y1):
@@ -145,7 +150,8 @@ class linalg_eigvalsh:
     """The eigenvalues, ascending, of a Hermitian x, of which one triangle is read; gx = V diag(g) V^H."""
 
     def cpu(x: Array, upper: bool) -> Array:
-        return _converged("linalg.eigvalsh", namespace(x).linalg.eigvalsh, x, "U" if upper else "L")
+        eigvalsh, triangle = namespace(x).linalg.eigvalsh, "U" if upper else "L"
+        return _converged("linalg.eigvalsh", lambda a: eigvalsh(a, triangle), x)
 
     def grad(g, x, upper):
         _, v = linalg_eigh(x, upper)
@@ -165,7 +171,7 @@ class linalg_eig:
         kind = np.result_type(x.dtype, np.complex64)
         if not bool(xp.isfinite(x).all()):
             raise RuntimeError(message("linalg.eig", "input tensor should not contain infs or NaNs", input=x))
-        w, v = _converged("linalg.eig", xp.linalg.eig, x)
+        w, v = _converged("linalg.eig", lambda a: tuple(xp.linalg.eig(a)), x)
         return w.astype(kind, copy=False), v.astype(kind, copy=False)
 
     def grad(g, x_dtype, y0, y1):
