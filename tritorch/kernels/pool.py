@@ -18,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import _windows
+from ._fold import row_sums
 from ._op import Array, op
 from ._threads import parallel
 
@@ -273,6 +274,7 @@ class max_unpool:
 # ------------------------------------------------------------------------------------------------------- averages
 
 
+@lru_cache(256)
 def _divisors(size, kernel, stride, padding, out, include_pad: bool, divisor: int, dtype) -> np.ndarray | float:
     """What each window's sum is divided by: a number, or an array (*out) where windows differ."""
     if divisor:
@@ -289,7 +291,9 @@ def _divisors(size, kernel, stride, padding, out, include_pad: bool, divisor: in
     whole = counts[0]
     for c in counts[1:]:
         whole = whole[..., None] * c
-    return whole.astype(dtype)
+    whole = whole.astype(dtype)
+    whole.flags.writeable = False
+    return whole
 
 
 @op
@@ -297,8 +301,10 @@ class avg_pool:
     """Sum of each window over the number of its elements (with the padding if `include_pad`), or over `divisor`."""
 
     def cpu(x: Array, kernel: Ints, stride: Ints, padding: Ints, out: Ints, include_pad: bool, divisor: int) -> Array:
-        ones = (1,) * len(kernel)
-        y = _separable(x, out, kernel, stride, padding, ones, np.add, 0)
+        if kernel == x.shape[2:] and not any(padding) and x.dtype.kind == "f" and x.size:
+            y = row_sums(x.reshape(-1, math.prod(kernel))).reshape(*x.shape[:2], *out)
+        else:
+            y = _separable(x, out, kernel, stride, padding, (1,) * len(kernel), np.add, 0)
         by = _divisors(x.shape[2:], kernel, stride, padding, out, include_pad, divisor, x.dtype)
         if x.dtype.kind != "f":
             return np.asarray(np.trunc(y / by)).astype(x.dtype)
