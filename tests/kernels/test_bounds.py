@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 import tritorch.nn  # noqa: F401 - registers the ops
 from tritorch.kernels import bounds
+from tritorch.kernels._library import LIBRARY_OPS
 from tritorch.kernels._op import OPS
+from tritorch.kernels.coverage import own_ops
 from tritorch.kernels.elementwise import Elementwise
 
 
@@ -20,6 +23,30 @@ def test_bytes_and_operations_by_hand():
     assert product.gigaflops == 2 * 8192**3 / 1e9 and product.limit == "operations"
     assert product.microseconds == pytest.approx(2 * 8192**3 / 989e6)
     assert bounds.bound("view") is None
+
+
+def test_ops_with_a_kernel_have_a_cost():
+    without = {n for n, op in own_ops().items() if op.gpu is not None and not op.view and op.cost is None}
+    assert without - LIBRARY_OPS == {"split", "unbind"}  # which give views
+
+
+MOVING = """cast cat stack flip roll repeat tril triu pad_constant where index index_add_zeros index_put gather scatter
+scatter_add scatter_prod scatter_extremum masked_fill im2col col2im max_pool_indices max_unpool avg_pool_grad
+adaptive_max_pool_indices fractional_max_pool_indices unview""".split()
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_what_is_moved_is_at_most_all_arrays_once(name):
+    """The results have to be written; the operands are read once at most, in part where an op picks."""
+    op = OPS[name]
+    for args, params in op.samples(np.random.default_rng(0)):
+        y = op.cpu(*args, *params)
+        moved, done = op.cost(*args, *params)
+        arrays = args[0] if op.variadic else [np.asarray(a) for a in args]
+        given = [p for q in params for p in (q if isinstance(q, tuple) else (q,)) if isinstance(p, np.ndarray)]
+        written = np.asarray(y).nbytes
+        assert written <= moved <= written + sum(a.nbytes for a in [*arrays, *given]), name
+        assert done >= 0
 
 
 def test_every_op_with_a_cost_has_a_line(tmp_path, capsys):

@@ -9,6 +9,8 @@ The ops give the positions of the maxima in the flat image; the pooled values, a
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from . import _windows
@@ -83,6 +85,9 @@ class adaptive_max_pool_indices:
         yield (distinct(rng, (1, 2, 5, 8)),), ((3, 5),)
         yield (distinct(rng, (1, 1, 4, 3, 5)),), ((2, 3, 2),)
 
+    def cost(x, out):
+        return x.nbytes + 8 * x.shape[0] * x.shape[1] * math.prod(out), x.size
+
 
 @op
 class fractional_max_pool_indices:
@@ -103,3 +108,7 @@ class fractional_max_pool_indices:
     def samples(rng):
         yield (distinct(rng, (2, 3, 9, 8)), rng.uniform(size=(2, 3, 2))), ((2, 3), (5, 4))
         yield (distinct(rng, (1, 2, 5, 6, 7)), rng.uniform(size=(1, 2, 3))), ((2, 2, 2), (3, 3, 4))
+
+    def cost(x, u, kernel, out):
+        y = x.shape[0] * x.shape[1] * math.prod(out)
+        return x.nbytes + u.nbytes + 8 * y, y * math.prod(kernel)

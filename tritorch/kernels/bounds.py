@@ -6,7 +6,7 @@ bound is the longer of bytes / 3.35 TB/s and operations / (989 TFLOP/s on the te
 about the speed of the kernels; a run on a GPU is compared with these numbers.
 
 Elementwise ops and those that keep their operands' shape are taken with bfloat16 operands of `LARGE` sizes (indices as
-they are); ops with sizes of their own have a line in `CASES`. Ops without a line here have no `cost`. The registers are
+they are); ops with sizes of their own have a line in `CASES`; views, which move nothing, have none. The registers are
 those that the compile report (`tritorch.kernels.report --json`) found on sm_90.
 """
 
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 
+from ..dtypes import bfloat16
 from ._op import OPS
 from .elementwise import Elementwise
 
@@ -37,6 +38,17 @@ _geometry = ((1, 1), (1, 1), (1, 1), 1)
 _head = ((4, 32, 4096, 128), BF16)
 _steps = (tuple([64] * 512), False)
 _state, _gates = ((64, 1024), BF16), lambda n: (((512 * 64, n * 1024), BF16), ((n * 1024, 1024), BF16))
+_table = ((50257, 1024), BF16)
+_pooling = ((3, 3), (2, 2), (1, 1))
+_columns = ((64, 64 * 9, 56 * 56), BF16)
+
+
+def _array(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """An array of any size that takes no memory."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+_square, _rows = _array((8192, 8192), I64), _array((32768,), I64)
 CASES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "matmul": ((((8192, 8192), BF16), ((8192, 8192), BF16)), ()),
     "linear": ((((16384, 4096), BF16), ((4096, 4096), BF16), ((4096,), BF16)), ()),
@@ -58,6 +70,31 @@ CASES: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     "cross_entropy": ((((8192, 50257), BF16), ((8192,), I64), None), (-100, "mean", 0.0)),
     "cross_entropy_target": ((((8192,), I64), ((8192, 50257), BF16), None), (-100, 0.0)),
     "searchsorted": ((((4096,), F32), ((1 << 24,), F32)), (False,)),
+    "cast": ((((8192, 8192), F32),), (bfloat16,)),
+    "cat": ((((8192, 4096), BF16), ((8192, 4096), BF16)), (1,)),
+    "stack": ((((8192, 4096), BF16), ((8192, 4096), BF16)), (1,)),
+    "repeat": ((((2048, 8192), BF16),), ((4, 1),)),
+    "tril": ((((64, 1024, 1024), BF16),), (0,)),
+    "triu": ((((64, 1024, 1024), BF16),), (0,)),
+    "pad_constant": ((_image,), (((0, 0), (0, 0), (1, 1), (1, 1)), 0.0)),
+    "index": ((_table,), ((_rows,),)),
+    "index_add_zeros": ((((32768, 1024), BF16),), ((50257, 1024), (_rows,))),
+    "index_put": ((_table, ((32768, 1024), BF16)), ((_rows,), True)),
+    "gather": ((((8192, 8192), BF16),), (1, _square)),
+    "scatter": ((((8192, 8192), BF16), ((8192, 8192), BF16)), (1, _square)),
+    "scatter_add": ((((8192, 8192), BF16), ((8192, 8192), BF16)), (1, _square)),
+    "scatter_prod": ((((8192, 8192), BF16), ((8192, 8192), BF16)), (1, _square)),
+    "scatter_extremum": ((((8192, 8192), BF16), ((8192, 8192), BF16)), (1, _square, True)),
+    "masked_fill": ((((8192, 8192), BF16), ((), BF16)), (_array((8192, 8192), np.bool_),)),
+    "where": ((((8192, 8192), np.bool_), ((8192, 8192), BF16), ((8192, 8192), BF16)), ()),
+    "im2col": ((((64, 64, 56, 56), BF16),), ((3, 3), *_geometry[:3])),
+    "col2im": ((_columns,), ((56, 56), (3, 3), *_geometry[:3])),
+    "max_pool_indices": ((_image,), (*_pooling, (1, 1), (28, 28))),
+    "max_unpool": ((((64, 256, 28, 28), BF16), ((64, 256, 28, 28), I64)), ((56, 56),)),
+    "avg_pool_grad": ((((64, 256, 28, 28), BF16),), ((56, 56), *_pooling, True, 0)),
+    "adaptive_max_pool_indices": ((_image,), ((7, 7),)),
+    "fractional_max_pool_indices": ((_image, ((64, 256, 2), F32)), ((2, 2), (28, 28))),
+    "unview": ((((4096, 4096), BF16),), ((8192, 8192), "slice", ())),
 }  # fmt: skip
 
 
@@ -71,11 +108,6 @@ class Bound(NamedTuple):
     limit: str
     microseconds: float
     registers: int | None
-
-
-def _array(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """An array of any size that takes no memory."""
-    return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 def _large(args: list[Any]) -> list[Any]:
@@ -129,7 +161,7 @@ def bound(name: str, registers: dict[str, int] | None = None) -> Bound | None:
         return None
     args, params = found
     op = OPS[name]
-    moved, done = op.cost(*args, *params)  # type: ignore[misc]
+    moved, done = op.cost(args, *params) if op.variadic else op.cost(*args, *params)  # type: ignore[misc]
     cores = (
         name.split("_")[0] in ("matmul", "linear", "conv", "attention", "lstm", "gru", "rnn")
         and args[0].dtype.itemsize == 2

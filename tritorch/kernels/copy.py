@@ -111,6 +111,9 @@ class cast:
         yield (rng.integers(0, 9, (3, 4)),), (dtypes.float32,)
         yield (rng.normal(size=(3, 4)),), (dtypes.complex128,)
 
+    def cost(x, to):
+        return x.nbytes + x.size * to.itemsize, x.size
+
 
 @op
 class cat:
@@ -147,6 +150,9 @@ class cat:
     def samples(rng):
         yield ([rng.normal(size=(2, 3)), rng.normal(size=(2, 1)), rng.normal(size=(2, 0))],), (1,)
         yield ([rng.normal(size=(2, 3)), rng.normal(size=(4, 3))],), (0,)
+
+    def cost(xs, dim):
+        return 2 * sum(x.nbytes for x in xs), 0
 
 
 def _joined(xs: Any, dim: int) -> Array:
@@ -195,6 +201,9 @@ class stack:
     def samples(rng):
         yield ([rng.normal(size=(2, 3)), rng.normal(size=(2, 3))],), (1,)
         yield ([rng.normal(size=()), rng.normal(size=())],), (0,)
+
+    def cost(xs, dim):
+        return 2 * sum(x.nbytes for x in xs), 0
 
 
 @op
@@ -273,6 +282,9 @@ class flip:
     def samples(rng):
         yield (rng.normal(size=(2, 3, 2)),), ((0, 2),)
 
+    def cost(x, dims):
+        return 2 * x.nbytes, 0
+
 
 @op
 class roll:
@@ -303,6 +315,9 @@ class roll:
 
     def samples(rng):
         yield (rng.normal(size=(4, 5)),), ((1, -2), (0, 1))
+
+    def cost(x, shifts, dims):
+        return 2 * x.nbytes, 0
 
 
 def _turned(shape: tuple[int, ...], shifts: tuple[int, ...], dims: tuple[int, ...]) -> list[tuple[tuple, tuple]]:
@@ -351,6 +366,9 @@ class repeat:
         yield (rng.normal(size=(2, 3)),), ((2, 1, 3),)
         yield (rng.normal(size=(2,)),), ((3,),)
 
+    def cost(x, times):
+        return x.nbytes + x.nbytes * prod(times), 0
+
 
 def _triangle(x: Array, expr: str) -> Array:
     """`expr` of each element and its row i and column j, on the device."""
@@ -390,6 +408,13 @@ def _triangle_array(x: Array, k: int, lower: bool) -> Array:
 _BAND = 64  # rows
 
 
+def _kept(x: Array, k: int, lower: bool) -> int:
+    """How many elements a triangle keeps, which are those that have to be read."""
+    n_rows, n_columns = x.shape[-2:]
+    below = int(np.clip(np.arange(n_rows) + k + lower, 0, n_columns).sum())
+    return prod(x.shape[:-2]) * (below if lower else n_rows * n_columns - below)
+
+
 @op
 class tril:
     """x with the elements above diagonal `k` of the last two dims set to 0."""
@@ -411,6 +436,9 @@ class tril:
     def samples(rng):
         yield (rng.normal(size=(3, 4)),), (0,)
         yield (rng.normal(size=(2, 4, 3)),), (-1,)
+
+    def cost(x, k):
+        return x.nbytes + _kept(x, k, True) * x.itemsize, 0
 
 
 @op
@@ -434,6 +462,9 @@ class triu:
     def samples(rng):
         yield (rng.normal(size=(3, 4)),), (0,)
         yield (rng.normal(size=(2, 4, 3)),), (1,)
+
+    def cost(x, k):
+        return x.nbytes + _kept(x, k, False) * x.itemsize, 0
 
 
 @op
@@ -470,6 +501,11 @@ class pad_constant:
     def samples(rng):
         yield (rng.normal(size=(3, 4)),), (((1, 2), (0, 1)), 0.5)
         yield (rng.normal(size=(3, 4)),), (((-1, 2), (1, -2)), 0.0)
+
+    def cost(x, widths, value):
+        inner, _ = _overlap(x.shape, widths)
+        read = prod(max(0, s.stop - s.start) for s in inner)
+        return (read + prod(n + a + b for n, (a, b) in zip(x.shape, widths, strict=True))) * x.itemsize, 0
 
 
 def _overlap(shape: tuple[int, ...], widths: Any) -> tuple[tuple, tuple]:
@@ -509,6 +545,10 @@ class where:
     def samples(rng):
         yield (rng.random((3, 4)) > 0.5, rng.normal(size=(3, 4)), rng.normal(size=(4,))), ()
         yield (rng.random((3, 1)) > 0.5, rng.normal(size=()), rng.normal(size=(3, 4))), ()
+
+    def cost(mask, x, z):
+        y = prod(np.broadcast_shapes(mask.shape, x.shape, z.shape))
+        return mask.nbytes + x.nbytes + z.nbytes + y * x.itemsize, y
 
 
 @op

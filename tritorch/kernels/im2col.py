@@ -54,6 +54,10 @@ class im2col:
         for x, params in _geometries():
             yield (rng.normal(size=x),), params
 
+    def cost(x, kernel, stride, padding, dilation):
+        windows = math.prod(output_size(x.shape[2:], kernel, stride, padding, dilation))
+        return x.nbytes + math.prod((*x.shape[:2], *kernel)) * windows * x.itemsize, 0
+
 
 @op
 class col2im:
@@ -79,3 +83,7 @@ class col2im:
         for x, (k, s, p, d) in _geometries():
             out = output_size(x[2:], k, s, p, d)
             yield (rng.normal(size=(x[0], x[1] * math.prod(k), math.prod(out))),), (x[2:], k, s, p, d)
+
+    def cost(y, size, kernel, stride, padding, dilation):
+        x = y.shape[0] * (y.shape[1] // math.prod(kernel)) * math.prod(size)
+        return y.nbytes + x * y.itemsize, y.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,21 @@ def add_at(z: Array, key: Any, values: Array) -> None:
         np.add.at(z, key, values)
 
 
+def _reach(shape: tuple[int, ...], key: tuple) -> tuple[int, int]:
+    """Elements that a key reaches (at most, for masks), and the bytes of its indices."""
+    d, whole, joint, at = 0, 1, [], 0
+    for k in key:
+        if k.__class__ is slice:
+            whole *= shape[d]
+            d += 1
+        else:
+            mask = k.dtype == np.bool_
+            joint.append((k.size,) if mask else k.shape)
+            d += k.ndim if mask else 1
+            at += k.nbytes
+    return prod(np.broadcast_shapes(*joint)) * whole * prod(shape[d:]), at
+
+
 @op
 class index:
     """x[key] for a key of index arrays and full slices; a copy."""
@@ -60,6 +76,10 @@ class index:
         yield (rng.normal(size=(4, 5)),), ((slice(None), np.array([[0, 2], [2, 4]])),)
         yield (rng.normal(size=(4, 5)),), ((np.array([0, 3]), np.array([1, 1])),)
 
+    def cost(x, key):
+        y, at = _reach(x.shape, key)
+        return 2 * y * x.itemsize + at, 0
+
 
 @op
 class index_add_zeros:
@@ -83,6 +103,9 @@ class index_add_zeros:
 
     def samples(rng):
         yield (rng.normal(size=(3, 2)),), ((4, 2), (np.array([0, 2, 0]),))
+
+    def cost(x, shape, key):
+        return x.nbytes + prod(shape) * x.itemsize + _reach(shape, key)[1], x.size
 
 
 @op
@@ -119,6 +142,10 @@ class index_put:
     def samples(rng):
         yield (rng.normal(size=(4, 3)), rng.normal(size=(2, 3))), ((np.array([0, 2]),), False)
         yield (rng.normal(size=(4, 3)), rng.normal(size=(3,))), ((np.array([0, 2, 0]),), True)
+
+    def cost(x, v, key, accumulate):
+        y, at = _reach(x.shape, key)
+        return 2 * x.nbytes + v.nbytes + at, y if accumulate else 0
 
 
 def folded(x: Array, v: Array, dim: int, i: Any, kind: str) -> Array:
@@ -173,6 +200,9 @@ class gather:
         yield (rng.normal(size=(4, 3)),), (1, np.array([[0, 2, 2, 1], [1, 1, 0, 0]]))
         yield (rng.normal(size=(4, 3)),), (0, np.array([[0, 3, 1]]))
 
+    def cost(x, dim, i):
+        return 2 * i.size * x.itemsize + i.nbytes, 0
+
 
 @op
 class scatter:
@@ -204,6 +234,9 @@ class scatter:
     def samples(rng):
         yield (rng.normal(size=(4, 3)), rng.normal(size=(2, 3))), (0, np.array([[0, 2, 3], [1, 1, 0]]))
 
+    def cost(x, v, dim, i):
+        return 2 * x.nbytes + i.size * x.itemsize + i.nbytes, 0
+
 
 @op
 class scatter_add:
@@ -229,6 +262,9 @@ class scatter_add:
 
     def samples(rng):
         yield (rng.normal(size=(4, 3)), rng.normal(size=(3, 3))), (0, np.array([[0, 2, 3], [1, 2, 0]]))
+
+    def cost(x, v, dim, i):
+        return 2 * x.nbytes + i.size * x.itemsize + i.nbytes, i.size
 
 
 def padded(g: Any, shape: tuple[int, ...]) -> Any:
@@ -275,3 +311,6 @@ class masked_fill:
     def samples(rng):
         yield (rng.normal(size=(4, 3)), rng.normal(size=())), (rng.random((4, 3)) > 0.5,)
         yield (rng.normal(size=(4, 3)), rng.normal(size=())), (rng.random((3,)) > 0.5,)
+
+    def cost(x, v, mask):
+        return 2 * x.nbytes + mask.nbytes, x.size

@@ -232,6 +232,10 @@ class max_pool_indices:
         for x, params in _geometries():
             yield (distinct(rng, x),), params
 
+    def cost(x, kernel, stride, padding, dilation, out):
+        y = x.shape[0] * x.shape[1] * math.prod(out)
+        return x.nbytes + 8 * y, y * math.prod(kernel)
+
 
 def _scatter_add(g: np.ndarray, index: np.ndarray, size: Ints) -> np.ndarray:
     """gx[n, c, index] += g per image."""
@@ -269,6 +273,10 @@ class max_unpool:
         index = np.stack([rng.permutation(24)[:6] for _ in range(6)]).reshape(2, 3, 2, 3)
         yield (rng.normal(size=(2, 3, 2, 3)), index), ((4, 6),)
         yield (rng.normal(size=(1, 1, 4)), np.array([[[6, 0, 3, 1]]])), ((7,),)
+
+    def cost(x, index, size):
+        y = x.shape[0] * x.shape[1] * math.prod(size)
+        return x.nbytes + index.nbytes + y * x.itemsize, 0
 
 
 # ------------------------------------------------------------------------------------------------------- averages
@@ -367,6 +375,10 @@ class avg_pool_grad:
         for i, (x, (k, s, p, _, _)) in enumerate(_geometries()):
             out = pooled_size(x[2:], k, s, p, (1,) * len(k), i % 2 == 0)
             yield (rng.normal(size=(*x[:2], *out)),), (x[2:], k, s, p, i % 2 == 1, 0 if i < 3 else 5)
+
+    def cost(g, size, kernel, stride, padding, include_pad, divisor):
+        y = g.shape[0] * g.shape[1] * math.prod(size)
+        return g.nbytes + y * g.itemsize, g.size * math.prod(kernel)
 
 
 def _spread(g: np.ndarray, axis: int, n: int, k: int, s: int, p: int) -> np.ndarray:

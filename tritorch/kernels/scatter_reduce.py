@@ -46,6 +46,9 @@ class scatter_prod:
     def samples(rng):
         yield (rng.uniform(0.5, 2, (4, 3)), rng.uniform(0.5, 2, (3, 3))), (0, np.array([[0, 2, 3], [1, 2, 0]]))
 
+    def cost(x, v, dim, i):
+        return 2 * x.nbytes + i.size * x.itemsize + i.nbytes, i.size
+
 
 @op
 class scatter_extremum:
@@ -70,3 +73,6 @@ class scatter_extremum:
     def samples(rng):
         yield (rng.normal(size=(4, 3)), rng.normal(size=(3, 3))), (0, np.array([[0, 2, 3], [1, 2, 0]]), True)
         yield (rng.normal(size=(2, 3)), rng.normal(size=(2, 2))), (1, np.array([[0, 0], [2, 1]]), False)
+
+    def cost(x, v, dim, i, largest):
+        return 2 * x.nbytes + i.size * x.itemsize + i.nbytes, i.size

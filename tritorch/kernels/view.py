@@ -6,6 +6,7 @@ The rules run on arrays and on Tensors alike where they can; scatter-like rules 
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -327,6 +328,9 @@ class unview:
     def samples(rng):
         yield (rng.normal(size=(2, 3)),), ((5, 4), "slice", ((slice(1, 3), slice(0, 3), ...),))
         yield (rng.normal(size=(3,)),), ((3, 4), "diagonal", (1, 0, 1))
+
+    def cost(x, shape, name, params):
+        return x.nbytes + prod(shape) * x.itemsize, 0
 
 
 def _overlaps(a: Array) -> bool:
