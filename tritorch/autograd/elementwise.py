@@ -244,7 +244,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
 
     def in_blocks(i: int, g: Any, xa: Any, wa: Any, y: Any) -> Any:
         """The i-th gradient of a large array; a rule that only hands g on makes nothing."""
-        return g if op.rules[i] == "g" else _asarray(large(op.rule(i, False), g, xa, wa, y))
+        return g if op.rules[i] == "g" else _asarray(large(op.rule_into(i), g, xa, wa, y))
 
     a_fast: Any = None
     b_fast: Any = None
@@ -329,7 +329,7 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         try:
             xa = x._a
             if xa.size >= LARGE:
-                y = large(f, xa, *params) if with_zero is None else large(with_zero, xa, d.zero)
+                y = large(f, xa, *params)
             else:
                 y = with_zero(xa, d.zero) if with_zero is not None else f(xa, *params)
         except TypeError:
@@ -430,7 +430,10 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
             return (_asarray(rule(up(g), up(xa), up(y), *params)).astype(kind),)
         if kind.kind == "c":
             return (_asarray(np.conj(rule(np.conj(g), xa, y, *params))),)
-        gx = rule(g, xa, y, *params) if g.size < LARGE or op.rules[0] == "g" else large(rule, g, xa, y, *params)
+        if g.size < LARGE or op.rules[0] == "g":
+            gx = rule(g, xa, y, *params)
+        else:
+            gx = large(op.rule_into(0), g, xa, y, *params)
         return (gx if gx.__class__ is _ndarray else _asarray(gx),)
 
     def compiled() -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import _bessel_tables as tables
-from ._special import erfc, erfinv
+from ._erf import erfc, erfinv
 
 Array = Any
 _2_PI = 0.6366197723675814

@@ -6,6 +6,7 @@ Blocks do not depend on the number of threads, so neither do the result's bits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,28 +19,72 @@ _BLOCK = 1 << 17
 """Elements of a block. Blocks of 2^15, whose temporaries would fit the second-level cache, take 1.4 times as long on one
 thread and twice as long on two: the calls are so short that the threads wait for the interpreter's lock."""
 _GRAIN = 1 << 18  # elements that are worth a thread
+_CHEAP_GRAIN = 1 << 20  # the same of an op that takes 0.1 ns an element: waking a thread takes as long as 2^19 of them
+_CHEAP = frozenset(
+    (np.add, np.subtract, np.multiply, np.negative, np.abs, np.square, np.maximum, np.minimum, np.logical_and,
+     np.logical_or, np.logical_not, np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
+     np.isnan, np.isfinite, np.isinf)
+)  # fmt: skip
 
 
 def large(fn: Callable[..., Any], *operands: Any) -> Any:
-    """`fn(*operands)`, which is elementwise, for a first operand of LARGE elements or more.
+    """`fn(*operands)`, which is elementwise, for an operand of LARGE elements or more.
 
     Args:
-        fn: a ufunc, or a function that composes elementwise NumPy functions.
-        operands: arrays, numbers or None. The first is as large as the result; the others have its shape, or are rows
+        fn: a ufunc, or a function that composes elementwise NumPy functions; with a keyword-only `out` if it can write
+            its result to where it belongs. It may write to its operands' blocks only there.
+        operands: arrays, numbers or None. The largest has the result's shape; the others have it as well, or are rows
             or columns that broadcast to it. Anything else is computed in one call.
     """
-    lead = operands[0]
-    plan = _plan(lead, operands)
+    lead = max((v for v in operands if v.__class__ is np.ndarray), key=_size)
+    dtype = _result(fn, tuple([v.dtype if v.__class__ is np.ndarray else v.__class__ for v in operands]))
+    order = _order(lead, operands)
+    if order is not None:
+        operands = tuple([v.transpose(order) if v.__class__ is np.ndarray and v.ndim else v for v in operands])
+        lead = lead.transpose(order)
+    plan = None if dtype is None else _plan(lead, operands)
     if plan is None:
-        return fn(*operands)
-    parts, step, n = plan
-    probe = fn(*[p(0, 1) for p in parts])  # for the result's dtype
-    shape = parts[0](0, 1).shape
-    if probe.__class__ is not np.ndarray or probe.shape != shape:
-        return fn(*operands)
-    y = np.empty(lead.shape, probe.dtype)
-    out = y.reshape(n, *shape[1:])
+        y = fn(*operands)
+    else:
+        y = np.empty(lead.shape, dtype)
+        _run(fn, y, *plan)
+    return y if order is None else y.transpose(np.argsort(order))
+
+
+def _size(v: np.ndarray) -> int:
+    return v.size
+
+
+@lru_cache(maxsize=1024)
+def _result(fn: Callable[..., Any], kinds: tuple) -> np.dtype | None:
+    """The dtype of fn's result for operands of these dtypes and classes; None if it gives no array of their shape."""
+    try:
+        values = [np.ones(3, k) if isinstance(k, np.dtype) else None if k is type(None) else k(1) for k in kinds]
+        with np.errstate(all="ignore"):
+            y = fn(*values)
+    except (TypeError, ValueError, OverflowError):
+        return None  # what is wrong, the call itself says
+    return y.dtype if y.__class__ is np.ndarray and y.shape == (3,) else None
+
+
+def _order(lead: np.ndarray, operands: tuple) -> list[int] | None:
+    """The order of dims that makes transposed operands contiguous, if one does it for all."""
+    if lead.flags.c_contiguous:
+        return None
+    order = sorted(range(lead.ndim), key=lambda d: -lead.strides[d])
+    if not lead.transpose(order).flags.c_contiguous:
+        return None
+    alike = all(
+        v.__class__ is not np.ndarray or v.ndim == 0 or v.shape == lead.shape and v.strides == lead.strides
+        for v in operands
+    )
+    return order if alike else None
+
+
+def _run(fn: Callable[..., Any], y: np.ndarray, parts: list[_Part], step: int, n: int, row: tuple[int, ...]) -> None:
+    out = y.reshape(n, *row)
     ufunc = fn.__class__ is np.ufunc
+    into = ufunc or "out" in (getattr(fn, "__kwdefaults__", None) or ())
     whole = ufunc and all(p.whole for p in parts)  # one call for all of a thread's blocks
 
     def run(start: int, stop: int) -> None:
@@ -47,13 +92,12 @@ def large(fn: Callable[..., Any], *operands: Any) -> Any:
         size = stop - start if whole else step
         for i in range(start, stop, size):
             j = min(i + size, stop)
-            if ufunc:
-                fn(*[p(i, j) for p in parts], out=out[i:j])
-            else:
-                out[i:j] = fn(*[p(i, j) for p in parts])
+            to = out[i:j]
+            made = fn(*[p(i, j) for p in parts], out=to) if into else fn(*[p(i, j) for p in parts])
+            if made is not to:
+                to[...] = made
 
-    parallel(run, -(-n // step), max(1, _GRAIN * n // (step * lead.size)))
-    return y
+    parallel(run, -(-n // step), max(1, (_CHEAP_GRAIN if fn in _CHEAP else _GRAIN) * n // (step * y.size)))
 
 
 class _Part:
@@ -71,15 +115,15 @@ class _Part:
         return self.array[: j - i] if self.how == "tile" else self.array
 
 
-def _plan(lead: Any, operands: tuple) -> tuple[list[_Part], int, int] | None:
-    """The parts, the step between blocks and the length of the first dim; None where blocks do not fit."""
+def _plan(lead: np.ndarray, operands: tuple) -> tuple[list[_Part], int, int, tuple[int, ...]] | None:
+    """The parts, the step between blocks, the first dim's length and the others; None where blocks do not fit."""
     cols = 0  # length of the rows, 0: all operands are flat
     columns = False
     for v in operands:
         if v.__class__ is not np.ndarray or v.ndim == 0:
             continue
         if not v.flags.c_contiguous:
-            return None
+            return _along_first_dim(lead, operands)
         if v.shape == lead.shape:
             continue
         if v.size == 1:
@@ -117,7 +161,21 @@ def _plan(lead: Any, operands: tuple) -> tuple[list[_Part], int, int] | None:
             parts.append(_Part(v.reshape(n, 1), "cut"))
         else:
             parts.append(_Part(v.reshape(1, cols), "keep"))
-    return parts, step, n
+    return parts, step, n, (cols,) if columns else ()
+
+
+def _along_first_dim(lead: np.ndarray, operands: tuple) -> tuple[list[_Part], int, int, tuple[int, ...]] | None:
+    """The plan for slices of larger arrays, all of one shape."""
+    parts = []
+    for v in operands:
+        if v.__class__ is not np.ndarray or v.ndim == 0:
+            parts.append(_Part(v, "keep"))
+        elif v.shape == lead.shape:
+            parts.append(_Part(v, "cut"))
+        else:
+            return None
+    n = lead.shape[0]
+    return (parts, max(1, _BLOCK * n // lead.size), n, lead.shape[1:]) if n > 1 else None
 
 
 def _depth(v: Any) -> int:

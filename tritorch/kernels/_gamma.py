@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._special import digamma, lgamma
+from ._log_gamma import digamma, lgamma
 
 Array = Any
 # B_2k / (2k)! of Euler and Maclaurin's formula

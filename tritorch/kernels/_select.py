@@ -7,58 +7,98 @@ just as exact for NaN, inf and signed zeros.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 _BLOCK = 1 << 17  # elements at a time: the masks stay in the cache
-_SMALL = 4096  # below, one call of np.where costs less than several
-_BITS = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+_SMALL = 4096  # below, one call of NumPy's own costs less than several
+_BITS = {n: np.dtype(f"i{n}") for n in (1, 2, 4, 8)}
 
 
-def where(mask: Any, x: Any, z: Any) -> np.ndarray:
-    """np.where(mask, x, z), fast where x and z are arrays of mask's shape and one dtype of 4 or 8 bytes, or one is 0."""
+def where(mask: Any, x: Any, z: Any, out: np.ndarray | None = None) -> np.ndarray:
+    """np.where(mask, x, z), fast where x and z are arrays of mask's shape and one dtype, or numbers of that dtype.
+
+    Args:
+        mask: bool array.
+        x, z: arrays or numbers.
+        out: takes the result, in whose dtype it has to be; may be x or z.
+    """
     if mask.__class__ is np.ndarray and mask.dtype.char == "?" and mask.size >= _SMALL:
-        whole_x = x.__class__ is np.ndarray and x.shape == mask.shape
-        whole_z = z.__class__ is np.ndarray and z.shape == mask.shape
-        if whole_x and whole_z:
-            if x.dtype == z.dtype and x.dtype.itemsize in _BITS and x.dtype.kind in "fiuc":
-                return _select(mask, x, z)
-        elif whole_x:
-            if x.dtype.itemsize in _BITS and x.dtype.kind in "fiuc" and _is_zero(z, x.dtype):
-                return _select(mask, x, None)
-        elif whole_z and z.dtype.itemsize in _BITS and z.dtype.kind in "fiuc" and _is_zero(x, z.dtype):
-            return _select(~mask, z, None)
-    return np.where(mask, x, z)
+        dtype = _dtype(mask, x) or _dtype(mask, z)
+        if dtype is not None:
+            x_bits, z_bits = _bits(x, mask, dtype), _bits(z, mask, dtype)
+            if x_bits is not None and z_bits is not None:
+                return _select(mask, x_bits, z_bits, np.empty(mask.shape, dtype) if out is None else out)
+    if out is None:
+        return np.where(mask, x, z)
+    out[...] = np.where(mask, x, z)
+    return out
 
 
-def _is_zero(v: Any, dtype: np.dtype) -> bool:
-    """Is `v` a positive zero that leaves `dtype` as it is."""
-    if v.__class__ is int:
-        return v == 0
-    if v.__class__ is float:
-        return v == 0 and dtype.kind in "fc" and str(v)[0] != "-"
-    return v.__class__ is np.ndarray and v.ndim == 0 and v.dtype == dtype and not v.view(_BITS[dtype.itemsize])
+def _dtype(mask: np.ndarray, v: Any) -> np.dtype | None:
+    """The dtype that `v` gives the result, where its bits can be selected."""
+    if v.__class__ is np.ndarray and (v.ndim == 0 or v.shape == mask.shape) and v.dtype.itemsize in _BITS:
+        return v.dtype
+    return None
 
 
-def _select(mask: np.ndarray, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-    bits = _BITS[x.dtype.itemsize]
-    y = np.empty(mask.shape, x.dtype)
-    given = [mask, x, y] if z is None else [mask, x, y, z]
-    if all(a.flags.c_contiguous for a in given):
-        given = [a.reshape(-1) for a in given]
+def _bits(v: Any, mask: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
+    """`v` as integers of dtype's size; None where NumPy would broadcast or promote."""
+    kind = v.__class__
+    if kind is np.ndarray:
+        if v.dtype != dtype or v.ndim and v.shape != mask.shape:
+            return None
+    elif dtype.kind == "f" and (kind is float or kind is int) or dtype.kind in "iu" and kind is int:
+        v = np.array(v, dtype)
+    else:
+        return None
+    return v.view(_BITS[dtype.itemsize])
+
+
+def _select(mask: np.ndarray, x: np.ndarray, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The choice on bits; x and z have mask's shape or none."""
+    flags, ys = mask.view(np.int8), y.view(x.dtype)
+    inverted = x.ndim < z.ndim
+    if inverted:
+        x, z = z, x
+    if all(a.flags.c_contiguous for a in (flags, x, z, ys)):
+        flags, ys = flags.reshape(-1), ys.reshape(-1)
+        x, z = (a.reshape(-1) if a.ndim else a for a in (x, z))
         step = _BLOCK
     else:
-        step = len(mask) if mask.ndim else 1
-    flags, xs, ys = given[0].view(np.int8), given[1].view(bits), given[2].view(bits)
-    zs = given[3].view(bits) if z is not None else None
+        step = len(flags)
+    whole, zero = z.ndim > 0, z.ndim == 0 and not z
     for i in range(0, len(flags), step):
         part = slice(i, i + step)
-        full = np.negative(flags[part]).astype(bits)  # 0 or all bits set
-        if zs is None:
-            np.bitwise_and(full, xs[part], out=ys[part])
-        else:
-            differ = np.bitwise_xor(xs[part], zs[part], out=ys[part])
-            np.bitwise_and(differ, full, out=differ)
-            np.bitwise_xor(differ, zs[part], out=differ)
+        full = np.subtract(flags[part], 1) if inverted else np.negative(flags[part])  # 0 or all bits set
+        if full.dtype != x.dtype:
+            full = full.astype(x.dtype)
+        a, b, to = x[part] if x.ndim else x, z[part] if whole else z, ys[part]
+        if zero:
+            np.bitwise_and(full, a, out=to)
+            continue
+        full &= np.bitwise_xor(a, b)
+        np.bitwise_xor(full, b, out=to)
+    return y
+
+
+def redo(y: np.ndarray, mask: Any, fn: Callable[..., Any], *operands: Any) -> np.ndarray:
+    """y, with the elements where `mask` is True made by `fn`: for the few where a fast formula does not hold.
+
+    Args:
+        y: changed in place.
+        mask: bool array that broadcasts to y.
+        fn: elementwise function of the operands, or of their chosen elements.
+        operands: arrays that broadcast to y, or numbers, which `fn` gets as they are.
+    """
+    if np.shape(mask) != y.shape:
+        mask = np.broadcast_to(mask, y.shape)
+    n = np.count_nonzero(mask)
+    if n * 8 > mask.size >= _SMALL:  # picking out costs 8 ns an element, mostly for guessing the mask wrongly
+        return where(mask, fn(*operands), y, out=y)
+    if n:
+        chosen = [np.broadcast_to(v, y.shape)[mask] if v.__class__ is np.ndarray else v for v in operands]
+        y[mask] = fn(*chosen)
     return y

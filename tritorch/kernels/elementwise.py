@@ -13,6 +13,7 @@ Operands are named x (unary), a and b (binary), a, b and c (ternary). `kind` say
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +23,10 @@ import numpy as np
 from ..dtypes import BOOL, FLOAT, INT
 from . import _activations as act
 from . import _bessel as bs
+from . import _erf as ef
 from . import _gamma as gm
+from . import _log_gamma as lg
+from . import _remainder as rm
 from . import _special as sp
 from ._op import OPS, Array, Op, register
 from ._select import where
@@ -33,16 +37,37 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 # `tritorch.functional.pointwise` fills, in Triton as `_pointwise` translates them.
 NUMPY: dict[str, Any] = {
     "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tan": np.tan, "sinh": np.sinh,
-    "cosh": np.cosh, "tanh": np.tanh, "abs": np.abs, "sign": np.sign, "where": where, "maximum": np.maximum,
+    "cosh": np.cosh, "tanh": np.tanh, "abs": np.abs, "sign": sp.sign, "where": where, "maximum": np.maximum,
     "minimum": np.minimum, "pow": np.power, "floor": np.floor, "trunc": np.trunc, "log1p": np.log1p,
-    "expm1": np.expm1, "isnan": np.isnan, "digamma": sp.digamma, "polygamma1": sp.trigamma, "sigmoid": sp.sigmoid,
-    "erf": sp.erf, "zeros_like": np.zeros_like, "isinf": np.isinf, "floor_divide": np.floor_divide,
-    "pow_scalar": sp.pow_scalar, "logical_and": np.logical_and, "logical_or": np.logical_or, "lgamma": sp.lgamma,
+    "expm1": np.expm1, "isnan": np.isnan, "digamma": lg.digamma, "polygamma1": lg.trigamma, "sigmoid": sp.sigmoid,
+    "erf": ef.erf, "zeros_like": np.zeros_like, "isinf": np.isinf, "floor_divide": np.floor_divide,
+    "pow_scalar": sp.pow_scalar, "logical_and": np.logical_and, "logical_or": np.logical_or, "lgamma": lg.lgamma,
     "polygamma": gm.polygamma, "zeta": gm.zeta, "i0": bs.i0, "i0e": bs.i0e, "i1": bs.i1, "i1e": bs.i1e, "erfcx": bs.erfcx,
     "bessel_j0": bs.j0, "bessel_j1": bs.j1, "bessel_y0": bs.y0, "bessel_y1": bs.y1, "bessel_k0": bs.k0, "bessel_k1": bs.k1,
-    "bessel_k0e": bs.k0e, "bessel_k1e": bs.k1e,
+    "bessel_k0e": bs.k0e, "bessel_k1e": bs.k1e, "multiply": np.multiply, "divide": np.true_divide, "add": np.add,
+    "subtract": np.subtract, "negative": np.negative,
 }  # fmt: skip
 TENSOR: dict[str, Any] = {}
+
+
+_UFUNCS: dict[type, Any] = {ast.Mult: np.multiply, ast.Div: np.true_divide, ast.Add: np.add, ast.Sub: np.subtract}
+
+
+def _into(rule: str) -> str:
+    """The expression with its last operation written to `out`: work in blocks is spared a copy.
+
+    >>> _into("g * y * 2"), _into("where(x < 0, 0, g)")
+    ('multiply(g * y, 2, out=out)', 'where(x < 0, 0, g, out=out)')
+    """
+    node = ast.parse(rule, mode="eval").body
+    if isinstance(node, ast.BinOp) and type(node.op) in _UFUNCS:
+        parts = ast.unparse(node.left), ast.unparse(node.right)
+        return f"{_UFUNCS[type(node.op)].__name__}({parts[0]}, {parts[1]}, out=out)"
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return f"negative({ast.unparse(node.operand)}, out=out)"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "where":
+        return f"{rule[:-1]}, out=out)"
+    return rule
 
 
 # the ops that take complex numbers; the others refuse them, as PyTorch does
@@ -65,8 +90,8 @@ class Elementwise(Op):
         ufunc: `numpy` takes `out=`.
         complex, categories: is complex taken; the categories of dtype that are taken as they are.
 
-    `fast` is the first rule on arrays written out as a function (g, *operands, y, *params), where the expression makes
-    too many passes.
+    `fast` are the rules on arrays written out as functions (g, *operands, y, *params), where the expressions make too
+    many passes.
     """
 
     def __init__(
@@ -81,7 +106,7 @@ class Elementwise(Op):
         operands: tuple[str, ...],
         samples: Callable[..., Any],
         doc: str,
-        fast: Callable[..., Any] | None = None,
+        fast: Callable[..., Any] | tuple[Callable[..., Any], ...] = (),
     ):
         self.name = self.__name__ = name
         self.__doc__ = doc
@@ -97,7 +122,8 @@ class Elementwise(Op):
         self.uses = tuple(frozenset(_WORD.findall(r)) if r else frozenset() for r in rules)
         self.saves_output = any("y" in u for u in self.uses)
         self.saved = ()
-        self._compiled: dict[tuple[int, bool], Any] = {} if fast is None else {(0, False): fast}
+        self.fast = fast if fast.__class__ is tuple else (fast,)
+        self._compiled: dict[tuple[int, str], Any] = {}
 
     @property
     def has_rule(self) -> bool:
@@ -105,17 +131,30 @@ class Elementwise(Op):
 
     def rule(self, i: int, tensors: bool) -> Any:
         """The derivative by operand `i` as a function (g, *operands, y, *params), on Tensors or on arrays."""
-        found = self._compiled.get((i, tensors))
-        if found is None:
-            found = self._compiled[i, tensors] = self._function(str(self.rules[i]), TENSOR if tensors else NUMPY)
-        return found
+        if not tensors and self.fast:
+            return self.fast[i]
+        return self._function(i, "tensors" if tensors else "arrays")
+
+    def rule_into(self, i: int) -> Any:
+        """The rule on arrays as one that takes `out`, if it ends with a function that does."""
+        return self.fast[i] if self.fast else self._function(i, "into")
 
     def rules_together(self) -> Any:
         """The derivatives by both operands as one function on arrays: one Python call instead of two."""
-        return self._function(f"({self.rules[0]}, {self.rules[1]})", NUMPY)
+        return self._evaluated(f"({self.rules[0]}, {self.rules[1]})", NUMPY)
 
-    def _function(self, expression: str, space: dict[str, Any]) -> Any:
-        names = ", ".join(("g", *self.inputs, "y", *self.params))
+    def _function(self, i: int, kind: str) -> Any:
+        found = self._compiled.get((i, kind))
+        if found is None:
+            rule = str(self.rules[i])
+            space = TENSOR if kind == "tensors" else NUMPY
+            more = ("*", "out=None") if kind == "into" else ()
+            made = self._evaluated(_into(rule) if more else rule, space, *more)
+            found = self._compiled[i, kind] = made
+        return found
+
+    def _evaluated(self, expression: str, space: dict[str, Any], *more: str) -> Any:
+        names = ", ".join(("g", *self.inputs, "y", *self.params, *more))
         return eval(f"lambda {names}: {expression}", {"__name__": __name__, **space})  # noqa: S307
 
     def cost(self, *args: Any) -> tuple[int, int]:  # type: ignore[override]
@@ -154,7 +193,7 @@ def line(
     integers: bool = False,
     samples: Callable[..., Any] | None = None,
     doc: str = "",
-    fast: Callable[..., Any] | None = None,
+    fast: Callable[..., Any] | tuple[Callable[..., Any], ...] = (),
 ) -> Elementwise:
     """Enter one elementwise op; `domain` and `values` (of the parameters) make its samples, unless they are given."""
     samples = samples or _samples(len(operands), *domain, values, integers)
@@ -182,16 +221,16 @@ line(
     "pow", np.power, "pow(a, b)", "g * b * where(b == 0, 0, pow(a, b - 1))",
     "g * where((a == 0) & (b >= 0), 0, y * log(a))", operands=AB, lowest=INT, domain=(0.5, 2.0),
 )  # fmt: skip
-line("floor_divide", sp.floor_divide, "floor_divide(a, b)", None, None, operands=AB, domain=(1.0, 9.0))
+line("floor_divide", rm.floor_divide, "floor_divide(a, b)", None, None, operands=AB, domain=(1.0, 9.0))
 line(
-    "remainder", sp.remainder, "remainder(a, b)", "g", "-g * floor_divide(a, b)",
+    "remainder", rm.remainder, "remainder(a, b)", "g", "-g * floor_divide(a, b)",
     operands=AB, lowest=INT, domain=(1.1, 3.0),
 )  # fmt: skip
-line("fmod", sp.fmod, "fmod(a, b)", "g", "-g * trunc(a / b)", operands=AB, lowest=INT, domain=(1.1, 3.0))
+line("fmod", rm.fmod, "fmod(a, b)", "g", "-g * trunc(a / b)", operands=AB, lowest=INT, domain=(1.1, 3.0))
 line("maximum", np.maximum, "maximum(a, b)", "where(a == b, g / 2, where(a > b, g, 0))",
-     "where(a == b, g / 2, where(b > a, g, 0))", operands=AB)  # fmt: skip
+     "where(a == b, g / 2, where(b > a, g, 0))", operands=AB, fast=(act.greater_grad, act.less_grad))  # fmt: skip
 line("minimum", np.minimum, "minimum(a, b)", "where(a == b, g / 2, where(a < b, g, 0))",
-     "where(a == b, g / 2, where(b < a, g, 0))", operands=AB)  # fmt: skip
+     "where(a == b, g / 2, where(b < a, g, 0))", operands=AB, fast=(act.less_grad, act.greater_grad))  # fmt: skip
 line("fmax", np.fmax, "where(isnan(b), a, where(isnan(a), b, maximum(a, b)))",
      "where((a >= b) | isnan(b), g, 0)", "where((a >= b) | isnan(b), 0, g)", operands=AB)  # fmt: skip
 line("fmin", np.fmin, "where(isnan(b), a, where(isnan(a), b, minimum(a, b)))",
@@ -206,20 +245,20 @@ line(
     **_AB_FLOAT,
     domain=(0.5, 2.0),
 )
-line("hypot", np.hypot, "sqrt(a * a + b * b)", "g * a / y", "g * b / y", operands=AB, domain=(0.5, 2.0))
-line("copysign", np.copysign, "where((b < 0) | (b == 0) & (1 / b < 0), -abs(a), abs(a))",
+line("hypot", sp.hypot, "sqrt(a * a + b * b)", "g * a / y", "g * b / y", operands=AB, domain=(0.5, 2.0))
+line("copysign", sp.copysign, "where((b < 0) | (b == 0) & (1 / b < 0), -abs(a), abs(a))",
      "g * sign(a) * sign(y)", None, **_AB_FLOAT)  # fmt: skip
 line(
     "logaddexp",
-    np.logaddexp,
+    sp.logaddexp,
     "maximum(a, b) + log1p(exp(-abs(a - b)))",
     "g * exp(a - y)",
     "g * exp(b - y)",
     **_AB_FLOAT,
 )
-line("logaddexp2", np.logaddexp2, "maximum(a, b) + log2(1 + exp2(-abs(a - b)))",
+line("logaddexp2", sp.logaddexp2, "maximum(a, b) + log2(1 + exp2(-abs(a - b)))",
      "g * exp((a - y) * 0.6931471805599453)", "g * exp((b - y) * 0.6931471805599453)", **_AB_FLOAT)  # fmt: skip
-line("nextafter", np.nextafter, "nextafter(a, b)", None, None, **_AB_FLOAT)
+line("nextafter", sp.nextafter, "nextafter(a, b)", None, None, **_AB_FLOAT)
 line("xlogy", sp.xlogy, "where((a == 0) & ~isnan(b), 0, a * log(b))", "g * where((a == 0) & (b <= 0), 0, log(b))", "g * a / b",
      **_AB_FLOAT, domain=(0.5, 2.0))  # fmt: skip
 line("heaviside", sp.heaviside, "where(a == 0, b, where(a > 0, 1, 0))", None, None, operands=AB)
@@ -299,11 +338,11 @@ _f("sinc", sp.sinc, "where(x == 0, 1, sin(x * 3.141592653589793) / (x * 3.141592
    "where(x == 0, 0, g * (cos(x * 3.141592653589793) - y) / where(x == 0, 1, x))", (0.3, 2.0))  # fmt: skip
 
 # the error function and gamma families
-_f("erf", sp.erf, "erf(x)", "g * exp(-x * x) * 1.1283791670955126")
-_f("erfc", sp.erfc, "erfc(x)", "g * exp(-x * x) * -1.1283791670955126")
-_f("erfinv", sp.erfinv, "erfinv(x)", "g * exp(y * y) * 0.886226925452758", (-0.9, 0.9))
-_f("lgamma", sp.lgamma, "lgamma(x)", "g * digamma(x)", (0.5, 4.0))
-_f("digamma", sp.digamma, "digamma(x)", "g * polygamma1(x)", (0.5, 4.0))
+_f("erf", ef.erf, "erf(x)", "g * exp(-x * x) * 1.1283791670955126")
+_f("erfc", ef.erfc, "erfc(x)", "g * exp(-x * x) * -1.1283791670955126")
+_f("erfinv", ef.erfinv, "erfinv(x)", "g * exp(y * y) * 0.886226925452758", (-0.9, 0.9))
+_f("lgamma", lg.lgamma, "lgamma(x)", "g * digamma(x)", (0.5, 4.0))
+_f("digamma", lg.digamma, "digamma(x)", "g * polygamma1(x)", (0.5, 4.0))
 _f("polygamma", gm.polygamma, "polygamma(x, n)", "g * polygamma(x, n + 1)", (0.5, 4.0), params=("n",), values=(1,))
 
 
@@ -365,7 +404,7 @@ line("neg", np.negative, "-x", "-g", lowest=INT)
 line("abs", np.abs, "abs(x)", "g * sign(x)", lowest=INT, domain=(0.2, 2.0))
 line("sign", sp.sign, "sign(x)", "g * 0")
 line("square", np.square, "x * x", "g * x * 2", lowest=INT)
-line("reciprocal", np.reciprocal, "1 / x", "-g * y * y", kind="float", lowest=FLOAT, domain=(0.5, 2.0))
+line("reciprocal", sp.reciprocal, "1 / x", "-g * y * y", kind="float", lowest=FLOAT, domain=(0.5, 2.0))
 line("ceil", sp.ceil, "ceil(x)", "g * 0", lowest=INT)
 line("floor", sp.floor, "floor(x)", "g * 0", lowest=INT)
 line("trunc", sp.trunc, "trunc(x)", "g * 0", lowest=INT)
@@ -375,62 +414,68 @@ line("nan_to_num", sp.nan_to_num, "where(isnan(x), nan, where(x == float('inf'),
      "where(isnan(x) | isinf(x), 0, g)", params=("nan", "posinf", "neginf"), values=(0.0, 9.0, -9.0))  # fmt: skip
 
 # selection and interpolation
-line("clamp_min", np.maximum, "maximum(a, b)", "where(a >= b, g, 0)", "where(a < b, g, 0)", operands=AB)
-line("clamp_max", np.minimum, "minimum(a, b)", "where(a <= b, g, 0)", "where(a > b, g, 0)", operands=AB)
+line("clamp_min", act.clamp_min, "maximum(a, b)", "where(a >= b, g, 0)", "where(a < b, g, 0)", operands=AB)
+line("clamp_max", act.clamp_max, "minimum(a, b)", "where(a <= b, g, 0)", "where(a > b, g, 0)", operands=AB)
+line("clamp", act.hardtanh, "minimum(maximum(x, low), high)", "where((x >= low) & (x <= high), g, 0)",
+     params=("low", "high"), values=(-1.0, 1.0), lowest=FLOAT)  # fmt: skip
 line("lerp", sp.lerp, "where(abs(c) < 0.5, a + c * (b - a), b - (b - a) * (1 - c))", "g * (1 - c)", "g * c", "g * (b - a)",
      operands=ABC, lowest=FLOAT)  # fmt: skip
-line("addcmul", lambda a, b, c, value: a + value * b * c, "a + value * b * c", "g", "g * c * value", "g * b * value",
+line("addcmul", sp.addcmul, "a + value * b * c", "g", "g * c * value", "g * b * value",
      operands=ABC, params=("value",), values=(1.5,), lowest=INT)  # fmt: skip
-line("addcdiv", lambda a, b, c, value: a + value * (b / c), "a + value * (b / c)", "g", "g * value / c",
+line("addcdiv", sp.addcdiv, "a + value * (b / c)", "g", "g * value / c",
      "-g * value * b / (c * c)", operands=ABC, params=("value",), values=(1.5,), lowest=FLOAT, domain=(0.5, 2.0))  # fmt: skip
 
 # activations
 _a: Any = {"lowest": FLOAT}
-line("relu", sp.relu, "where(x < 0, 0, x)", "where(y > 0, g, 0)", lowest=INT)
-line("relu6", sp.relu6, "where(x < 0, 0, where(x > 6, 6, x))", "where((x > 0) & (x < 6), g, 0)", domain=(-2.0, 8.0))
+line("relu", act.relu, "where(x < 0, 0, x)", "where(y > 0, g, 0)", lowest=INT)
+line("relu6", act.relu6, "where(x < 0, 0, where(x > 6, 6, x))", "where((x > 0) & (x < 6), g, 0)", domain=(-2.0, 8.0),
+     fast=act.relu6_grad)  # fmt: skip
 line(
     "leaky_relu",
-    sp.leaky_relu,
+    act.leaky_relu,
     "where(x > 0, x, x * slope)",
     "where(x > 0, g, g * slope)",
     params=("slope",),
     values=(0.1,),
+    fast=act.leaky_relu_grad,
     **_a,
 )
 line(
     "threshold",
-    sp.threshold,
+    act.threshold,
     "where(x <= limit, value, x)",
     "where(x <= limit, 0, g)",
     params=("limit", "value"),
     values=(0.3, -1.0),
 )
-line("hardtanh", sp.hardtanh, "where(x < low, low, where(x > high, high, x))", "where((x <= low) | (x >= high), 0, g)",
-     params=("low", "high"), values=(-1.0, 1.0))  # fmt: skip
+line("hardtanh", act.hardtanh, "where(x < low, low, where(x > high, high, x))", "where((x <= low) | (x >= high), 0, g)",
+     params=("low", "high"), values=(-1.0, 1.0), fast=act.hardtanh_grad)  # fmt: skip
 line(
     "hardsigmoid",
-    sp.hardsigmoid,
+    act.hardsigmoid,
     "where(x <= -3, 0, where(x >= 3, 1, x / 6 + 0.5))",
     "where((x > -3) & (x < 3), g / 6, 0)",
+    fast=act.hardsigmoid_grad,
     **_a,
 )
-line("hardswish", sp.hardswish, "where(x <= -3, 0, where(x >= 3, x, x * (x + 3) / 6))",
-     "where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), g))", **_a)  # fmt: skip
-line("hardshrink", sp.hardshrink, "where((x >= -limit) & (x <= limit), 0, x)", "where((x >= -limit) & (x <= limit), 0, g)",
-     params=("limit",), values=(0.5,), **_a)  # fmt: skip
-line("softshrink", sp.softshrink, "where(x > limit, x - limit, where(x < -limit, x + limit, x * 0))",
-     "where((x >= -limit) & (x <= limit), 0, g)", params=("limit",), values=(0.5,), **_a)  # fmt: skip
-line("elu", sp.elu, "where(x > 0, x * scale, expm1(where(x > 0, 0, x * slope)) * (alpha * scale))",
+line("hardswish", act.hardswish, "where(x <= -3, 0, where(x >= 3, x, x * (x + 3) / 6))",
+     "where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), g))", fast=act.hardswish_grad, **_a)  # fmt: skip
+line("hardshrink", act.hardshrink, "where((x >= -limit) & (x <= limit), 0, x)", "where((x >= -limit) & (x <= limit), 0, g)",
+     params=("limit",), values=(0.5,), fast=act.shrink_grad, **_a)  # fmt: skip
+line("softshrink", act.softshrink, "where(x > limit, x - limit, where(x < -limit, x + limit, x * 0))",
+     "where((x >= -limit) & (x <= limit), 0, g)", params=("limit",), values=(0.5,), fast=act.shrink_grad, **_a)  # fmt: skip
+line("elu", act.elu, "where(x > 0, x * scale, expm1(where(x > 0, 0, x * slope)) * (alpha * scale))",
      "where(x > 0, g * scale, g * (alpha * scale * slope) * exp(where(x > 0, 0, x * slope)))",
-     params=("alpha", "scale", "slope"), values=(1.2, 1.1, 0.9), **_a)  # fmt: skip
-line("celu", sp.celu, "where(x > 0, x, expm1(where(x > 0, 0, x / alpha)) * alpha)",
-     "where(x > 0, g, g * exp(where(x > 0, 0, x / alpha)))", params=("alpha",), values=(1.3,), **_a)  # fmt: skip
-line("softplus", sp.softplus, "where(x * beta > limit, x, log1p(exp(where(x * beta > limit, 0, x * beta))) / beta)",
-     "where(x * beta > limit, g, g * sigmoid(x * beta))", params=("beta", "limit"), values=(1.5, 20.0), **_a)  # fmt: skip
-line("silu", act.silu, "x * sigmoid(x)", "g * sigmoid(x) * (1 + x * (1 - sigmoid(x)))", fast=act.silu_grad, **_a)
-line("mish", sp.mish, "x * tanh(log1p(exp(-abs(x))) + maximum(x, 0))",
-     "g * (tanh(log1p(exp(-abs(x))) + maximum(x, 0)) + x * sigmoid(x) * (1 - tanh(log1p(exp(-abs(x))) + maximum(x, 0)) * tanh(log1p(exp(-abs(x))) + maximum(x, 0))))",
+     params=("alpha", "scale", "slope"), values=(1.2, 1.1, 0.9), fast=act.elu_grad, **_a)  # fmt: skip
+line("celu", act.celu, "where(x > 0, x, expm1(where(x > 0, 0, x / alpha)) * alpha)",
+     "where(x > 0, g, g * exp(where(x > 0, 0, x / alpha)))", params=("alpha",), values=(1.3,), fast=act.celu_grad, **_a)  # fmt: skip
+line("softplus", act.softplus, "where(x * beta > limit, x, log1p(exp(where(x * beta > limit, 0, x * beta))) / beta)",
+     "where(x * beta > limit, g, g * sigmoid(x * beta))", params=("beta", "limit"), values=(1.5, 20.0), fast=act.softplus_grad,
      **_a)  # fmt: skip
+line("silu", act.silu, "x * sigmoid(x)", "g * sigmoid(x) * (1 + x * (1 - sigmoid(x)))", fast=act.silu_grad, **_a)
+line("mish", act.mish, "x * tanh(log1p(exp(-abs(x))) + maximum(x, 0))",
+     "g * (tanh(log1p(exp(-abs(x))) + maximum(x, 0)) + x * sigmoid(x) * (1 - tanh(log1p(exp(-abs(x))) + maximum(x, 0)) * tanh(log1p(exp(-abs(x))) + maximum(x, 0))))",
+     fast=act.mish_grad, **_a)  # fmt: skip
 line("gelu", act.gelu, "x * 0.5 * (1 + erf(x * 0.7071067811865476))",
      "g * (0.5 * (1 + erf(x * 0.7071067811865476)) + x * exp(x * x * -0.5) * 0.3989422804014327)", fast=act.gelu_grad, **_a)  # fmt: skip
 line("gelu_tanh", act.gelu_tanh, "x * 0.5 * (1 + tanh((x + x * x * x * 0.044715) * 0.7978845608028654))",
