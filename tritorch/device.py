@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from sys import getrefcount
 from typing import Any
 
@@ -231,17 +232,42 @@ def to_device(a: np.ndarray, dev: device | int | None = None, non_blocking: bool
         a: the array.
         dev: the device, by default the current one.
         non_blocking: return before the copy is done; only memory made by `pin` is really copied beside other work, and
-            must not be changed until a synchronize.
+            must not be changed until a synchronize. Such a copy can be part of a CUDA graph: each replay makes it again.
     """
-    if CAPTURES:
-        refuse("a copy from the CPU", "make the tensor before the capture, and run the code once before it")
+    if CAPTURES and not (non_blocking and is_pinned(a)):
+        refuse("a copy from the CPU", "make the tensor before the capture, or a copy from pinned memory, non-blocking")
     not_repeatable()
     return backend().upload(a, index_of(dev), non_blocking)
 
 
 def pin(a: np.ndarray) -> np.ndarray:
     """A contiguous copy of a NumPy array in page-locked memory, which a device reads while the host goes on."""
-    return backend().pin(a)
+    out = backend().pin(a)
+    key = id(_owner(out))
+    _pinned[key] = weakref.ref(_owner(out), lambda _: _pinned.pop(key, None))
+    return out
+
+
+_pinned: dict[int, weakref.ref] = {}
+_PINNED_AT_MOST = 1 << 20  # bytes: for more, waiting costs less than another copy on the host
+
+
+def is_pinned(a: np.ndarray) -> bool:
+    """Does a NumPy array lie in memory made by `pin`."""
+    return id(_owner(a)) in _pinned
+
+
+def _owner(a: np.ndarray) -> np.ndarray:
+    while isinstance(a.base, np.ndarray):
+        a = a.base
+    return a
+
+
+def constant(a: np.ndarray, dev: device | int | None = None) -> Any:
+    """A device copy of numbers that the host has worked out; if they are few, or in a CUDA graph, without waiting."""
+    if a.nbytes > _PINNED_AT_MOST and not CAPTURES:
+        return to_device(a, dev)
+    return to_device(pin(a), dev, non_blocking=True)
 
 
 def to_host(a: Any) -> np.ndarray:
@@ -432,6 +458,9 @@ class CupyBackend:
 
     def _keep(self, source: np.ndarray, stream: Any) -> None:
         """Hold the source of a copy that may still be running, so that its memory is not used anew."""
+        if CAPTURES:
+            CAPTURES[-1].kept.append(source)
+            return
         self.copies = [(event, kept) for event, kept in self.copies if not event.done]
         event = self.cupy.cuda.Event(disable_timing=True)
         event.record(stream)

@@ -9,8 +9,11 @@ import pytest
 
 import tritorch as torch
 from tritorch import nn
-from tritorch.device import EMULATED
+from tritorch.device import EMULATED, to_device, to_host
+from tritorch.kernels import LIBRARY_OPS, coverage
+from tritorch.kernels.elementwise import Elementwise
 from tritorch.nn import functional as F
+from tritorch.tensor import wrap
 
 pytestmark = pytest.mark.skipif(not EMULATED, reason="looks at how the emulated device captures")
 
@@ -63,8 +66,8 @@ X = torch.arange(20.0).reshape(4, 5)
         (lambda x: X.cuda(), "to: a copy from the CPU"),
         (lambda x: x.copy_(X), "copy_: a copy from the CPU"),
         (lambda x: torch.tensor([1.0, 2.0], device="cuda"), "tensor: a copy from the CPU"),
-        (lambda x: x[[0, 2]], "getitem: the work of kernel"),
-        (lambda x: x[torch.tensor([0, 1])], "getitem: the work of kernel"),
+        (lambda x: x[torch.tensor([0, 1])], "getitem: an index on the CPU"),
+        (lambda x: X.cuda(non_blocking=True), "to: a copy from the CPU"),
         (lambda x: torch.linalg.inv(x[:, :4]), "inv: the numerical library's linalg_inv"),
         (lambda x: torch.cuda.synchronize(), "synchronize: waiting for the device"),
         (lambda x: torch.cuda.current_stream().synchronize(), "Stream.synchronize: waiting for a stream"),
@@ -87,6 +90,31 @@ def test_what_a_device_forbids_raises_and_names_the_call(act, words):
     g, y = captured(lambda: sure + 1)  # the failed capture left nothing behind
     g.replay()
     assert y.item() == 2
+
+
+def test_numbers_of_the_host_are_kept_by_the_graph():
+    """Ranges, lists of indices and the like are copied anew by each replay, also where the code writes over them."""
+    x = X.cuda()
+
+    def use():
+        place = torch.arange(5, device="cuda").mul_(2)
+        return x[[3, 0]] + place, x.repeat_interleave(2, dim=0).tril().masked_fill(x.repeat(2, 1) > 17, -1.0)
+
+    eager = [v.tolist() for v in use()]
+    g, outs = captured(use)
+    for _ in range(2):
+        g.replay()
+        assert [v.tolist() for v in outs] == eager
+
+
+def test_copies_from_pinned_memory_are_made_by_each_replay():
+    pinned = torch.arange(3.0).pin_memory()
+    g, y = captured(lambda: pinned.to("cuda", non_blocking=True) * 2)
+    g.replay()
+    assert y.tolist() == [0.0, 2.0, 4.0]
+    pinned += 1
+    g.replay()
+    assert y.tolist() == [2.0, 4.0, 6.0]
 
 
 def test_memory_that_was_freed_is_found_at_the_replay():
@@ -254,3 +282,52 @@ def test_pinned_memory_is_a_copy():
     assert p[0, 0] == 0 and p.cuda(non_blocking=True).tolist() == p.tolist()
     loader = torch.utils.data.DataLoader([x.float(), x.float()], batch_size=2, pin_memory=True)
     assert all(batch.is_pinned() for batch in loader)
+
+
+# ---- all ops
+
+
+WAITS = {"nonzero"}  # how many there are decides over the result's shape
+
+
+@pytest.mark.parametrize("name", sorted(n for n in coverage.own_ops() if n not in LIBRARY_OPS))
+def test_every_op_can_be_captured(name):
+    """Forward and backward of each op with a kernel, on its first sample: the replay gives the bits of the eager call."""
+    op = coverage.own_ops()[name]
+    if op.samples is None or not isinstance(op, Elementwise) and op.gpu is None:
+        return
+    args, params = next(iter(op.samples(np.random.default_rng(0))))
+
+    def up(a):
+        if isinstance(a, list):
+            return [up(v) for v in a]
+        if not isinstance(a, np.ndarray):
+            return a
+        t = wrap(a.astype(np.float32) if a.dtype == np.float64 else a).cuda()
+        return t.requires_grad_() if t.dtype.is_floating_point else t
+
+    args = [up(a) for a in args]
+    flat = [t for a in args for t in (a if isinstance(a, list) else [a]) if isinstance(t, torch.Tensor)]
+    leaves = [t for t in flat if t.requires_grad]
+
+    params = [to_device(p) if isinstance(p, np.ndarray) else p for p in params]
+
+    def run():
+        y = op(*args, *params)
+        outs = [v for v in (y if isinstance(y, (tuple, list)) else (y,)) if v is not None]
+        carrying = [v for v in outs if v.requires_grad and not v.is_complex()]
+        grads = (
+            torch.autograd.grad(carrying, leaves, [torch.ones_like(v) for v in carrying], allow_unused=True)
+            if carrying
+            else ()
+        )
+        return [v for v in (*outs, *grads) if v is not None]
+
+    eager = [to_host(v._a).tobytes() for v in run()]
+    if name in WAITS:
+        with pytest.raises(RuntimeError, match="reading values on the host"):
+            captured(run)
+        return
+    g, outs = captured(run)
+    g.replay()
+    assert [to_host(v._a).tobytes() for v in outs] == eager

@@ -110,7 +110,9 @@ def test_nearly_all_ops_are_repeated():
 NOT_REPEATED = {
     "nonzero",  # reads how many there are
     "resample",  # its taps are an object of their own
-    "gather", "scatter", "scatter_add", "scatter_extremum", "scatter_prod", "tril", "triu",  # indices from the host
+    # indices from the host
+    "gather", "index", "index_add_zeros", "index_put", "scatter", "scatter_add", "scatter_extremum", "scatter_prod",
+    "tril", "triu",
 }  # fmt: skip
 
 

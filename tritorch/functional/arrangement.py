@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import CPU, constant
 from ..errors import check_dim, message
 from ..kernels import copy as _copy
 from ..kernels.copy import clone as _clone
@@ -61,7 +62,7 @@ def repeat_interleave(
         np.arange(x._a.shape[d]),
         counts.reshape(-1) if counts.size > 1 else int(counts.reshape(-1)[0]) if counts.size else 0,
     )
-    return x.index_select(d, wrap(index).to(x.device))
+    return x.index_select(d, wrap(index if x.device is CPU else constant(index, x.device), x.device))
 
 
 @method

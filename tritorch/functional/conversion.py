@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..device import CPU, backend, resolve, to_device
+from ..device import CPU, backend, cuda_index, resolve, to_device
 from ..device import device as Device
 from ..errors import message
 from ..tensor import Tensor, method, wrap
@@ -55,7 +55,7 @@ def to_dtype(op: str, dtype: Any) -> dtypes.dtype:
 
 def finish(a: Any, place: Device, requires_grad: bool) -> Tensor:
     """A Tensor over `a`, moved to the device when it is a host array for cuda."""
-    if place is not CPU and a.__class__ is np.ndarray:
+    if place is not CPU and cuda_index(a) is None:
         a = to_device(np.ascontiguousarray(a).reshape(a.shape), place)
     t = wrap(a, place)
     if requires_grad:

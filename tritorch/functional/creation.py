@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..device import CPU, as_strided, on_device, to_device
+from ..device import CPU, as_strided, constant, on_device
 from ..device import device as Device
 from ..device import empty as device_empty
 from ..errors import message
@@ -99,7 +99,7 @@ def _filled(shape: tuple[int, ...], value: Any, kind: dtypes.dtype, place: Devic
     if place is CPU:
         return np.zeros(shape, kind.np) if value == 0 else np.full(shape, value, kind.np)
     if kind.is_complex:
-        return to_device(np.full(shape, value, kind.np), place)
+        return constant(np.full(shape, value, kind.np), place)
     a = device_empty(shape, kind.np, place)
     if a.size:
         from ..kernels._pointwise import fill
@@ -233,9 +233,12 @@ def eye(
 
 def deliver(op: str, a: np.ndarray, device: Any, requires_grad: bool, out: Tensor | None) -> Tensor:
     """A host array as a tensor on the device, or written into `out`."""
+    place = to_place(device) if out is None else out.device
+    if place is not CPU:
+        a = constant(np.ascontiguousarray(a).reshape(a.shape), place)
     if out is None:
-        return finish(a, to_place(device), requires_grad)
-    write_out(op, finish(a, out.device, False), out)
+        return finish(a, place, requires_grad)
+    write_out(op, finish(a, place, False), out)
     return out
 
 

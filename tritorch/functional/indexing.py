@@ -6,18 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from .._capture import CAPTURES, refuse
 from ..autograd import inplace as _inplace
 from ..autograd.apply import mixed_devices
 from ..autograd.autocast import ACTIVE
 from ..autograd.autocast import cast as autocast
 from ..autograd.graph import make_view
 from ..autograd.modes import STATE
-from ..device import CPU, on_device
+from ..device import CPU, constant, empty, on_device
 from ..dtypes import bool_, int32, int64
 from ..errors import check_dim, message
 from ..kernels import index as _index
 from ..kernels._gather import of_mask
 from ..kernels._index_range import out_of_range
+from ..kernels._pointwise import fill
 from ..kernels.copy import cast
 from ..kernels.nonzero import nonzero as _nonzero
 from ..kernels.nonzero import searchsorted as _searchsorted
@@ -125,6 +127,8 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
             dim += 1
         else:
             array = _index_array(k)
+            if CAPTURES and isinstance(k, Tensor) and k.device is CPU and x.device is not CPU:
+                refuse("an index on the CPU", "copy it to the device before the capture")
             some = True
             if array.dtype.kind == "b" or isinstance(k, Tensor) and k.dtype.name == "uint8":
                 if array.ndim == 0:
@@ -260,9 +264,18 @@ def _wrapped(x: Tensor, value: int) -> int:
     return value
 
 
-def _full(x: Tensor, value: Any) -> Tensor:
-    made = wrap(np.asarray(value).astype(x._a.dtype))
-    return made if x.device is CPU else made.to(x.device)
+def _full(x: Tensor, value: Any, shape: tuple[int, ...] = ()) -> Tensor:
+    """A number (or NumPy array) in the dtype and on the device of `x`; of a shape, all elements are the number."""
+    a = np.asarray(value).astype(x._a.dtype)
+    if x.device is CPU:
+        return wrap(np.full(shape, a) if shape else a)
+    if a.ndim:
+        return wrap(constant(a, x.device), x.device)
+    there = empty(shape, a.dtype, x.device)
+    if there.size:
+        with on_device(x.device.index):
+            fill(there, float(a) if x.dtype.category == 2 else a.item())
+    return wrap(there, x.device)
 
 
 def _put_in_place(x: Tensor, key: tuple, value: Tensor, accumulate: bool, name: str) -> Tensor:
@@ -384,7 +397,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 def _source(op: str, input: Tensor, src: Any, index: Tensor) -> Tensor:
     if src.__class__ not in TENSORS:
-        return wrap(np.full(index._a.shape, src, input._a.dtype)).to(input.device)
+        return _full(input, np.full((), src, input._a.dtype), index._a.shape)
     if src.dtype is not input.dtype:
         raise RuntimeError(f"{op}(): Expected self.dtype to be equal to src.dtype; got {input.dtype} and {src.dtype}")
     return src

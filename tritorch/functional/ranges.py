@@ -10,7 +10,6 @@ import numpy as np
 from .. import dtypes
 from ..kernels.rounding import fma64
 from ..tensor import Tensor
-from .conversion import finish, to_place
 from .creation import check_ignored, deliver, kind_for
 
 __all__ = ["arange", "linspace", "logspace", "range"]
@@ -52,7 +51,7 @@ def arange(
     if len(bounds) == 1 and not more and dtype is None and device is None and out is None and not requires_grad:
         n = bounds[0]
         if n.__class__ is int and n >= 0:  # by far the most frequent call
-            return finish(np.arange(n, dtype=np.int64), to_place(None), False)
+            return deliver("arange", np.arange(n, dtype=np.int64), None, False, None)
     alone = len(bounds) == 1 and "end" not in more
     given: dict[str, Any] = dict(zip(("end",) if alone else ("start", "end", "step"), bounds))
     for name in ("start", "end", "step"):

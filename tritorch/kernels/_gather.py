@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..device import EMULATED, as_strided, to_device
+from ..device import EMULATED, as_strided, constant, cuda_index
 from ._launch import empty, kernel, launch
 from ._op import Array
 
@@ -104,8 +104,8 @@ KINDS = {"sum": 0, "prod": 1, "max": 2, "min": 3}
 
 def on_device(a: Any) -> Array:
     """An index array as device memory (int64), whether it came from the host or was there."""
-    if a.__class__ is np.ndarray and not EMULATED:
-        return to_device(np.ascontiguousarray(a, np.int64))
+    if cuda_index(a) is None:
+        return constant(np.ascontiguousarray(a, np.int64))
     if a.dtype != np.int64:
         from ._pointwise import cast
 
@@ -115,7 +115,7 @@ def on_device(a: Any) -> Array:
 
 def of_mask(mask: Array) -> tuple[Array, ...]:
     """The index arrays of a mask's True elements, one per dim, where the mask is: on the device or on the host."""
-    if mask.__class__ is np.ndarray and not EMULATED:
+    if cuda_index(mask) is None:
         return mask.nonzero() if mask.ndim else (np.zeros(int(mask), np.int64),)
     from .nonzero import nonzero
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._capture import CAPTURES
 from ..device import current_device, to_device
+from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._rows import over_blocks
@@ -61,6 +63,10 @@ class Taps:
     def on_device(self) -> tuple[Array, Array]:
         """(index, weight) in the memory of the current cuda device, copied there once."""
         place = current_device()
+        if CAPTURES:
+            arrays = {"index": self.index, "weight": self.weight}
+            index, weight = (CAPTURES[-1].table((self, k), lambda a=a: a, place) for k, a in arrays.items())
+            return index, weight
         if place not in self._on_device:
             self._on_device[place] = (
                 to_device(np.ascontiguousarray(self.index)),
@@ -137,9 +143,8 @@ class resample:
         shape = (*x.shape[:dim], taps.index.shape[1], *x.shape[dim + 1 :])
         y = empty(shape, x.dtype)
         if y.size:
-            x = x if x.flags.c_contiguous else x.copy()
             launch(
-                _resample, (-(-y.size // 1024),), x, *taps.on_device(), y, y.size, shape[dim], x.shape[dim],
+                _resample, (-(-y.size // 1024),), contiguous(x), *taps.on_device(), y, y.size, shape[dim], x.shape[dim],
                 prod(shape[dim + 1 :]),
                 TAPS=len(taps.index), F64=x.dtype.itemsize == 8, BLOCK=1024,
             )  # fmt: skip

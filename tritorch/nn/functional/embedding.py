@@ -231,14 +231,17 @@ def one_hot(tensor: Tensor, num_classes: Any = -1) -> Tensor:
         if num_classes <= 0:
             raise RuntimeError("one_hot: Can not infer total number of classes from empty tensor.")
         return functional.zeros((*tensor.shape, num_classes), dtype=tensor.dtype, device=tensor.device)
-    if int(tensor.min()) < 0:
-        raise RuntimeError("one_hot: Class values must be non-negative.")
-    top = int(tensor.max())
     if num_classes == -1:
-        num_classes = top + 1
+        if int(tensor.min()) < 0:
+            raise RuntimeError("one_hot: Class values must be non-negative.")
+        num_classes = int(tensor.max()) + 1
     elif num_classes < 1:
         raise RuntimeError(f"one_hot: num_classes should be positive; got {num_classes}")
-    elif top >= num_classes:
-        raise RuntimeError(f"one_hot: Class values must be smaller than num_classes {num_classes}; got {top}")
+    else:
+        wrong = out_of_range(tensor._a, num_classes)
+        if wrong is not None and wrong < 0:
+            raise RuntimeError("one_hot: Class values must be non-negative.")
+        if wrong is not None:
+            raise RuntimeError(f"one_hot: Class values must be smaller than num_classes {num_classes}; got {wrong}")
     classes = functional.arange(num_classes, device=tensor.device)
     return (tensor.unsqueeze(-1) == classes).long()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.autocast import ACTIVE, cast
+from ...device import CPU, constant
 from ...dtypes import FLOAT, bool_
 from ...errors import message
 from ...kernels.adaptive_pool import adaptive_max_pool_indices as _adaptive_max_pool_indices
@@ -223,7 +224,8 @@ def _adaptive_avg(n: int) -> Callable:
         y = x
         for i in range(n):  # windows of different lengths: one product with a matrix of averages per dim
             if size[i] != out[i]:
-                a = wrap(_means(size[i], out[i], x.dtype.np)).to(x.device)
+                means = _means(size[i], out[i], x.dtype.np)
+                a = wrap(means if x.device is CPU else constant(means, x.device), x.device)
                 dim = 2 + i
                 y = (a @ y.movedim(dim, -2) if dim != n + 1 else (y @ a.mT).movedim(dim, -2)).movedim(-2, dim)
         return _unbatch(input, y, n)
