@@ -17,6 +17,7 @@ from ..device import CPU
 from ..dtypes import FROM_NP, bool_, float32
 from ..errors import describe, message
 from ..kernels._blocks import LARGE, large
+from ..kernels._halves import through_float32
 from ..kernels._op import OPS
 from ..kernels.elementwise import Elementwise
 from ..kernels.view import sum_to, unbroadcast
@@ -30,7 +31,6 @@ from .modes import ANOMALY, NO_GRAD, STATE
 _new = object.__new__
 _asarray = np.asarray
 _ndarray = np.ndarray
-_F32 = np.dtype(np.float32)
 _NOTHING = (None, None)  # what a node keeps when its rules need no operand
 
 
@@ -255,9 +255,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         saved = node.saved
         _, _, out, xs, ws = saved if len(saved) == 5 else (*saved, None, None, None)
         y = None if out is None else output_array(node, out)
-        half = g.dtype if g.dtype.itemsize == 2 else None
-        if half is not None:
-            g, xa, wa, y = [_wide(v, half) for v in (g, xa, wa, y)]
+        half = g.dtype.itemsize == 2
         flip = g.dtype.kind == "c"
         if flip:
             g = np.conj(g)
@@ -266,12 +264,13 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
             if node.next[i] is None:
                 result.append(None)
                 continue
-            gi = _asarray(op.rule(i, False)(g, xa, wa, y) if g.size < LARGE else in_blocks(i, g, xa, wa, y))
+            if half:
+                gi = _halves(op.rule(i, False), g, xa, wa, y)
+            else:
+                gi = _asarray(op.rule(i, False)(g, xa, wa, y) if g.size < LARGE else in_blocks(i, g, xa, wa, y))
             if shape is not None and gi.shape != shape:
                 gi = unbroadcast(gi, shape)
-            if flip:
-                gi = np.conj(gi)
-            result.append(gi.astype(half) if half is not None else gi)
+            result.append(np.conj(gi) if flip else gi)
         return result
 
     def on_cuda(node: Any, g: Any) -> Any:
@@ -426,8 +425,7 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         rule = fast[0] if fast else compiled()
         kind = g.dtype
         if kind.itemsize == 2:
-            up = lambda v: None if v is None else v.astype(_F32)  # noqa: E731
-            return (_asarray(rule(up(g), up(xa), up(y), *params)).astype(kind),)
+            return (_halves(rule, g, xa, y, *params),)
         if kind.kind == "c":
             return (_asarray(np.conj(rule(np.conj(g), xa, y, *params))),)
         if g.size < LARGE or op.rules[0] == "g":
@@ -499,8 +497,10 @@ def ternary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., 
     return apply
 
 
-def _wide(v: Any, half: Any) -> Any:
-    return v.astype(_F32) if getattr(v, "dtype", None) == half else v
+def _halves(rule: Any, g: Any, *more: Any) -> Any:
+    """A rule on half-precision arrays."""
+    rule = through_float32(rule, g.dtype)
+    return rule(g, *more) if g.size < LARGE else large(rule, g, *more)
 
 
 def _versions(*tensors: Any) -> Any:
@@ -626,14 +626,16 @@ def _compute(op: Elementwise, side: Any, operands: tuple, params: tuple) -> tupl
 
 
 def _on_cpu(op: Elementwise, common: Any, arrays: list, params: tuple) -> Any:
+    f = op.numpy
     if common.is_half:
-        wide = [a.astype(_F32) if hasattr(a, "dtype") else a for a in arrays]
-        y = _asarray(op.numpy(*wide, *params))
-        return y.astype(common.np) if y.dtype == _F32 else y
-    if common.category < 2 and not op.ufunc:
+        f = through_float32(f, common.np)
+    elif common.category < 2 and not op.ufunc:
         # Python numbers next to integer arrays keep the array's type only as arrays
         arrays = [a if hasattr(a, "dtype") else _asarray(a, common.np) for a in arrays]
-    y = _asarray(op.numpy(*arrays, *params))
+    big = max([a.size for a in arrays if hasattr(a, "dtype")]) >= LARGE
+    y = _asarray(large(f, *arrays, *params) if big else f(*arrays, *params))
+    if common.is_half:
+        return y
     if y.dtype != common.np and op.kind != "bool" and not (op.name == "abs" and common.category == 3):
         y = y.astype(common.np)
     return y

@@ -397,9 +397,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    numbers = min.__class__ in (float, int) and max.__class__ in (float, int)
-    if numbers and input.dtype.category == 2 and min == min and max == max:  # a NaN would need the two ops below
-        return _apply["clamp"](input, float(min), float(max))
+    if isinstance(min, (float, int)) and isinstance(max, (float, int)) and input.dtype.category == 2:
+        if min == min and max == max:  # a limit of NaN needs the two ops below
+            return _apply["clamp"](input, float(min), float(max))
     if min is not None:
         input = _apply["clamp_min"](input, min)
     if max is not None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..device import as_strided
+from ._halves import F16, F32, convert
 from ._op import Array, op
 from ._select import where as _where
 from ._strides import assign, dense
@@ -75,6 +76,8 @@ def _cast_complex(x: Array, to: Any) -> Array:
 
 def _cast(x: Array, to: Any) -> Array:
     """x.astype(to), on threads when it is large: NumPy rounds to half precision one number after the other."""
+    if x.dtype == F16 and to == F32 or x.dtype == F32 and to == F16:
+        return convert(x, to)
     if x.size < 1 << 18:
         return x.astype(to)
     y = np.empty_like(x, to)
