@@ -438,6 +438,57 @@ def test_graphs(stub):
     )
 
 
+def test_a_whole_step_in_a_graph(stub):
+    """With dropout, GradScaler, clipping and AdamW: tables lie outside of the graph's pool and are filled after the capture,
+    each replay first writes seed and offset, and the generator moves on."""
+    child(
+        stub,
+        """
+        import cupy
+        import tritorch as torch
+        from tritorch.kernels import _driver
+        started = []
+        _driver.Compiled.start = lambda self, grid, args, consts: started.append((self.__name__, args))
+        nn = torch.nn
+        model = nn.Sequential(nn.Linear(8, 16), nn.Dropout(0.5), nn.LayerNorm(16), nn.Linear(16, 4)).cuda()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=torch.tensor(1e-3).cuda(), capturable=True)
+        scaler = torch.amp.GradScaler("cuda")
+        x, t = torch.randn(3, 8).cuda(), torch.randint(0, 4, (3,)).cuda()
+        def step():
+            optimizer.zero_grad()
+            scaler.scale(nn.functional.cross_entropy(model(x), t)).backward()
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            scaler.step(optimizer)
+            scaler.update()
+        torch.manual_seed(5)
+        step()
+        g = torch.cuda.CUDAGraph()
+        before = torch.cuda.get_rng_state()
+        with torch.cuda.graph(g):
+            started.clear()
+            step()
+            names = [name for name, _ in started]
+            tables = list(g._owned._tables.values())
+            assert len(tables) >= 4 and all(not a.get().any() for a in tables)       # nothing is copied yet
+        assert {"_drawn", "_by_bits", "_unscale", "_scaled", "_adam_numbers", "_adam", "_update"} <= set(names), names
+        assert all(a.get().any() for a in tables) and torch.cuda.get_rng_state().tolist() == before.tolist()
+        addresses = {p.grad.data_ptr() for p in model.parameters()}
+        assert any(addresses <= set(a.get().reshape(-1).tolist()) for a in tables)
+        drawn = next(args for name, args in started if name == "_drawn")
+        (state,) = [d.state for d in g._owned.draws.values()]
+        assert drawn[4] is state and drawn[5] == 0
+        for i in (1, 2):
+            started.clear()
+            offset = torch.cuda.get_rng_state()[8:].tolist()
+            g.replay()
+            ((name, args),) = started
+            assert name == "_put_state" and args[0] is state and args[1] == 5 and len(cupy.REPLAYED) == i
+            assert torch.cuda.get_rng_state()[8:].tolist() != offset
+        """,
+    )
+
+
 def test_graphed_callables(stub):
     child(
         stub,

@@ -543,6 +543,15 @@ def test_update_bn():
     np.testing.assert_allclose(*found, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop", "NAdam", "RAdam", "Adamax", "Adadelta", "ASGD", "Rprop"])
+def test_capturable_is_for_devices(name):
+    for lib in (ours, torch):
+        w = lib.nn.Parameter(lib.ones(2))
+        w.grad = lib.ones(2)
+        with pytest.raises(AssertionError, match="If capturable=True, params.* must be on supported devices"):
+            getattr(lib.optim, name)([w], capturable=True).step()
+
+
 def test_every_public_optimizer_and_schedule_is_there_and_compared():
     """A new name must enter the cases above; the three with tests of their own take other parameters."""
     own = {"LBFGS", "SparseAdam", "Muon", "Optimizer"}

@@ -25,7 +25,8 @@ class Adam(Optimizer):
 
     Args:
         params: tensors, named tensors or groups.
-        lr: step size, a float or a 1-element tensor; default 1e-3.
+        lr: step size, a float or a 1-element tensor; default 1e-3. A tensor on cuda is read there, at each step anew, also
+            by the replays of a CUDA graph.
         betas: rates of the two running means; default (0.9, 0.999).
         eps: keeps the division finite; default 1e-8.
         weight_decay: L2 penalty added to the gradient; default 0.

@@ -27,7 +27,8 @@ class SGD(Optimizer):
 
     Args:
         params: tensors, named tensors or groups.
-        lr: step size, a float or a 1-element tensor; default 1e-3.
+        lr: step size, a float or a 1-element tensor; default 1e-3. A tensor on cuda is read there, at each step anew, also
+            by the replays of a CUDA graph.
         momentum: default 0.
         dampening: how much of the gradient the buffer leaves out; default 0.
         weight_decay: L2 penalty; default 0.
