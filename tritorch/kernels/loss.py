@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from ._fold import row_sums
 from ._op import Array, Op, register
 from ._pointwise import pointwise
 from ._rows import BLOCK, block_rows, over_blocks
-from ._special import sigmoid
+from ._special import sigmoid, sign
 from .reduce import reduce_gpu
 
 LOG_FLOOR = -100.0
@@ -44,24 +45,30 @@ def _l1(x: Array, t: Array, c: float) -> Array:
 
 
 def _l1_slope(x: Array, t: Array, c: float) -> Array:
-    d = x - t
-    return np.sign(d, out=d)
+    return sign(x - t)
+
+
+def _huber(x: Array, t: Array, c: float) -> Array:
+    """m (|d| - m / 2) with m = min(|d|, c): no choice per element."""
+    d = np.asarray(_l1(x, t, c))
+    m = np.clip(d, 0, c, out=np.empty_like(d))
+    d -= m / 2
+    d *= m
+    return d
 
 
 def _smooth_l1(x: Array, t: Array, c: float) -> Array:
-    d = _l1(x, t, c)
-    return np.where(d < c, d * d * (0.5 / c), d - 0.5 * c)
+    y = _huber(x, t, c)
+    if c != 1:
+        y /= c
+    return y
 
 
 def _smooth_l1_slope(x: Array, t: Array, c: float) -> Array:
     d = x - t
-    d *= 1 / c
+    if c != 1:
+        d /= c
     return np.clip(d, -1, 1, out=d)
-
-
-def _huber(x: Array, t: Array, c: float) -> Array:
-    d = _l1(x, t, c)
-    return np.where(d < c, d * d * 0.5, c * (d - 0.5 * c))
 
 
 def _huber_slope(x: Array, t: Array, c: float) -> Array:
@@ -70,9 +77,9 @@ def _huber_slope(x: Array, t: Array, c: float) -> Array:
 
 
 def _bce(x: Array, t: Array, c: float) -> Array:
-    a = np.maximum(np.log1p(-x), LOG_FLOOR)
+    a = np.clip(np.log1p(-x), LOG_FLOOR, np.inf)
     a *= t - 1
-    b = np.maximum(np.log(x), LOG_FLOOR)
+    b = np.clip(np.log(x), LOG_FLOOR, np.inf)
     b *= t
     a -= b
     return a
@@ -81,12 +88,12 @@ def _bce(x: Array, t: Array, c: float) -> Array:
 def _bce_slope(x: Array, t: Array, c: float) -> Array:
     d = x - t
     scale = x * (1 - x)
-    d /= np.maximum(scale, 1e-12, out=scale)
+    d /= np.clip(scale, 1e-12, np.inf, out=scale)
     return d
 
 
 def _bce_slope_t(x: Array, t: Array, c: float) -> Array:
-    return np.maximum(np.log1p(-x), LOG_FLOOR) - np.maximum(np.log(x), LOG_FLOOR)
+    return np.clip(np.log1p(-x), LOG_FLOOR, np.inf) - np.clip(np.log(x), LOG_FLOOR, np.inf)
 
 
 def _bce_logits(x: Array, t: Array, c: float) -> Array:
@@ -94,7 +101,7 @@ def _bce_logits(x: Array, t: Array, c: float) -> Array:
     np.negative(y, out=y)
     np.exp(y, out=y)
     np.log1p(y, out=y)
-    y += np.maximum(x, 0)
+    y += np.clip(x, 0, np.inf)
     y -= x * t
     return y
 
@@ -175,7 +182,7 @@ def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample:
             def block(start: int, stop: int) -> None:
                 v = value(x1[start:stop], t1[start:stop], c)
                 if y1 is None:
-                    parts[start // step] = v.sum()
+                    parts[start // step] = row_sums(v.reshape(1, -1))[0]
                 else:
                     y1[start:stop] = v
 
