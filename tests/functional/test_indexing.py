@@ -149,3 +149,13 @@ def test_searchsorted_and_isin(device):
     assert torch.isin(a, on(device, rows), invert=True).tolist() == (~np.isin(v, rows)).tolist()
     assert not torch.isin(a, a[:0]).any()
     assert nonzero.gpu(np.zeros((0,), bool)).shape == (0, 1)
+
+
+@pytest.mark.parametrize("n", [10, 1000])
+def test_values_with_dims_of_size_one(n):
+    x = torch.zeros(n, 3)
+    at = torch.tensor([1, 4])
+    x[at] = torch.ones(1, 2, 3)
+    x[at, at * 0] = torch.full((1, 2), 5.0)
+    x[at * 0 + 2] = torch.ones(1, 1, 3)
+    assert x[[1, 4, 2]].tolist() == [[5, 1, 1], [5, 1, 1], [1, 1, 1]] and float(x.sum()) == 17

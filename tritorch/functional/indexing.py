@@ -16,6 +16,7 @@ from ..autograd.modes import STATE
 from ..device import CPU, constant, empty, on_device
 from ..dtypes import bool_, int32, int64
 from ..errors import check_dim, message
+from ..kernels import _indexed
 from ..kernels import index as _index
 from ..kernels._gather import of_mask
 from ..kernels._index_range import out_of_range
@@ -187,7 +188,7 @@ def _of_mask(k: Any, mask: Any) -> tuple[Any, ...]:
     if isinstance(k, Tensor) and k.device is not CPU:
         with on_device(k.device.index):
             return of_mask(mask)
-    return mask.nonzero()
+    return _indexed.places_of(mask)
 
 
 def _index_array(k: Any) -> Any:
@@ -286,9 +287,9 @@ def _put_in_place(x: Tensor, key: tuple, value: Tensor, accumulate: bool, name: 
     _check_put(x, key, value, name)
     if x.device is CPU and (not STATE.grad or (x._node is None and value._node is None)):
         if accumulate:
-            np.add.at(x._a, key, value._a)
+            _indexed.add(x._a, key, value._a)
         else:
-            x._a[key] = value._a
+            _indexed.write(x._a, key, value._a)
         _inplace.bump(x)
         if STATE.grad and x._view is not None:
             _inplace.rebase(x, None)

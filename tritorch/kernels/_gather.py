@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..device import EMULATED, as_strided, constant, cuda_index
+from ._indexed import places_of
 from ._launch import empty, kernel, launch
 from ._op import Array
 
@@ -116,7 +117,7 @@ def on_device(a: Any) -> Array:
 def of_mask(mask: Array) -> tuple[Array, ...]:
     """The index arrays of a mask's True elements, one per dim, where the mask is: on the device or on the host."""
     if cuda_index(mask) is None:
-        return mask.nonzero() if mask.ndim else (np.zeros(int(mask), np.int64),)
+        return places_of(mask)
     from .nonzero import nonzero
 
     y = nonzero.gpu(mask.reshape((1,)) if not mask.ndim else mask)

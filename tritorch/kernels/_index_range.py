@@ -27,6 +27,11 @@ def out_of_range(i: Any, size: int, low: int = 0) -> int | None:
         if not SYNC:
             return None
         i = to_host(i)
-    if not i.size or i.min() >= low and i.max() < size:
+    if not i.size:
+        return None
+    if low == 0 and i.dtype.kind == "i":  # as numbers without sign, negative ones are the largest: one pass
+        if i.view(f"u{i.dtype.itemsize}").max() < size:
+            return None
+    elif i.min() >= low and i.max() < size:
         return None
     return int(i[(i < low) | (i >= size)].reshape(-1)[0])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._gather import contiguous, memory_words
+from ._indexed import add, read
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from .sort import sort_gpu
@@ -105,7 +106,7 @@ class embedding:
     upcast = False
 
     def cpu(w: Array, idx: Array, padding_idx: int, by_freq: bool) -> Array:
-        return np.take(w, idx, axis=0)
+        return read(w, (idx,))
 
     def gpu(w: Array, idx: Array, padding_idx: int, by_freq: bool) -> Array:
         width, n = w.shape[1], idx.size
@@ -149,19 +150,11 @@ class embedding_grad:
         width = g.shape[-1]
         out = np.zeros((n_rows, width), g.dtype)
         rows, values = idx.reshape(-1), g.reshape(-1, width) if width else g.reshape(idx.size, 0)
-        if padding_idx >= 0:
-            kept = rows != padding_idx
-            if not kept.all():
-                rows, values = rows[kept], values[kept]
-        if not rows.size or not width:
-            return out
-        order = np.argsort(rows, kind="stable")
-        rows = rows[order]
-        starts = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
-        sums = np.add.reduceat(values[order], starts, axis=0)
+        add(out, (rows,), values)
         if by_freq:
-            sums /= np.diff(np.append(starts, rows.size))[:, None].astype(g.dtype)
-        out[rows[starts]] = sums
+            out /= np.maximum(np.bincount(rows, minlength=n_rows), 1)[:, None].astype(g.dtype)
+        if padding_idx >= 0:
+            out[padding_idx] = 0
         return out
 
     def gpu(g: Array, idx: Array, n_rows: int, padding_idx: int, by_freq: bool) -> Array:

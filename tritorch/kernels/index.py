@@ -7,32 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from . import _indexed
 from ._gather import along, copy_of, fold_runs, gather_runs, places, scatter_runs, spread
 from ._launch import empty
 from ._op import Array, op
+from ._select import where as _where
+from ._strides import dense
 from .copy import where
-
-
-def add_at(z: Array, key: Any, values: Array) -> None:
-    """z[key] += values with duplicate indices accumulated, on NumPy arrays.
-
-    One index array on the first dim, the usual case (embedding rows), is sorted and summed by segments, which is many
-    times faster than `np.add.at` and gives the same bits on each run.
-    """
-    if key.__class__ is tuple and len(key) == 1:
-        key = key[0]
-    if isinstance(key, np.ndarray) and key.dtype.kind in "iu" and z.ndim and key.size:
-        rows = key.reshape(-1) % max(z.shape[0], 1)
-        flat = np.broadcast_to(values, key.shape + z.shape[1:]).reshape(rows.size, -1)
-        order = np.argsort(rows, kind="stable")
-        ordered = rows[order]
-        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-        if starts.size == rows.size:
-            z.reshape(z.shape[0], -1)[ordered] += flat[order]
-        else:
-            z.reshape(z.shape[0], -1)[ordered[starts]] += np.add.reduceat(flat[order], starts, 0)
-    else:
-        np.add.at(z, key, values)
 
 
 def _reach(shape: tuple[int, ...], key: tuple) -> tuple[int, int]:
@@ -50,6 +31,16 @@ def _reach(shape: tuple[int, ...], key: tuple) -> tuple[int, int]:
     return prod(np.broadcast_shapes(*joint)) * whole * prod(shape[d:]), at
 
 
+def _added(y: Array, key: tuple, v: Array) -> Array:
+    """y with v added at `key`; half precision is summed in float32."""
+    if y.dtype.itemsize > 2 or y.dtype.kind in "iub":
+        _indexed.add(y, key, v)
+        return y
+    wide = y.astype(np.float32)
+    _indexed.add(wide, key, v.astype(np.float32))
+    return wide.astype(y.dtype)
+
+
 @op
 class index:
     """x[key] for a key of index arrays and full slices; a copy."""
@@ -57,7 +48,7 @@ class index:
     upcast = False
 
     def cpu(x: Array, key: tuple) -> Array:
-        return np.ascontiguousarray(x[key]) if x.ndim else np.asarray(x[key])
+        return _indexed.read(x, key)
 
     def gpu(x: Array, key: tuple) -> Array:
         at, m, shape = places(x.shape, key)
@@ -67,9 +58,7 @@ class index:
         return index_add_zeros(g, x_shape, key)
 
     def cpu_grad(g, x_shape, key):
-        z = np.zeros(x_shape, g.dtype)
-        add_at(z, key, g)
-        return z
+        return _added(np.zeros(x_shape, g.dtype), key, g)
 
     def samples(rng):
         yield (rng.normal(size=(4, 5)),), ((np.array([0, 2, 0, -1]),),)
@@ -88,9 +77,7 @@ class index_add_zeros:
     upcast = False
 
     def cpu(x: Array, shape: tuple[int, ...], key: tuple) -> Array:
-        z = np.zeros(shape, x.dtype)
-        add_at(z, key, x)
-        return z
+        return _added(np.zeros(shape, x.dtype), key, x)
 
     def gpu(x: Array, shape: tuple[int, ...], key: tuple) -> Array:
         z = zeros(shape, x.dtype)
@@ -115,11 +102,10 @@ class index_put:
     upcast = False
 
     def cpu(x: Array, v: Array, key: tuple, accumulate: bool) -> Array:
-        y = np.array(x, order="C")
+        y = dense(x)
         if accumulate:
-            np.add.at(y, key, v)
-        else:
-            y[key] = v
+            return _added(y, key, v)
+        _indexed.write(y, key, v)
         return y
 
     def gpu(x: Array, v: Array, key: tuple, accumulate: bool) -> Array:
@@ -167,14 +153,6 @@ def zeros(shape: tuple[int, ...], np_dtype: Any) -> Array:
     return z
 
 
-def _along(i: Array, dim: int, shape: tuple[int, ...]) -> tuple:
-    """The key that reads, for every element of `i`, its own place with `dim` replaced by the element."""
-    key = list(np.ogrid[tuple(slice(n) for n in i.shape)]) if i.ndim else []
-    if i.ndim:
-        key[dim] = i
-    return tuple(key)
-
-
 @op
 class gather:
     """y[..., j, ...] = x[..., i[..., j, ...], ...] along `dim`; i has x's dims and no larger sizes elsewhere."""
@@ -184,7 +162,7 @@ class gather:
     def cpu(x: Array, dim: int, i: Any) -> Array:
         if x.ndim == 0:
             return np.array(x).reshape(i.shape)
-        return np.asarray(x[_along(i, dim, x.shape)])
+        return _indexed.read_along(x, dim, i)
 
     def gpu(x: Array, dim: int, i: Any) -> Array:
         at = along(i, dim, x.shape) if x.ndim and i.ndim else zeros((i.size,), np.int64)
@@ -211,12 +189,11 @@ class scatter:
     upcast = False
 
     def cpu(x: Array, v: Array, dim: int, i: Any) -> Array:
-        y = np.array(x, order="C")
-        if i.size:
-            if x.ndim == 0:
-                y[...] = v.reshape(-1)[0]
-            else:
-                y[_along(i, dim, x.shape)] = v[tuple(slice(n) for n in i.shape)]
+        y = dense(x)
+        if x.ndim:
+            _indexed.write_along(y, dim, i, v)
+        elif i.size:
+            y[...] = v.reshape(-1)[0]
         return y
 
     def gpu(x: Array, v: Array, dim: int, i: Any) -> Array:
@@ -238,6 +215,17 @@ class scatter:
         return 2 * x.nbytes + i.size * x.itemsize + i.nbytes, 0
 
 
+def combined(ufunc: np.ufunc, x: Array, v: Array, dim: int, i: Array) -> Array:
+    """CPU side of the scatters that accumulate, in float32 for half precision."""
+    half = x.dtype.itemsize == 2 and x.dtype.kind not in "iub"
+    y = x.astype(np.float32, "C") if half else dense(x)
+    if x.ndim:
+        _indexed.combine_along(ufunc, y, dim, i, v.astype(np.float32) if half else v)
+    elif i.size:
+        y[...] = ufunc(y, v.reshape(-1)[0])
+    return y.astype(x.dtype) if half else y
+
+
 @op
 class scatter_add:
     """x with v added at [..., i, ...] along `dim`, for every element of i; duplicates accumulate."""
@@ -245,13 +233,7 @@ class scatter_add:
     upcast = False
 
     def cpu(x: Array, v: Array, dim: int, i: Any) -> Array:
-        y = np.array(x, order="C")
-        if i.size:
-            if x.ndim == 0:
-                y += v.reshape(-1)[0]
-            else:
-                np.add.at(y, _along(i, dim, x.shape), v[tuple(slice(n) for n in i.shape)])
-        return y
+        return combined(np.add, x, v, dim, i)
 
     def gpu(x: Array, v: Array, dim: int, i: Any) -> Array:
         return folded(x, v, dim, i, "sum")
@@ -276,6 +258,13 @@ def padded(g: Any, shape: tuple[int, ...]) -> Any:
     return pad_constant(g, tuple([(0, full - n) for full, n in zip(shape, g.shape, strict=True)]), 0.0)
 
 
+def _spread(mask: Array, x: Array) -> Array:
+    """A mask that is broadcast to a large x, in its shape: the choice by bits takes masks of x's shape."""
+    if x.size < 4096 or mask.shape == x.shape or np.broadcast_shapes(mask.shape, x.shape) != x.shape:
+        return mask
+    return np.broadcast_to(mask, x.shape)
+
+
 @op
 class masked_fill:
     """x with `v` (one element) where the mask, broadcast, is True."""
@@ -283,7 +272,7 @@ class masked_fill:
     upcast = False
 
     def cpu(x: Array, v: Array, mask: Any) -> Array:
-        return np.asarray(np.where(mask, v.astype(x.dtype), x))
+        return np.asarray(_where(_spread(mask, x), v.astype(x.dtype).reshape(()), x))
 
     def grad(g, x_shape, v_shape, mask, needs):
         zero = g.new_zeros(())
@@ -297,7 +286,7 @@ class masked_fill:
     def cpu_grad(g, x_shape, v_shape, mask, needs):
         from .view import unbroadcast
 
-        gx = unbroadcast(np.where(mask, np.zeros((), g.dtype), g), x_shape) if needs[0] else None
+        gx = unbroadcast(np.asarray(_where(_spread(mask, g), np.zeros((), g.dtype), g)), x_shape) if needs[0] else None
         gv = np.asarray(g[np.broadcast_to(mask, g.shape)].sum()).reshape(v_shape) if needs[1] else None
         return gx, gv
 

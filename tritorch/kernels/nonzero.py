@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..device import EMULATED, to_host
+from ._indexed import places_of
 from ._launch import empty, kernel, launch
 from ._op import Array, op
+from ._strides import dense
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -85,7 +87,8 @@ class nonzero:
     def cpu(x: Array) -> Array:
         if not x.ndim:
             return np.empty((int(bool(x)), 0), np.int64)
-        return np.stack(x.nonzero(), 1)
+        y = places_of(x)
+        return dense(np.stack(y).T) if x.ndim > 1 else y[0][:, None]
 
     def gpu(x: Array) -> Array:
         at = places_of_nonzero(x)

@@ -8,11 +8,7 @@ import numpy as np
 
 from ._op import Array, op
 from .copy import where
-from .index import _along, folded, gather, padded, scatter_add
-
-
-def _parts(x: Array, v: Array, dim: int, i: Any) -> tuple[Array, tuple, Array]:
-    return np.array(x, order="C"), _along(i, dim, x.shape), v[tuple([slice(n) for n in i.shape])]
+from .index import combined, folded, gather, padded, scatter_add
 
 
 @op
@@ -20,9 +16,7 @@ class scatter_prod:
     """x times the product of the elements of v that fall on each place along `dim`."""
 
     def cpu(x: Array, v: Array, dim: int, i: Any) -> Array:
-        y, key, values = _parts(x, v, dim, i)
-        np.multiply.at(y, key, values)
-        return y
+        return combined(np.multiply, x, v, dim, i)
 
     def gpu(x: Array, v: Array, dim: int, i: Any) -> Array:
         return folded(x, v, dim, i, "prod")
@@ -55,9 +49,7 @@ class scatter_extremum:
     """The largest (or smallest) of x and the elements of v that fall on each place along `dim`."""
 
     def cpu(x: Array, v: Array, dim: int, i: Any, largest: bool) -> Array:
-        y, key, values = _parts(x, v, dim, i)
-        (np.maximum if largest else np.minimum).at(y, key, values)
-        return y
+        return combined(np.maximum if largest else np.minimum, x, v, dim, i)
 
     def gpu(x: Array, v: Array, dim: int, i: Any, largest: bool) -> Array:
         return folded(x, v, dim, i, "max" if largest else "min")
