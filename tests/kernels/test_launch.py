@@ -254,6 +254,21 @@ def test_masked_lanes_without_other_hold_no_zeros():
     assert (y[5:] > 1000).all()
 
 
+@kernel
+def _one_lane(x_ptr, y_ptr, N: tl.constexpr):
+    i = tl.arange(0, N)
+    here = tl.program_id(0) > 0
+    tl.store(y_ptr + tl.program_id(0) * N + i, tl.load(x_ptr + i, mask=(i >= 0) & here, other=0))
+    tl.store(y_ptr + 2 * N + tl.program_id(0), tl.load(x_ptr, mask=here, other=0))
+
+
+def test_a_masked_lane_alone_takes_its_other():
+    for n in (1, 2):
+        y = empty((2 * n + 2,), np.float32)
+        launch(_one_lane, (2,), np.ones(n, np.float32), y, N=n)
+        assert y.tolist() == [0.0] * n + [1.0] * n + [0.0, 1.0]
+
+
 # ---- the interpreter's repairs -------------------------------------------------------------------------------------
 
 

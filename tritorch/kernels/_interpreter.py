@@ -33,6 +33,7 @@ except ImportError as error:  # the first launch lands here, so say what to inst
         "device cuda, emulated: Triton is missing; install it by pip install 'tritorch[triton]'"
     ) from error
 
+from triton.language.semantic import TritonSemantic
 from triton.language.standard import _elementwise_max, _elementwise_min, _prod_combine, _sum_combine
 from triton.runtime.interpreter import InterpretedFunction, TensorHandle
 
@@ -393,11 +394,21 @@ def _repair_memory(builder: Any) -> None:
         """Descriptors give their mask as a plain array."""
         return TensorHandle(mask, tl.int1) if mask.__class__ is np.ndarray else mask
 
+    semantic_load, given = TritonSemantic.load, []
+
+    def load_with_other(self: Any, ptr: Any, mask: Any, other: Any, *rest: Any, **named: Any) -> Any:
+        if other is not None:  # one of a single zero is dropped on its way to the builder
+            given.append(other)
+        try:
+            return semantic_load(self, ptr, mask, other, *rest, **named)
+        finally:
+            given.clear()
+
     def checked_load(self: Any, ptrs: Any, mask: Any, other: Any, *rest: Any, **named: Any) -> Any:
         dtype = element(ptrs)
         mask = handle(mask)
         check(ptrs, mask, dtype.itemsize, "tl.load")
-        if other is None and not mask.data.all():
+        if other is None and not mask.data.all() and not given:
             ty = ptrs.get_element_ty()
             wild = np.empty(ptrs.data.shape, dtype)
             if ty.is_floating():
@@ -423,6 +434,7 @@ def _repair_memory(builder: Any) -> None:
         check(ptr, None, element(ptr).itemsize, "tl.atomic_cas")
         return cas(self, ptr, *rest)
 
+    TritonSemantic.load = load_with_other
     builder.create_masked_load, builder.create_masked_store = checked_load, checked_store
     builder.create_atomic_rmw, builder.create_atomic_cas = checked_rmw, checked_cas
 

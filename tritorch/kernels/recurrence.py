@@ -2,72 +2,18 @@
 
 Its gradient is the same recurrence from the other end. It also is what the gradients of running products and of
 logcumsumexp are made of. On the CPU a step is one multiply-add of whole slices; a few long rows are folded, each pass
-doubling the steps that an element stands for (Kogge and Stone 1973). On the GPU a program scans its rows tile by tile.
+doubling the steps that an element stands for (Kogge and Stone 1973). The kernel is one of `_scans.py`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ._configs import SMALL, next_power_of_2
-from ._fold import contiguous, row_blocks
-from ._launch import empty_like, kernel, launch
+from ._fold import row_blocks
 from ._op import Array, op
-
-if TYPE_CHECKING:
-    import triton.language as tl
-
-
-@kernel
-def _then(a1, b1, a2, b2):
-    """First h -> a1 h + b1, then h -> a2 h + b2."""
-    return a1 * a2, a2 * b1 + b2
-
-
-@kernel
-def _scan_linear(
-    a_ptr, b_ptr, h_ptr, n_out, r, k,
-    F64: tl.constexpr, REVERSE: tl.constexpr, BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
-):  # fmt: skip
-    """h_t = a_t h_{t-1} + b_t along the middle dim of a, b, h (m, r, k), contiguous; REVERSE from the end.
-
-    One program does BLOCK_J of the n_out = m * k rows.
-    """
-    ACC: tl.constexpr = tl.float64 if F64 else tl.float32
-    j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
-    j_ok = j < n_out
-    m = j // k
-    cols = tl.arange(0, BLOCK_R)[None, :]
-    carry = tl.zeros((BLOCK_J,), ACC)
-    for i in range(0, r, BLOCK_R):
-        mask = (i + cols < r) & j_ok[:, None]
-        place = (i + cols).to(tl.int64)
-        if REVERSE:
-            place = r - 1 - place
-        at = (m * r * k + (j - m * k))[:, None] + place * k
-        a = tl.load(a_ptr + at, mask=mask, other=1).to(ACC)
-        b = tl.load(b_ptr + at, mask=mask, other=0).to(ACC)
-        a, b = tl.associative_scan((a, b), 1, _then)
-        h = a * carry[:, None] + b
-        carry = tl.sum(tl.where(cols == BLOCK_R - 1, h, 0), 1)
-        tl.store(h_ptr + at, h.to(h_ptr.dtype.element_ty), mask=mask)
-
-
-def tiles(n_out: int, r: int, k: int) -> tuple[int, int, int]:
-    """(BLOCK_J, BLOCK_R, warps) of a scan over `n_out` rows of `r` elements, `k` apart."""
-    block_r = min(next_power_of_2(r), 1024 if k == 1 else 64)
-    block_j = min(next_power_of_2(n_out), max(1, (4096 if SMALL else 1024) // block_r))
-    return block_j, block_r, 4
-
-
-def folded(x: Array, dim: int) -> tuple[Array, int, int, int]:
-    x = contiguous(x)
-    m = r = k = 1
-    for i, n in enumerate(x.shape):
-        m, r, k = (m * n, r, k) if i < dim else (m, n, k) if i == dim else (m, r, k * n)
-    return x, m, r, k
+from ._scans import linear_gpu
 
 
 def shifted(x: Array, dim: int, step: int, fill: float) -> Array:
@@ -125,16 +71,7 @@ class linear_recurrence:
         return recurrence(a, b, dim, reverse)
 
     def gpu(a: Array, b: Array, dim: int, reverse: bool) -> Array:
-        a, m, r, k = folded(a, dim)
-        b = folded(b, dim)[0]
-        h = empty_like(b)
-        block_j, block_r, warps = tiles(m * k, r, k)
-        if h.size:
-            launch(
-                _scan_linear, (-(-m * k // block_j),), a, b, h, m * k, r, k,
-                F64=b.dtype.itemsize == 8, REVERSE=reverse, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
-            )  # fmt: skip
-        return h
+        return linear_gpu(a, b, dim, reverse)
 
     def grad(g, a, y, dim, reverse):
         step = 1 if reverse else -1

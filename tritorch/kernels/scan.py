@@ -1,186 +1,24 @@
 """Scans along one dim: cumsum, cumprod, cummax, cummin, logcumsumexp.
 
-Products of float32 run in float64 on the CPU; sums go by runs, whose totals do. On the GPU a program walks along its rows
-tile by tile, with a carry; few long sums are first cut into parts whose totals are scanned. The gradients of products and
-of logcumsumexp are linear recurrences (`recurrence.py`), which neither divide nor overflow.
+Products of float32 run in float64 on the CPU; sums go by runs, whose totals do. The kernels are those of `_scans.py`. The
+gradients of products and of logcumsumexp are linear recurrences (`recurrence.py`), which neither divide nor overflow.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ._configs import SMALL
-from ._fold import contiguous, row_blocks
-from ._launch import empty, empty_like, kernel, launch
+from ._fold import row_blocks
 from ._op import Array, op
-from ._pointwise import copy_into, fill
 from ._rows import over_blocks
-from .recurrence import folded, linear_recurrence, recurrence, shifted, shifted_tensor, tiles
-from .reduce import kind, reduce_gpu
-
-if TYPE_CHECKING:
-    import triton.language as tl
+from ._scans import extremum_gpu, scan_gpu
+from .recurrence import linear_recurrence, recurrence, shifted, shifted_tensor
 
 _RUN = 32  # elements that one product sums up on the CPU
-
-# ------------------------------------------------------------------------------------------------------ the kernels
-
-
-@kernel
-def _add(a, b):
-    return a + b
-
-
-@kernel
-def _times(a, b):
-    return a * b
-
-
-@kernel
-def _log_add(a, b):
-    top = tl.where(a > b, a, b)
-    top = tl.where(tl.abs(top) == float("inf"), 0.0, top)
-    return top + tl.log(tl.exp(a - top) + tl.exp(b - top))
-
-
-@kernel
-def _later_max(a, a_at, b, b_at):
-    later = (b >= a) | (b != b)
-    return tl.where(later, b, a), tl.where(later, b_at, a_at)
-
-
-@kernel
-def _later_min(a, a_at, b, b_at):
-    later = (b <= a) | (b != b)
-    return tl.where(later, b, a), tl.where(later, b_at, a_at)
-
-
-@kernel
-def _scan(
-    x_ptr, y_ptr, carry_ptr, n_out, r, k, part,
-    KIND: tl.constexpr, OP: tl.constexpr, IDENTITY: tl.constexpr, REVERSE: tl.constexpr, HAS_CARRY: tl.constexpr,
-    BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
-):  # fmt: skip
-    """Scan x and y (m, r, k), contiguous, along the middle dim by OP: sum, prod or logaddexp.
-
-    Program (i, split) does rows i * BLOCK_J ... of the n_out = m * k, the elements split * part ... of each. With
-    HAS_CARRY, `carry` (m, splits, k) holds what comes before each part. REVERSE scans from the end.
-    """
-    ACC: tl.constexpr = tl.float64 if KIND == "f64" else (tl.int64 if KIND == "i64" else tl.float32)
-    j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
-    split = tl.program_id(1).to(tl.int64)
-    j_ok = j < n_out
-    m = j // k
-    start = split * part
-    count = tl.minimum(r - start, part).to(tl.int32)
-    cols = tl.arange(0, BLOCK_R)[None, :]
-    if HAS_CARRY:
-        carry = tl.load(carry_ptr + (m * tl.num_programs(1) + split) * k + (j - m * k), mask=j_ok, other=0).to(ACC)
-    else:
-        carry = tl.full((BLOCK_J,), IDENTITY, ACC)
-    for i in range(0, count, BLOCK_R):
-        mask = (i + cols < count) & j_ok[:, None]
-        place = start + i + cols
-        if REVERSE:
-            place = r - 1 - place
-        at = (m * r * k + (j - m * k))[:, None] + place * k
-        v = tl.load(x_ptr + at, mask=mask, other=0).to(ACC)
-        v = tl.where(mask, v, IDENTITY).to(ACC)
-        if OP == "sum":
-            v = tl.associative_scan(v, 1, _add) + carry[:, None]
-        elif OP == "prod":
-            v = tl.associative_scan(v, 1, _times) * carry[:, None]
-        else:
-            v = _log_add(tl.associative_scan(v, 1, _log_add), carry[:, None])
-        carry = tl.sum(tl.where(cols == BLOCK_R - 1, v, 0), 1).to(ACC)
-        tl.store(y_ptr + at, v.to(y_ptr.dtype.element_ty), mask=mask)
-
-
-@kernel
-def _scan_extremum(
-    x_ptr, y_ptr, at_ptr, n_out, r, k,
-    KIND: tl.constexpr, MAX: tl.constexpr, WORST: tl.constexpr, BLOCK_J: tl.constexpr, BLOCK_R: tl.constexpr,
-):  # fmt: skip
-    """Running maximum (minimum) y of x (m, r, k) along the middle dim and its last index `at` (int64), contiguous.
-
-    One program does BLOCK_J of the n_out = m * k rows.
-    """
-    ACC: tl.constexpr = tl.float64 if KIND == "f64" else (tl.int64 if KIND == "i64" else tl.float32)
-    j = tl.program_id(0).to(tl.int64) * BLOCK_J + tl.arange(0, BLOCK_J)
-    j_ok = j < n_out
-    m = j // k
-    cols = tl.arange(0, BLOCK_R)[None, :]
-    carry = tl.full((BLOCK_J,), WORST, ACC)
-    carry_at = tl.zeros((BLOCK_J,), tl.int64)
-    for i in range(0, r, BLOCK_R):
-        mask = (i + cols < r) & j_ok[:, None]
-        at = (m * r * k + (j - m * k))[:, None] + (i + cols).to(tl.int64) * k
-        v = tl.load(x_ptr + at, mask=mask, other=WORST).to(ACC)
-        place = tl.where(mask, i + cols, 0).to(tl.int64)
-        if MAX:
-            v, place = tl.associative_scan((v, place), 1, _later_max)
-            later = (v >= carry[:, None]) | (v != v)
-        else:
-            v, place = tl.associative_scan((v, place), 1, _later_min)
-            later = (v <= carry[:, None]) | (v != v)
-        v = tl.where(later, v, carry[:, None])
-        place = tl.where(later, place, carry_at[:, None])
-        last = cols == tl.minimum(r - i, BLOCK_R) - 1
-        carry = tl.sum(tl.where(last, v, 0), 1).to(ACC)
-        carry_at = tl.sum(tl.where(last, place, 0), 1)
-        tl.store(y_ptr + at, v.to(y_ptr.dtype.element_ty), mask=mask)
-        tl.store(at_ptr + at, place, mask=mask)
-
-
-def _scan_gpu(x: Array, dim: int, reverse: bool, operation: str, result: Any = None) -> Array:
-    x, m, r, k = folded(x, dim)
-    y = empty_like(x, result)
-    if x.size == 0:
-        return y
-    name, wide = kind(x.dtype)
-    block_j, block_r, warps = tiles(m * k, r, k)
-    programs = -(-m * k // block_j)
-    splits = max(1, min((4 if SMALL else 264) // programs, r // (4 * block_r)))
-    part = -(-r // (splits * block_r)) * block_r
-    splits = -(-r // part)
-    carry = None
-    if splits > 1 and operation == "sum" and not reverse:
-        whole = (splits - 1) * part
-        totals = empty((m, splits, k), wide)
-        fill(totals[:, :1], 0)
-        source = contiguous(x.reshape(m, r, k)[:, :whole]).reshape(m, splits - 1, part, k)
-        copy_into(totals[:, 1:], reduce_gpu(source, (2,), False, "sum", wide))
-        carry = _scan_gpu(totals, 1, False, "sum")
-    else:
-        splits, part = 1, r
-    launch(
-        _scan, (programs, splits), x, y, carry, m * k, r, k, part,
-        KIND=name, OP=operation, IDENTITY={"sum": 0, "prod": 1}.get(operation, float("-inf")), REVERSE=reverse,
-        HAS_CARRY=carry is not None, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
-    )  # fmt: skip
-    return y
-
-
-def _extremum_gpu(x: Array, dim: int, largest: bool) -> tuple[Array, Array]:
-    x, m, r, k = folded(x, dim)
-    y, at = empty_like(x), empty_like(x, np.int64)
-    name, _ = kind(x.dtype)
-    info = np.iinfo(x.dtype) if x.dtype.kind in "iu" else None
-    worst: Any = float("-inf") if largest else float("inf")
-    if name == "i64":
-        worst = int(not largest) if info is None else int(info.min if largest else info.max)
-    block_j, block_r, warps = tiles(m * k, r, k)
-    if x.size:
-        launch(
-            _scan_extremum, (-(-m * k // block_j),), x, y, at, m * k, r, k,
-            KIND=name, MAX=largest, WORST=worst, BLOCK_J=block_j, BLOCK_R=block_r, num_warps=warps,
-        )  # fmt: skip
-    return y, at
-
 
 # --------------------------------------------------------------------------------------------------------- the CPU
 
@@ -291,7 +129,7 @@ class cumsum:
         return cumulative_sum(x, dim, reverse)
 
     def gpu(x: Array, dim: int, reverse: bool) -> Array:
-        return _scan_gpu(x, dim, reverse, "sum", _integer(x.dtype))
+        return scan_gpu(x, dim, reverse, "sum", _integer(x.dtype))
 
     def grad(g, dim, reverse):
         return cumsum(g, dim, not reverse)
@@ -300,7 +138,7 @@ class cumsum:
         return cumulative_sum(g, dim, not reverse)
 
     def gpu_grad(g, dim, reverse):
-        return _scan_gpu(g, dim, not reverse, "sum")
+        return scan_gpu(g, dim, not reverse, "sum")
 
     def samples(rng):
         yield (rng.normal(size=(4, 33)),), (1, False)
@@ -320,7 +158,7 @@ class cumprod:
         return accumulate(np.multiply, x, dim, _integer(x.dtype), _wide(x.dtype))
 
     def gpu(x: Array, dim: int) -> Array:
-        return _scan_gpu(x, dim, False, "prod", _integer(x.dtype))
+        return scan_gpu(x, dim, False, "prod", _integer(x.dtype))
 
     def grad(g, x, y, dim):
         # y_t / x_s is the product before s times the product from s + 1 to t: the second factor folds into a recurrence
@@ -393,7 +231,7 @@ class cummax:
         return _extremum_array(np.maximum, x, dim)
 
     def gpu(x: Array, dim: int) -> tuple[Array, Array]:
-        return _extremum_gpu(x, dim, True)
+        return extremum_gpu(x, dim, True)
 
     def grad(g, y1, dim):
         return _runs_collected(g, y1, dim)
@@ -419,7 +257,7 @@ class cummin:
         return _extremum_array(np.minimum, x, dim)
 
     def gpu(x: Array, dim: int) -> tuple[Array, Array]:
-        return _extremum_gpu(x, dim, False)
+        return extremum_gpu(x, dim, False)
 
     def grad(g, y1, dim):
         return _runs_collected(g, y1, dim)
@@ -443,7 +281,7 @@ class logcumsumexp:
         return accumulate(np.logaddexp, x, dim, None, _wide(x.dtype))
 
     def gpu(x: Array, dim: int) -> Array:
-        return _scan_gpu(x, dim, False, "logaddexp")
+        return scan_gpu(x, dim, False, "logaddexp")
 
     def grad(g, x, y, dim):
         # exp(x_s - y_t) = exp(x_s - y_s) * exp(y_s - y_s+1) * ... with all factors at most 1

@@ -18,7 +18,7 @@ from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._rows import over_blocks
 from .extremum import put_gpu
-from .scan import _scan_gpu
+from ._scans import scan_gpu
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -185,7 +185,7 @@ def _radix(x: Array, m: int, r: int, k: int, keep: int, flip: bool) -> tuple[Arr
     for shift in range(0, bits, 4):
         sign = shift == bits - 4
         launch(_radix_count, (tiles, rows), keys[0], count, r, shift, SIGN=sign, BLOCK=block, num_warps=4)
-        upto = _scan_gpu(count, 1, False, "sum", np.int64)
+        upto = scan_gpu(count, 1, False, "sum", np.int64)
         launch(
             _radix_scatter, (tiles, rows), keys[0], ats[0], count, upto, keys[1], ats[1], r, shift,
             SIGN=sign, BLOCK=block, num_warps=8,
