@@ -17,8 +17,8 @@ from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._rows import over_blocks
-from .extremum import put_gpu
 from ._scans import scan_gpu
+from .extremum import put_gpu
 
 if TYPE_CHECKING:
     import triton.language as tl
