@@ -20,10 +20,13 @@ from typing import Any
 import numpy as np
 
 from ._capture import CAPTURES, refuse
-from .device import as_strided
+from .device import as_strided, backend
 from .errors import OutOfMemoryError
 
 _MIB = 1 << 20
+
+HOLDERS: dict[int, int] = {}
+"""id of each array that owns device memory -> its device; one for all backends that there are in turn."""
 
 
 class EmulatedBackend:
@@ -38,9 +41,8 @@ class EmulatedBackend:
         self.limit = [self.total] * self.n
         self.used = [0] * self.n
         self.peak = [0] * self.n
-        self.null = EmulatedStream(self, null=True)
+        self.null = EmulatedStream(null=True)
         self.streams: dict[int, EmulatedStream] = {}
-        self.holders: dict[int, int] = {}  # id of an array that owns device memory -> its device
         self.pool: dict[int, np.ndarray] | None = None
 
     def count(self) -> int:
@@ -76,7 +78,7 @@ class EmulatedBackend:
         self.used[index] += size
         if self.used[index] > self.peak[index]:
             self.peak[index] = self.used[index]
-        self.holders[id(a)] = index
+        HOLDERS[id(a)] = index
         weakref.finalize(a, self._free, id(a), index, size).atexit = False
         if self.pool is not None:
             self.pool[id(a)] = a
@@ -84,11 +86,11 @@ class EmulatedBackend:
 
     def _free(self, key: int, index: int, size: int) -> None:
         self.used[index] -= size
-        del self.holders[key]
+        del HOLDERS[key]
 
     def holder(self, a: Any) -> int | None:
         """The device that an array's memory belongs to, None for the CPU's."""
-        return self.holders.get(id(owner_of(a)))
+        return HOLDERS.get(id(owner_of(a)))
 
     def upload(self, a: np.ndarray, index: int, non_blocking: bool = False) -> np.ndarray:
         out = self.empty(a.shape, a.dtype, index)
@@ -152,7 +154,7 @@ class EmulatedBackend:
         return self.total - self.used[index]
 
     def new_stream(self, index: int, priority: int) -> EmulatedStream:
-        return EmulatedStream(self)
+        return EmulatedStream()
 
     def stream_of(self, index: int) -> EmulatedStream:
         return self.streams.get(index) or self.null
@@ -186,15 +188,14 @@ class EmulatedStream:
 
     _made = 0
 
-    def __init__(self, backend: EmulatedBackend, null: bool = False) -> None:
+    def __init__(self, null: bool = False) -> None:
         EmulatedStream._made += 0 if null else 1
         self.ptr = 0 if null else EmulatedStream._made
-        self.backend = backend
         self.graph: EmulatedGraph | None = None
 
     def begin_capture(self, mode: Any = None) -> None:
         """Keep the work from now on instead of doing it."""
-        self.graph = EmulatedGraph(self.backend, self)
+        self.graph = EmulatedGraph(backend().pool, self)
 
     def end_capture(self) -> EmulatedGraph:
         """What was kept."""
@@ -250,9 +251,9 @@ class EmulatedGraph:
     would otherwise be another tensor's; and memory made in the capture may be written by its launches alone.
     """
 
-    def __init__(self, backend: EmulatedBackend, origin: EmulatedStream):
-        self.backend, self.origin = backend, origin
-        self.pool = {} if backend.pool is None else backend.pool
+    def __init__(self, pool: dict[int, np.ndarray] | None, origin: EmulatedStream):
+        self.origin = origin
+        self.pool = {} if pool is None else pool
         self.before = set(self.pool)
         self.nodes: list[tuple[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
         self.last: dict[EmulatedStream, int] = {}  # how many nodes there were when a stream was last given work
@@ -271,7 +272,7 @@ class EmulatedGraph:
         if not isinstance(a, np.ndarray):
             return a
         owner = owner_of(a)
-        if id(owner) not in self.backend.holders:
+        if id(owner) not in HOLDERS:
             refuse(f"the work of kernel {name} on an array of the CPU", "copy it to the device before the capture")
         return Reached(a, owner, id(owner) in self.pool)
 

@@ -9,7 +9,7 @@ import pytest
 
 import tritorch as torch
 from tritorch import nn
-from tritorch.device import EMULATED, to_device, to_host
+from tritorch.device import EMULATED, emulate, to_device, to_host
 from tritorch.kernels import LIBRARY_OPS, coverage
 from tritorch.kernels.elementwise import Elementwise
 from tritorch.nn import functional as F
@@ -331,3 +331,20 @@ def test_every_op_can_be_captured(name):
     g, outs = captured(run)
     g.replay()
     assert [to_host(v._a).tobytes() for v in outs] == eager
+
+
+def test_graphs_after_the_emulated_machine_changed():
+    x = torch.ones(2, device="cuda")
+    captured(lambda: x + 1)
+    emulate(devices=2)
+    try:
+        with torch.cuda.device(1):
+            y = torch.ones(2, device="cuda:1")
+            g, z = captured(lambda: y * 3)
+            g.replay()
+            assert z.tolist() == [3.0, 3.0] and z.device.index == 1
+        g, z = captured(lambda: x + 1)
+        g.replay()
+        assert z.tolist() == [2.0, 2.0]
+    finally:
+        emulate()
