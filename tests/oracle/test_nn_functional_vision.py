@@ -109,6 +109,12 @@ def test_distances():
     for p in (1.0, 2.0, 3.0):
         both(lambda t, x, y, p=p: t.cdist(x, y, p), normal(2, 3, 4), normal(2, 5, 4))
     both(lambda t, x, y: t.cdist(x, y), normal(3, 4), normal(2, 5, 4))
+    both(lambda t, x, y: t.cdist(x, y), normal(2, 30, 4), normal(27, 4))  # from 26 rows on by a product
+    for mode in ("use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist"):
+        both(lambda t, x, y, mode=mode: t.cdist(x, y, compute_mode=mode), normal(40, 5), normal(3, 5))
+    x = normal(30, 4).round()  # equal rows: distance and gradient 0
+    both(lambda t, x, y: t.cdist(x, y), x, x[::-1].copy())
+    both(lambda t, x, y: t.cdist(x, y, 1.0), normal(30, 100), normal(200, 100))  # in parts
 
 
 ERRORS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ... import functional
 from ...autograd.autocast import ACTIVE, cast
+from ...device import CPU
 from ...errors import message
 from ...tensor import Tensor
 
@@ -51,7 +52,13 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if p < 0:
         raise RuntimeError(message("pdist", "only supports non-negative p values", p=p))
     first, second = functional.triu_indices(input.shape[0], input.shape[0], 1, device=input.device)
-    return (input.index_select(0, first) - input.index_select(0, second)).norm(p, -1)
+    n = first.numel()
+    step = _step(input, input.shape[1], n)
+    parts = [
+        (input.index_select(0, first[i : i + step]) - input.index_select(0, second[i : i + step])).norm(p, -1)
+        for i in range(0, max(n, 1), step)
+    ]
+    return parts[0] if len(parts) == 1 else functional.cat(parts)
 
 
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
@@ -60,7 +67,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     Args:
         x1, x2: floating, leading dims broadcast.
         p: exponent of the norm, not negative; default 2.
-        compute_mode: PyTorch's choices; all are computed from the differences, the most exact way.
+        compute_mode: "use_mm_for_euclid_dist": for p = 2 by a product of matrices, |a|^2 + |b|^2 - 2 a b, which is faster
+            and less exact for rows close to each other; "donot_use_mm_for_euclid_dist": by the differences;
+            "use_mm_for_euclid_dist_if_necessary" (default): by the product for more than 25 rows.
 
     Raises:
         RuntimeError: fewer than 2 dims, widths that differ, negative p.
@@ -81,4 +90,23 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     modes = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
     if compute_mode not in modes:
         raise ValueError(message("cdist", f"compute_mode must be one of {', '.join(modes)}", compute_mode=compute_mode))
-    return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
+    rows, others = x1.shape[-2], x2.shape[-2]
+    if p == 2 and (compute_mode == modes[1] or compute_mode == modes[0] and max(rows, others) > 25):
+        return _euclidean(x1, x2)
+    step = _step(x1, functional.broadcast_shapes(x1.shape[:-2], x2.shape[:-2]).numel() * others * x1.shape[-1], rows)
+    parts = [
+        (x1[..., i : i + step, :].unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1) for i in range(0, max(rows, 1), step)
+    ]
+    return parts[0] if len(parts) == 1 else functional.cat(parts, -2)
+
+
+def _euclidean(x1: Tensor, x2: Tensor) -> Tensor:
+    """Distances of rows by |a|^2 + |b|^2 - 2 a b; the gradient at distance 0 is 0."""
+    squares = (x1 * x1).sum(-1).unsqueeze(-1) + (x2 * x2).sum(-1).unsqueeze(-2) - 2 * (x1 @ x2.mT)
+    same = squares <= 0
+    return squares.masked_fill(same, 1).sqrt().masked_fill(same, 0)
+
+
+def _step(x: Tensor, width: int, n: int) -> int:
+    """How many of `n` rows with `width` differences each are done at a time: on the CPU as many as stay in cache."""
+    return max(1, (1 << 18) // max(width, 1)) if x.device is CPU else max(1, n)
