@@ -337,6 +337,20 @@ def _normal64(seed: int, offset: int, n: int) -> np.ndarray:
 # ------------------------------------------------------------------------------------- what `report.py` compiles ahead
 
 
+class InGraph(Generator):
+    """A generator as launches find it while a graph is recorded; `array` as for `AOT`."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, array: Any):
+        super().__init__("cuda:0")
+        self.state = array((2,), "i64")
+
+    def philox(self, n: int) -> tuple[Any, int]:
+        """The state's array, and no further offset."""
+        return self.state, 0
+
+
 def _aot() -> list[tuple[str, Any]]:
     def stream() -> Generator:
         return Generator("cuda:0")
@@ -350,6 +364,12 @@ def _aot() -> list[tuple[str, Any]]:
         for short in ("fp32", "bf16", "fp64"):
             run = lambda array, kind=kind, a=a, b=b, short=short: fill(array((1 << 20,), short), kind, a, b, stream())
             cases.append((f"{name} {short}", run))
+    for name, kind, short in (("uniform", UNIFORM, "fp32"), ("normal", NORMAL, "fp64")):
+        run = lambda array, kind=kind, short=short: fill(array((1 << 20,), short), kind, 0.0, 1.0, InGraph(array))
+        cases.append((f"{name} {short} in a graph", run))
+    cases.append(
+        ("state of a graph", lambda array: launch(_put_state, (1,), array((2,), "i64"), 1 << 40, 7, num_warps=1))
+    )
     for short, span in (("i64", 1000), ("i64", 1 << 40), ("u8", 256), ("i1", 2), ("fp16", 100)):
         run = lambda array, short=short, span=span: integers(array((1 << 20,), short), 0, span, stream())
         cases.append((f"integers {short} below {span}", run))
