@@ -56,6 +56,13 @@ def _scatter_runs(y_ptr, at_ptr, v_ptr, n, m, WIDTH: tl.constexpr, BLOCK: tl.con
     tl.store(y_ptr + at * WIDTH + (i - row * m), value, mask=inside & (at >= 0))
 
 
+@kernel(do_not_specialize=("n", "step"))
+def _count(y_ptr, n, step, BLOCK: tl.constexpr):
+    """y[i] = step * i; y_ptr: (n,) int64."""
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(y_ptr + i, i * step, mask=i < n)
+
+
 @kernel
 def _fold_runs(y_ptr, at_ptr, order_ptr, v_ptr, n, m, KIND: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr):
     """y[at[i] + j] = y[at[i] + j] (+, *, max, min) v[order[i], j], over runs of equal at.
@@ -114,6 +121,13 @@ def on_device(a: Any) -> Array:
     return a
 
 
+def counted(n: int, step: int = 1) -> Array:
+    """0, step, 2 step, ...: n of them (int64), made on the device."""
+    y = empty((n,), np.int64)
+    launch(_count, (-(-n // BLOCK),), y, n, step, BLOCK=BLOCK)
+    return y
+
+
 def of_mask(mask: Array) -> tuple[Array, ...]:
     """The index arrays of a mask's True elements, one per dim, where the mask is: on the device or on the host."""
     if cuda_index(mask) is None:
@@ -150,29 +164,33 @@ def places(shape: tuple[int, ...], key: tuple) -> tuple[Array, int, tuple[int, .
     terms = []
     for d in whole:
         axis = front.index(d) if d in front else len(front) + len(joint) + back.index(d)
-        steps = np.arange(shape[d], dtype=np.int64) * strides[d]
-        terms.append(on_device(steps.reshape([-1 if a == axis else 1 for a in range(len(lead))])))
+        sizes = [shape[d] if a == axis else 1 for a in range(len(lead))]
+        terms.append(counted(shape[d], strides[d]).reshape(sizes))
     exprs = [f"t{i}" for i in range(len(terms))]
+    numbers: dict[str, float | int] = {}
     for d in dims:
         a = on_device(parts[d])
         a = a.reshape((1,) * (len(joint) - a.ndim) + a.shape + (1,) * len(back))
-        t, n = f"t{len(terms)}", shape[d]
-        inside = f"({t} >= {-n}) & ({t} < {n})"
-        exprs.append(f"where({inside}, where({t} < 0, {t} + {n}, {t}) * {strides[d]}, {_OUTSIDE})")
+        i = len(terms)
+        t, n, s = f"t{i}", f"n{i}", f"s{i}"
+        numbers |= {n: shape[d], s: strides[d]}
+        exprs.append(f"where(({t} >= -{n}) & ({t} < {n}), where({t} < 0, {t} + {n}, {t}) * {s}, {_OUTSIDE})")
         terms.append(a.reshape((1,) * (len(lead) - a.ndim) + a.shape))
     out = empty(lead, np.int64)
     if out.size:
         from ._pointwise import pointwise
 
         names = tuple(f"t{i}" for i in range(len(terms)))
-        pointwise("places", (" + ".join(exprs),), names, tuple(terms), (np.dtype(np.int64),), None, (out,))
+        pointwise("places", (" + ".join(exprs),), names, tuple(terms), (np.dtype(np.int64),), numbers, (out,))
     return out.reshape(-1), m, lead + tail
 
 
 def along(i: Array, dim: int, shape: tuple[int, ...]) -> Array:
     """The places that gather and scatter name in a contiguous array of `shape`: i replaces the index of `dim`."""
-    key = [np.arange(n).reshape([-1 if a == d else 1 for a in range(i.ndim)]) for d, n in enumerate(i.shape)]
-    key[dim] = i
+    key = [
+        i if d == dim else counted(n).reshape([n if a == d else 1 for a in range(i.ndim)])
+        for d, n in enumerate(i.shape)
+    ]
     return places(shape, tuple(key))[0]
 
 

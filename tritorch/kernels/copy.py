@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import dtypes
 from ..device import as_strided
 from ._halves import F16, F32, convert
+from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._select import where as _where
 from ._strides import assign, dense
 from .view import sum_to, unbroadcast
+
+if TYPE_CHECKING:
+    import triton.language as tl
 
 
 @op
@@ -27,7 +31,6 @@ class clone:
         return dense(x)
 
     def gpu(x: Array) -> Array:
-        from ._launch import empty
         from ._pointwise import copy_into
 
         y = empty(x.shape, x.dtype)
@@ -55,7 +58,6 @@ def _halves(z: Array) -> tuple[Array, Array]:
 
 def _cast_complex(x: Array, to: Any) -> Array:
     """From complex, to complex or both, on the device."""
-    from ._launch import empty
     from ._pointwise import copy_into, fill
 
     y = empty(x.shape, to)
@@ -128,7 +130,6 @@ class cat:
         return _joined(xs, dim)
 
     def gpu(xs: list[Array], dim: int) -> Array:
-        from ._launch import empty
         from ._pointwise import copy_into
 
         shape = list(xs[0].shape)
@@ -268,7 +269,6 @@ class flip:
         return dense(np.flip(x, dims))
 
     def gpu(x: Array, dims: tuple[int, ...]) -> Array:
-        from ._launch import empty
         from ._pointwise import copy_into
 
         y = empty(x.shape, x.dtype)
@@ -302,7 +302,6 @@ class roll:
         return y
 
     def gpu(x: Array, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Array:
-        from ._launch import empty
         from ._pointwise import copy_into
 
         y = empty(x.shape, x.dtype)
@@ -350,7 +349,6 @@ class repeat:
         return y
 
     def gpu(x: Array, times: tuple[int, ...]) -> Array:
-        from ._launch import empty
         from ._pointwise import copy_into
 
         sizes = (1,) * (len(times) - x.ndim) + x.shape
@@ -373,16 +371,36 @@ class repeat:
         return x.nbytes + x.nbytes * prod(times), 0
 
 
-def _triangle(x: Array, expr: str) -> Array:
-    """`expr` of each element and its row i and column j, on the device."""
-    from ._gather import on_device
-    from ._launch import empty
-    from ._pointwise import pointwise
+@kernel(do_not_specialize=("k",))
+def _keep_triangle(x_ptr, y_ptr, n, rows, cols, k, LOWER: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
+    """y = x on and below (LOWER) or above diagonal k of each rows x cols matrix, else 0; what becomes 0 is not read.
+
+    x_ptr, y_ptr: n words of contiguous matrices, WIDTH to an element. One program per BLOCK words, a power of two.
+    """
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    e = at // WIDTH
+    j = e % cols
+    i = (e // cols) % rows
+    if LOWER:
+        kept = j - i <= k
+    else:
+        kept = j - i >= k
+    v = tl.load(x_ptr + at, mask=kept & (at < n), other=0)
+    tl.store(y_ptr + at, v, mask=at < n)
+
+
+def _triangle(x: Array, k: int, lower: bool) -> Array:
+    """A triangle of a device array."""
+    from ._gather import contiguous, memory_words
 
     y = empty(x.shape, x.dtype)
     if y.size:
-        rows, columns = (on_device(np.arange(n)) for n in x.shape[-2:])
-        pointwise("triangle", (expr,), ("x", "i", "j"), (x, rows.reshape(-1, 1), columns), (x.dtype,), None, (y,))
+        to, width = memory_words(y)
+        source, _ = memory_words(contiguous(x))
+        launch(
+            _keep_triangle, (-(-to.size // 1024),), source, to, to.size, *x.shape[-2:], k,
+            LOWER=lower, WIDTH=width, BLOCK=1024,
+        )  # fmt: skip
     return y
 
 
@@ -428,7 +446,7 @@ class tril:
         return _triangle_array(x, k, True)
 
     def gpu(x: Array, k: int) -> Array:
-        return _triangle(x, f"where(j - i <= {k}, x, 0)")
+        return _triangle(x, k, True)
 
     def grad(g, k):
         return tril(g, k)
@@ -454,7 +472,7 @@ class triu:
         return _triangle_array(x, k, False)
 
     def gpu(x: Array, k: int) -> Array:
-        return _triangle(x, f"where(j - i >= {k}, x, 0)")
+        return _triangle(x, k, False)
 
     def grad(g, k):
         return triu(g, k)
@@ -484,7 +502,6 @@ class pad_constant:
         return y
 
     def gpu(x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
-        from ._launch import empty
         from ._pointwise import copy_into, fill
 
         y = empty(tuple([n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)]), x.dtype)
@@ -564,7 +581,6 @@ class conj:
         return np.asarray(np.conj(x))
 
     def gpu(x: Array) -> Array:
-        from ._launch import empty
         from ._pointwise import copy_into, pointwise
 
         y = empty(x.shape, x.dtype)
@@ -588,3 +604,9 @@ class conj:
 
     def cost(x):
         return 2 * x.nbytes, 0
+
+
+AOT = [
+    ("tril bf16 64 x 1024 x 1024", lambda array: tril.gpu(array((64, 1024, 1024), "bf16"), 0)),
+    ("triu fp32 1000 x 999", lambda array: triu.gpu(array((1000, 999)), 1)),
+]

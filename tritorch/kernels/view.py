@@ -314,10 +314,10 @@ class unview:
         if not target.size:
             return z
         if _overlaps(target):
-            from ._gather import fold_runs, on_device
+            from ._gather import contiguous, counted, fold_runs
 
-            at = OPS[name].cpu(np.arange(z.size).reshape(shape), *params)
-            fold_runs(z, on_device(np.ascontiguousarray(at).reshape(-1)), x, 1)
+            at = OPS[name].cpu(counted(z.size).reshape(shape), *params)
+            fold_runs(z, contiguous(at).reshape((at.size,)), x, 1)
         else:
             copy_into(target, x)
         return z
