@@ -79,7 +79,8 @@ class CUDAGraph:
 
         Args:
             pool: memory of another graph (`g.pool()`) or `graph_pool_handle()`; default: its own.
-            capture_error_mode: accepted; the capture is relaxed, since growing the pool must stay legal.
+            capture_error_mode: accepted; the capture is relaxed, since growing the pool must stay legal, and loading a kernel
+                that only graphs launch (of random numbers, whose seed lies in memory then).
 
         Raises:
             RuntimeError: on the default stream; while another graph is recorded.
