@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..device import CPU, constant
+from ..device import CPU
+from ..dtypes import int32, int64
 from ..errors import check_dim, message
 from ..kernels import copy as _copy
 from ..kernels.copy import clone as _clone
-from ..tensor import Tensor, host, method, wrap
+from ..kernels.interleave import interleave as _interleave
+from ..tensor import Tensor, method, wrap
+from .joining import stack
 from .shape import ravel, reshape, sizes_of, transpose
 
 __all__ = [
@@ -44,25 +47,74 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
 def repeat_interleave(
     input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
-    """Each element repeated `repeats` times (a number, or one per element) along `dim` (None: flattened)."""
+    """Each element repeated `repeats` times along `dim`.
+
+    Arguments:
+        repeats: a number, or a tensor (n,) or () of int32 or int64 with one number per element; None: the numbers are
+            `input` itself, and the elements 0, 1, ...
+        dim: None for the flattened tensor.
+        output_size: the result's size along `dim`. On cuda a tensor of repeats is read for it, once, unless it is given;
+            it must be right there.
+
+    Raises:
+        RuntimeError: negative repeats, of a wrong dtype or number, or on another device; an output_size that is wrong.
+
+    >>> import tritorch as torch
+    >>> torch.repeat_interleave(torch.tensor([5, 6]), torch.tensor([2, 1]))
+    tensor([5, 5, 6])
+    """
     if repeats is None:
-        counts = host(input)
-        return wrap(np.repeat(np.arange(counts.size), counts)).to(input.device)
+        return wrap(*_interleaved(input, output_size))
     x = ravel(input) if dim is None else input
     d = 0 if dim is None else check_dim("repeat_interleave", dim, x._a.ndim)
-    counts = host(repeats) if isinstance(repeats, Tensor) else np.asarray(repeats)
-    if counts.size not in (1, x._a.shape[d]):
-        raise RuntimeError(
-            f"repeat_interleave: repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} "
-            f"and input.size({d}) = {x._a.shape[d]}"
+    n = x._a.shape[d]
+    if not isinstance(repeats, (int, Tensor)):
+        repeats = wrap(np.asarray(repeats, np.int64)).to(x.device)
+    if isinstance(repeats, Tensor):
+        if repeats.device is not x.device:
+            raise RuntimeError(
+                f"repeat_interleave: repeats and input are expected to be on the same device, but got {repeats.device} and "
+                f"{x.device}"
+            )
+        if repeats._a.ndim > 1 or repeats.numel() not in (1, n):
+            raise RuntimeError(
+                "repeat_interleave: repeats must be 0-dim or 1-dim tensor and have the same size as input along dim; got "
+                f"repeats of shape {tuple(repeats._a.shape)} and input.size({d}) = {n}"
+            )
+        if repeats.numel() != 1 or n == 1:
+            index, place = _interleaved(reshape(repeats, (-1,)), output_size)
+            return x.index_select(d, wrap(index, place))
+        repeats = int(repeats.item()) if output_size is None or not n else output_size // n
+    if repeats < 0:
+        raise RuntimeError(f"repeat_interleave: repeats can not be negative; got {repeats}")
+    if output_size not in (None, n * repeats):
+        raise RuntimeError(_WRONG_SIZE.format(output_size, n * repeats))
+    if repeats == 1:
+        return _clone(x)
+    shape = list(x._a.shape)
+    tiled = x.unsqueeze(d + 1).expand(*shape[: d + 1], repeats, *shape[d + 1 :]).contiguous()
+    return reshape(tiled, (*shape[:d], n * repeats, *shape[d + 1 :]))
+
+
+def _interleaved(counts: Tensor, total: int | None) -> tuple[Any, Any]:
+    """The raw indices that repeat element i counts[i] times, and their device."""
+    if counts.dtype not in (int32, int64):
+        raise NotImplementedError(
+            message("repeat_interleave", "repeats has to be a Long or Int tensor", repeats=counts)
         )
-    if (counts < 0).any():
-        raise RuntimeError("repeat_interleave: repeats can not be negative")
-    index = np.repeat(
-        np.arange(x._a.shape[d]),
-        counts.reshape(-1) if counts.size > 1 else int(counts.reshape(-1)[0]) if counts.size else 0,
-    )
-    return x.index_select(d, wrap(index if x.device is CPU else constant(index, x.device), x.device))
+    if counts._a.ndim != 1:
+        raise RuntimeError(message("repeat_interleave", "only accepts a 1D vector as repeats", repeats=counts))
+    if counts.device is CPU or total is None:
+        n, least = stack([counts.sum(), counts.amin().to(int64)]).tolist() if counts.numel() else (0, 0)
+        if least < 0:
+            raise RuntimeError(f"repeat_interleave: repeats can not be negative; got {least}")
+        if total not in (None, n):
+            raise RuntimeError(_WRONG_SIZE.format(total, n))
+        total = n
+    return _interleave(counts.detach(), total)._a, counts.device
+
+
+_WRONG_SIZE = "repeat_interleave: allocated size does not match required size; got output_size {} for {} elements"
 
 
 @method

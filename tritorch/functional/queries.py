@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
-from ..autograd.apply import no_kernel
 from ..device import CPU
 from ..errors import message
-from ..tensor import Tensor, bump, host, method, wrap
+from ..kernels.frexp import frexp as _frexp
+from ..tensor import Tensor, bump, method
 from ._arguments import tensor
 
 __all__ = [
@@ -167,14 +167,7 @@ def frexp(input: Tensor) -> Any:
     x: Any = tensor("frexp", input)
     if not x.dtype.is_floating_point:
         raise RuntimeError(message("frexp", "only supports floating-point dtypes", input=x))
-    if x.device is not CPU:
-        raise no_kernel("frexp", x.device)
-    wide = host(x).astype(np.float32) if x.dtype.is_half else host(x)
-    exponent = wrap(np.asarray(np.frexp(wide)[1]).astype(np.int32))
-    if x._node is not None:
-        return return_types.frexp(x / (exponent.to(x.dtype)).exp2(), exponent)  # type: ignore[attr-defined]
-    mantissa = wrap(np.asarray(np.frexp(wide)[0]).astype(x._a.dtype))
-    return return_types.frexp(mantissa, exponent)  # type: ignore[attr-defined]
+    return return_types.frexp(*_frexp(x))  # type: ignore[attr-defined]
 
 
 @method(out=True)
