@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from ..errors import message
 from ..kernels.frexp import frexp as _frexp
 from ..tensor import Tensor, bump, method
 from ._arguments import tensor
+from .arrangement import repeat_interleave
+from .joining import stack
 
 __all__ = [
     "frexp", "get_device", "is_distributed", "is_inference", "is_neg", "is_nonzero", "is_same_size", "is_signed",
@@ -199,7 +201,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     return tuple((x // step) % n for step, n in zip(steps, sizes, strict=True))
 
 
-_SEGMENT = {"sum": "sum", "mean": "mean", "max": "amax", "min": "amin", "prod": "prod"}
+_SEGMENT = {"sum": "sum", "mean": "sum", "max": "amax", "min": "amin", "prod": "prod"}
 
 
 def segment_reduce(
@@ -211,6 +213,7 @@ def segment_reduce(
     Arguments:
         reduce: "sum", "mean", "max", "min" or "prod".
         lengths: the pieces' sizes, 1-D, or offsets: their starts and the end of the last.
+        unsafe: do not check that they add up, which on cuda means to read two numbers.
         initial: joins each reduction, and is the value of an empty piece.
     """
     if reduce not in _SEGMENT:
@@ -220,28 +223,22 @@ def segment_reduce(
     ends: Any = offsets.diff() if lengths is None else lengths  # type: ignore[union-attr]
     if ends.dim() != 1:
         raise NotImplementedError(message("segment_reduce", "lengths must be 1-D", lengths=ends))
-    sizes: Sequence[int] = ends.tolist()
-    if min(sizes, default=0) < 0 or sum(sizes) != data._a.shape[0]:
-        raise RuntimeError(
-            message("segment_reduce", "lengths must add up to the size of dim 0", data=data, lengths=ends)
-        )
-    empty = {"sum": 0.0, "mean": float("nan"), "max": -math.inf, "min": math.inf, "prod": 1.0}[reduce]
     x: Any = data
-    rows = []
-    for piece in x.split(list(sizes), 0):
-        if piece.shape[0] == 0:
-            rows.append(x.new_full(x.shape[1:], empty if initial is None else initial))
-            continue
-        y = getattr(piece, _SEGMENT[reduce])(0)
-        if initial is not None:
-            start = y.new_full((), initial)
-            join = {"sum": lambda a, b: a + b, "prod": lambda a, b: a * b, "max": lambda a, b: a.maximum(b),
-                    "min": lambda a, b: a.minimum(b), "mean": lambda a, b, n=piece.shape[0]: (a * n + b) / n}  # fmt: skip
-            y = join[reduce](y, start)
-        rows.append(y)
-    from .joining import stack
-
-    return stack(rows)
+    n, pieces, rest = x.shape[0], ends.shape[0], (1,) * (x.dim() - 1)
+    if not unsafe:
+        total, least = stack([ends.sum(), ends.amin()]).tolist() if pieces else (0, 0)
+        if least < 0 or total != n:
+            raise RuntimeError(
+                message("segment_reduce", "lengths must add up to the size of dim 0", data=data, lengths=ends)
+            )
+    piece = repeat_interleave(ends, output_size=n).reshape((n, *rest)).expand(x.shape)  # type: ignore[attr-defined]
+    start = {"sum": 0.0, "mean": 0.0, "max": -math.inf, "min": math.inf, "prod": 1.0}[reduce]
+    made = x.new_full((pieces, *x.shape[1:]), start if initial is None else initial)
+    if reduce != "mean":
+        return made.scatter_reduce(0, piece, x, _SEGMENT[reduce])
+    counts = ends.reshape((pieces, *rest))
+    mean = made.scatter_add(0, piece, x) / counts.clamp_min(1).to(x.dtype)
+    return mean.masked_fill(counts == 0, math.nan if initial is None else initial)
 
 
 def _prelu(self: Tensor, weight: Tensor) -> Tensor:

@@ -178,18 +178,22 @@ def _bags(op: str, index: Tensor, offsets: Tensor | None, include_last_offset: b
         raise ValueError(f"{op}: offsets has to be a 1D Tensor but got None")
     if offsets.ndim != 1:
         raise ValueError(message(op, "offsets has to be a 1D Tensor", offsets=offsets))
-    starts = offsets.tolist()
     n = index.shape[0]
-    if starts and starts[0] != 0:
-        raise ValueError(
-            f"{op}: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0; "
-            f"got {starts[0]}"
-        )
-    if starts and starts[-1] > n:
-        raise ValueError(f"{op}: offsets[-1] can not be greater than input's length {n}; got {starts[-1]}")
-    ends = starts[1:] if include_last_offset else [*starts[1:], n]
-    lengths = functional.tensor([b - a for a, b in zip(starts, ends, strict=False)], device=index.device).long()
-    return len(ends), functional.arange(len(ends), device=index.device).repeat_interleave(lengths)
+    if offsets.device.type == "cpu" and offsets.shape[0]:  # of those on a device nobody waits for a look
+        first, last = int(offsets[0]), int(offsets[-1])
+        if first != 0:
+            raise ValueError(
+                f"{op}: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0; "
+                f"got {first}"
+            )
+        if last > n:
+            raise ValueError(f"{op}: offsets[-1] can not be greater than input's length {n}; got {last}")
+    ends = offsets[1:]
+    if not include_last_offset:
+        ends = functional.cat([ends, offsets.new_full((min(1, offsets.shape[0]),), n)])
+    bags = ends.shape[0]
+    lengths = (ends - offsets[:bags]).to(index.device)
+    return bags, functional.repeat_interleave(lengths, output_size=None if lengths.device.type == "cpu" else n)
 
 
 def _count(bag: Tensor, bags: int) -> Tensor:
