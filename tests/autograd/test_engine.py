@@ -303,3 +303,12 @@ def test_complex_gradients() -> None:
     y.backward()
     expected = 2 * np.abs([1 + 2j, -0.5j]) * np.exp(1j * np.angle([1 + 2j, -0.5j]))
     np.testing.assert_allclose(x.grad.numpy(), expected)
+
+
+def test_gradients_that_numpy_made_a_number() -> None:
+    """0-dim arithmetic of NumPy's gives numbers, not arrays; a leaf's gradient is a tensor all the same."""
+    for f in (lambda x: x.norm(), lambda x: torch.softmax(x, 0), lambda x: x.amax(), lambda x: x.max()):
+        x = torch.tensor(2.0, requires_grad=True)
+        f(x).backward()
+        f(x).backward()
+        assert isinstance(x.grad, torch.Tensor) and x.grad.shape == ()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import EMULATED, backend, cuda_index, on_device
+from ..device import CPU, EMULATED, backend, cuda_index, on_device
 from ..device import device as Device
 from ..kernels._op import OPS
 from . import bridge
@@ -195,6 +195,8 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
             # run(), this frame, the call's argument: more means that another node or the user holds it too
             if g.base is not None or getrefcount(g) > _ALONE or not g.flags.writeable:
                 g = copied(g)
+        elif leaf.device is CPU:  # a number of NumPy's, of 0-dim arithmetic
+            g = np.asarray(g)
         elif getrefcount(g) > _ALONE or not backend().sole(g):
             g = copied(g)
         leaf.grad = bridge.wrap(g, leaf.device)

@@ -44,6 +44,10 @@ CALLS = {
     "kl_div": (lambda x, y: F.kl_div(x, y, reduction="batchmean"), (X, P)),
     "triplet_margin_loss": (F.triplet_margin_loss, (X, Y, numbers(6, 4).T * 2)),
     "ctc_loss": (lambda x: F.ctc_loss(F.log_softmax(x, 2), classes(x, [1, 2], [2, 1]), [5, 4], [2, 1]), (numbers(5, 2, 3),)),
+    "ctc_loss with targets on the CPU": (
+        lambda x: F.ctc_loss(F.log_softmax(x, 2), torch.tensor([[1, 2], [2, 1]]), torch.tensor([5, 4]), torch.tensor([2, 1])),
+        (numbers(5, 2, 3),),
+    ),
     "batch_norm": (lambda x, w: F.batch_norm(x, None, None, w, w, training=True), (IMAGE, numbers(4))),
     "batch_norm in evaluation": (lambda x, w: F.batch_norm(x, w.detach(), (w * w).detach(), w, w), (IMAGE, numbers(4))),
     "group_norm": (lambda x, w: F.group_norm(x, 2, w, w), (IMAGE, numbers(4))),

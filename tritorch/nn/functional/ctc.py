@@ -17,7 +17,7 @@ __all__ = ["ctc_loss"]
 
 def _lengths(value: Any, like: Tensor) -> Tensor:
     if isinstance(value, Tensor):
-        return value.long().reshape((-1,))
+        return value.to(like.device).long().reshape((-1,))  # PyTorch takes them from the CPU, too
     return functional.tensor(list(value) if isinstance(value, (tuple, list)) else [value], device=like.device)
 
 
@@ -63,7 +63,7 @@ def ctc_loss(
         raise RuntimeError(
             message(op, f"Expected input_lengths to have value at most {steps}", input_lengths=input_lengths)
         )
-    labels = targets.long()
+    labels = targets.to(x.device).long()
     longest = int(target_len.max()) if n else 0
     if labels.ndim == 1 and not (single and labels.numel() == longest):
         if labels.numel() != int(target_len.sum()):
