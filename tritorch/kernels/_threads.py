@@ -100,8 +100,9 @@ _pool = _Pool()
 def parallel(fn: Callable[[int, int], Any], n: int, grain: int = 1) -> None:
     """Call `fn(start, stop)` over blocks of `range(n)`: on several threads when n >= 2 * grain, else inline.
 
-    The caller's thread takes a block too and returns when all are done. Inside of `fn` the BLAS has one thread, NumPy's
-    error state is the caller's, and further calls of `parallel` run inline. `fn` must write to disjoint places.
+    The caller's thread takes a block too, then those that no other thread has begun, and returns when all are done.
+    Inside of `fn` the BLAS has one thread, NumPy's error state is the caller's, and further calls of `parallel` run
+    inline. `fn` must write to disjoint places.
 
     Args:
         fn: the work; its result is ignored.
@@ -128,19 +129,35 @@ def parallel(fn: Callable[[int, int], Any], n: int, grain: int = 1) -> None:
             start, stop = stop, stop + step + (i < rest)
             _pool.jobs.put((contextvars.copy_context(), fn, start, stop, answers))
         _local.inside = True
+        waiting = blocks - 1
         try:
             fn(0, first)
+            while waiting and (range_ := _taken_back(answers)):  # of threads that have not woken up by now
+                waiting -= 1
+                fn(*range_)
         except BaseException as error:  # noqa: BLE001 - raised below
             failed = error
         finally:
             _local.inside = False
-        for _ in range(1, blocks):  # also after a failure: the others still write to the caller's arrays
+        for _ in range(waiting):  # also after a failure: the others still write to the caller's arrays
             error = answers.get()
             failed = failed or error
     finally:
         single_exit()
     if failed is not None:
         raise failed
+
+
+def _taken_back(answers: queue.SimpleQueue) -> tuple[int, int] | None:
+    """The range of a job that no thread has begun, out of the queue; None if there is none of this caller in front."""
+    try:
+        job = _pool.jobs.get_nowait()
+    except queue.Empty:
+        return None
+    if job[4] is answers:
+        return job[2:4]
+    _pool.jobs.put(job)
+    return None
 
 
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
