@@ -19,7 +19,7 @@ _BLOCK = 1 << 17
 """Elements of a block. Blocks of 2^15, whose temporaries would fit the second-level cache, take 1.4 times as long on one
 thread and twice as long on two: the calls are so short that the threads wait for the interpreter's lock."""
 _GRAIN = 1 << 18  # elements that are worth a thread
-_CHEAP_GRAIN = 1 << 20  # the same of an op that takes 0.1 ns an element: waking a thread takes as long as 2^19 of them
+_CHEAP_GRAIN = 1 << 19  # the same of an op that takes 0.1 ns an element: to wake a thread takes as long as 2^19 of them
 _CHEAP = frozenset(
     (np.add, np.subtract, np.multiply, np.negative, np.abs, np.square, np.maximum, np.minimum, np.logical_and,
      np.logical_or, np.logical_not, np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
@@ -32,7 +32,7 @@ def large(fn: Callable[..., Any], *operands: Any) -> Any:
 
     Args:
         fn: a ufunc, or a function that composes elementwise NumPy functions; with a keyword-only `out` if it can write
-            its result to where it belongs. It may write to its operands' blocks only there.
+            its result to where it belongs.
         operands: arrays, numbers or None. The largest has the result's shape; the others have it as well, or are rows
             or columns that broadcast to it. Anything else is computed in one call.
     """
@@ -83,15 +83,12 @@ def _order(lead: np.ndarray, operands: tuple) -> list[int] | None:
 
 def _run(fn: Callable[..., Any], y: np.ndarray, parts: list[_Part], step: int, n: int, row: tuple[int, ...]) -> None:
     out = y.reshape(n, *row)
-    ufunc = fn.__class__ is np.ufunc
-    into = ufunc or "out" in (getattr(fn, "__kwdefaults__", None) or ())
-    whole = ufunc and all(p.whole for p in parts)  # one call for all of a thread's blocks
+    into = fn.__class__ is np.ufunc or "out" in (getattr(fn, "__kwdefaults__", None) or ())
+    starts = iter(range(0, n, step))
 
-    def run(start: int, stop: int) -> None:
-        start, stop = start * step, min(stop * step, n)
-        size = stop - start if whole else step
-        for i in range(start, stop, size):
-            j = min(i + size, stop)
+    def run(*_: int) -> None:
+        for i in starts:  # whichever thread comes first: one that has to wake up comes late
+            j = min(i + step, n)
             to = out[i:j]
             made = fn(*[p(i, j) for p in parts], out=to) if into else fn(*[p(i, j) for p in parts])
             if made is not to:
@@ -103,11 +100,10 @@ def _run(fn: Callable[..., Any], y: np.ndarray, parts: list[_Part], step: int, n
 class _Part:
     """How one operand is cut: along its first dim, or the same piece for all blocks."""
 
-    __slots__ = ("array", "how", "whole")
+    __slots__ = ("array", "how")
 
     def __init__(self, array: Any, how: str):
         self.array, self.how = array, how
-        self.whole = how != "tile"
 
     def __call__(self, i: int, j: int) -> Any:
         if self.how == "cut":

@@ -14,7 +14,7 @@ import numpy as np
 
 from ._op import Array
 from ._select import redo
-from ._special import copysign
+from ._special import with_sign_of
 
 _F32 = np.dtype(np.float32)
 _EXACT = float(1 << 28)  # quotients whose integer part is exact
@@ -53,7 +53,7 @@ def fmod(a: Array, b: Array) -> Array:
     _no_zero("fmod", b)
     if not _single(a, b):
         return np.fmod(a, b)
-    return copysign(_remainder(a, b, np.trunc, np.fmod), a)
+    return with_sign_of(_remainder(a, b, np.trunc, np.fmod), a)
 
 
 def remainder(a: Array, b: Array) -> Array:

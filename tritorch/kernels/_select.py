@@ -79,7 +79,7 @@ def _select(mask: np.ndarray, x: np.ndarray, z: np.ndarray, y: np.ndarray) -> np
         if zero:
             np.bitwise_and(full, a, out=to)
             continue
-        full &= np.bitwise_xor(a, b)
+        full &= np.bitwise_xor(a, b)  # not into `to`, which may be a or b
         np.bitwise_xor(full, b, out=to)
     return y
 

@@ -48,6 +48,13 @@ def log_sigmoid(x: Array, *, out: Array | None = None) -> Array:
     return np.subtract(np.clip(x, -np.inf, 0), y, out=fresh(x, out))
 
 
+def log_sigmoid_grad(g: Array, x: Array, y: None, *, out: Array | None = None) -> Array:
+    """g sigmoid(-x)."""
+    gx = np.exp(x, out=fresh(x, out))
+    gx += 1
+    return np.divide(g, gx, out=gx)
+
+
 def logit(x: Array, eps: float = -1.0, *, out: Array | None = None) -> Array:
     """log(x / (1 - x)), x clamped to [eps, 1 - eps] for eps >= 0."""
     if eps >= 0:
@@ -55,6 +62,15 @@ def logit(x: Array, eps: float = -1.0, *, out: Array | None = None) -> Array:
     y = np.subtract(1, x, out=fresh(x, out))
     np.divide(x, y, out=y)
     return np.log(y, out=y)
+
+
+def logit_grad(g: Array, x: Array, y: None, eps: float, *, out: Array | None = None) -> Array:
+    """g / (x (1 - x)); 0 where x has been clamped, NaN where it is no probability."""
+    gx = np.subtract(1, x, out=fresh(x, out))
+    gx *= x
+    np.divide(g, gx, out=gx)
+    low, high = (eps, 1 - eps) if eps >= 0 else (0, 1)
+    return redo(gx, (x < low) | (x > high), lambda v: np.full_like(v, 0 if eps >= 0 else np.nan), gx)
 
 
 def logaddexp(a: Array, b: Array, *, out: Array | None = None) -> Array:
@@ -153,6 +169,16 @@ def hypot(a: Array, b: Array, *, out: Array | None = None) -> Array:
 # ---- signs and neighbours, on the bits
 
 
+def with_sign_of(y: Array, x: Any) -> Array:
+    """y, which is 0 or positive or has the sign of x, changed in place to have it; -0.0 and NaN included."""
+    if not _bits(y, x):
+        return np.copysign(y, x, out=y)
+    integer, sign = _INTEGERS[y.dtype]
+    bits = y.view(integer)
+    bits |= x.view(integer) & sign
+    return y
+
+
 def copysign(a: Array, b: Array) -> Array:
     """|a| with the sign of b, -0.0 and NaN included."""
     if not _bits(a, b):
@@ -175,14 +201,16 @@ def nextafter(a: Array, b: Array) -> Array:
     return redo(y, (a == 0) | np.isnan(a) | np.isnan(b), np.nextafter, a, b)
 
 
-def sign(x: Array) -> Array:
+def sign(x: Array, *, out: Array | None = None) -> Array:
     """-1, 0 or 1; 0 for NaN."""
     x = np.asarray(x)
     if x.dtype.kind == "b":
         return x.copy()
-    if x.dtype.kind == "f":
-        return np.asarray(np.subtract(np.greater(x, 0).view(np.int8), np.less(x, 0).view(np.int8))).astype(x.dtype)
-    return np.sign(x)
+    if x.dtype.kind != "f":
+        return np.sign(x)
+    y = fresh(x, out)
+    y[...] = np.subtract(np.greater(x, 0).view(np.int8), np.less(x, 0).view(np.int8))
+    return y
 
 
 def signbit(x: Array) -> Array:
@@ -235,19 +263,24 @@ def rad2deg(x: Array, *, out: Array | None = None) -> Array:
     return np.multiply(x, 57.29577951308232, out=out)
 
 
-def lerp(a: Array, b: Array, c: Array) -> Array:
+def lerp(a: Array, b: Array, c: Array, *, out: Array | None = None) -> Array:
     """a + c (b - a); from b's side for |c| >= 1/2, which makes both ends exact."""
-    d = b - a
     if getattr(c, "size", 1) == 1:  # no choice per element
-        return a + c * d if np.abs(c) < 0.5 else b - d * (1 - c)
-    return where(np.abs(c) < 0.5, a + c * d, b - d * (1 - c))
+        d = np.subtract(b, a, out=out)
+        if np.abs(c) < 0.5:
+            return np.add(a, np.multiply(d, c, out=out), out=out)
+        return np.subtract(b, np.multiply(d, 1 - c, out=out), out=out)
+    d = b - a
+    return where(np.abs(c) < 0.5, a + c * d, b - d * (1 - c), out=out)
 
 
-def addcmul(a: Array, b: Array, c: Array, value: Any) -> Array:
+def addcmul(a: Array, b: Array, c: Array, value: Any, *, out: Array | None = None) -> Array:
     """a + value b c."""
-    return a + (b if value == 1 else value * b) * c
+    y = b if value == 1 else np.multiply(b, value, out=out)
+    return np.add(a, np.multiply(y, c, out=out), out=out)
 
 
-def addcdiv(a: Array, b: Array, c: Array, value: Any) -> Array:
+def addcdiv(a: Array, b: Array, c: Array, value: Any, *, out: Array | None = None) -> Array:
     """a + value b / c."""
-    return a + (b / c if value == 1 else value * (b / c))
+    y = np.true_divide(b, c, out=out)
+    return np.add(a, y if value == 1 else np.multiply(y, value, out=out), out=out)

@@ -40,7 +40,7 @@ NUMPY: dict[str, Any] = {
     "cosh": np.cosh, "tanh": np.tanh, "abs": np.abs, "sign": sp.sign, "where": where, "maximum": np.maximum,
     "minimum": np.minimum, "pow": np.power, "floor": np.floor, "trunc": np.trunc, "log1p": np.log1p,
     "expm1": np.expm1, "isnan": np.isnan, "digamma": lg.digamma, "polygamma1": lg.trigamma, "sigmoid": sp.sigmoid,
-    "erf": ef.erf, "zeros_like": np.zeros_like, "isinf": np.isinf, "floor_divide": np.floor_divide,
+    "erf": ef.erf, "zeros_like": np.zeros_like, "isinf": np.isinf, "floor_divide": rm.floor_divide,
     "pow_scalar": sp.pow_scalar, "logical_and": np.logical_and, "logical_or": np.logical_or, "lgamma": lg.lgamma,
     "polygamma": gm.polygamma, "zeta": gm.zeta, "i0": bs.i0, "i0e": bs.i0e, "i1": bs.i1, "i1e": bs.i1e, "erfcx": bs.erfcx,
     "bessel_j0": bs.j0, "bessel_j1": bs.j1, "bessel_y0": bs.y0, "bessel_y1": bs.y1, "bessel_k0": bs.k0, "bessel_k1": bs.k1,
@@ -315,9 +315,10 @@ _f("log1p", np.log1p, "log1p(x)", "g / (x + 1)", (-0.5, 3.0))
 _f("sqrt", np.sqrt, "sqrt(x)", "g / (2 * y)", (0.5, 3.0))
 _f("rsqrt", sp.rsqrt, "rsqrt(x)", "g * y * y * y * -0.5", (0.5, 3.0))
 _f("sigmoid", sp.sigmoid, "sigmoid(x)", "g * (1 - y) * y")
-_f("log_sigmoid", sp.log_sigmoid, "minimum(x, 0) - log1p(exp(-abs(x)))", "g * sigmoid(-x)")
+_f("log_sigmoid", sp.log_sigmoid, "minimum(x, 0) - log1p(exp(-abs(x)))", "g * sigmoid(-x)", fast=sp.log_sigmoid_grad)
 _f("logit", sp.logit, "where((eps >= 0) & ((x < eps) | (x > 1 - eps)), where(x < eps, log(eps / (1 - eps)), log((1 - eps) / eps)), log(x / (1 - x)))",
-   "where((x < eps) | (x > 1 - eps), 0, g / (x * (1 - x)))", (0.2, 0.8), params=("eps",), values=(-1.0,))  # fmt: skip
+   "where((x < eps) | (x > 1 - eps), 0, g / (x * (1 - x)))", (0.2, 0.8), params=("eps",), values=(-1.0,),
+   fast=sp.logit_grad)  # fmt: skip
 
 # trigonometry
 _f("sin", np.sin, "sin(x)", "g * cos(x)")
