@@ -215,10 +215,15 @@ class Generator:
 
     def u53(self, n: int) -> np.ndarray:
         """The next n uniform numbers of [0, 1) with 53 bits, float64; two words each."""
-        x = self.words64(n)
-        x &= np.uint64((1 << 53) - 1)
-        u = x.view(np.int64).astype(np.float64)  # the conversion from int64 is the fast one
-        u *= 2.0**-53
+        u = np.empty(n)
+        for start in range(0, n, _BLOCK // 2):
+            part = u[start : start + _BLOCK // 2]
+            w = self.words(2 * part.size)
+            x = w[0::2] << np.uint64(64 - 21)
+            x >>= np.uint64(64 - 53)
+            x |= w[1::2]
+            np.copyto(part, x.view(np.int64), casting="same_kind")  # the conversion from int64 is the fast one
+            part *= 2.0**-53
         return u
 
     def u24(self, n: int) -> np.ndarray:
@@ -266,7 +271,7 @@ class Generator:
             CAPTURES[-1].enter(self)
 
 
-_BLOCK = 1 << 14  # words at a time: 128 KB as uint64, so that they stay in cache
+_BLOCK = 1 << 15  # words at a time: 256 KB as uint64, so that they stay in cache
 _LOW = 0 if np.little_endian else 1
 
 

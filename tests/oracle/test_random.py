@@ -82,6 +82,25 @@ def test_large():
         tt.set_num_threads(threads)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_in_blocks(threads):
+    before = tt.get_num_threads()
+    tt.set_num_threads(threads)
+    try:
+        for n in (1 << 16, 150_001):
+            same(lambda t, n=n: t.randn(n))
+            same(lambda t, n=n: t.empty(n, dtype=t.float16).normal_(1, 2))
+            same(lambda t, n=n: t.rand(n, dtype=t.float64))
+            same(lambda t, n=n: t.empty(n).uniform_(-1, 2.5))
+            same(lambda t, n=n: t.randint(-7, 100, (n,)))
+            same(lambda t, n=n: t.randint(-(2**40), 2**61, (n,)))
+            same(lambda t, n=n: t.randint(0, 1000, (n,), dtype=t.float32))
+            same(lambda t, n=n: t.randint(0, 200, (n,), dtype=t.bfloat16))
+            same(lambda t, n=n: t.randint(0, 2, (n,), dtype=t.bool))
+    finally:
+        tt.set_num_threads(before)
+
+
 def test_sequences():
     """Calls one after the other share the stream and the kept second normal number."""
 
@@ -230,6 +249,15 @@ def test_multinomial_without_replacement(name, shape):
     for n in (1, 7, 30):
         same(lambda t, n=n: t.multinomial(t.tensor(p.tolist(), dtype=dtype(t, name)), n))
     same(lambda t: t.multinomial(t.tensor(p.tolist(), dtype=dtype(t, name)), 1, True))
+
+
+@not_intel
+@pytest.mark.parametrize("shape", [(63, 5), (64, 64), (100, 65), (2, 1000)])
+def test_multinomial_of_many_rows(shape):
+    p = np.random.default_rng(0).random(shape).astype(np.float32)
+    p[:, :2] = 0
+    same(lambda t: t.multinomial(t.tensor(p), 40, True))
+    same(lambda t: t.multinomial(t.tensor(p), 3))
 
 
 @pytest.mark.parametrize("name", FLOATS)

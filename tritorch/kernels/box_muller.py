@@ -12,6 +12,9 @@ G. E. P. Box, M. E. Muller: A note on the generation of random normal deviates, 
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 import numpy as np
 
 from ._threads import parallel
@@ -69,7 +72,7 @@ def _log(u: np.ndarray, b: _Buffers) -> None:
     np.bitwise_and(u.view(np.int32), 0x007FFFFF, out=bits)
     bits |= 0x3F000000
     m = bits.view(_f)  # the mantissa in [0.5, 1)
-    np.copyto(t, np.less(m, _SQRT_HALF))
+    np.copyto(t, np.less(m, _SQRT_HALF).view(np.int8))
     e -= t
     t *= m
     x = u
@@ -135,15 +138,16 @@ def _sincos(t: np.ndarray, b: _Buffers) -> tuple[np.ndarray, np.ndarray]:
     c += _f(1)
 
     # Octants 2 and 6 swap the two; bit 2 of j is the sign of the sine, and of j + 2 that of the cosine.
-    np.right_shift(j, 1, out=bits)
-    bits &= 1
-    swap = bits.view(np.bool_)[_LOW_BYTE::4]
-    np.copyto(w, s)
-    np.copyto(s, c, where=swap)
-    np.copyto(c, w, where=swap)
+    # Selecting by bits takes no branch, which no processor could guess.
+    s_bits, c_bits, differ = s.view(np.int32), c.view(np.int32), w.view(np.int32)
+    np.left_shift(j, 30, out=bits)
+    bits >>= 31  # all bits where bit 1 of j is set, none elsewhere
+    np.bitwise_xor(s_bits, c_bits, out=differ)
+    differ &= bits
+    s_bits ^= differ
+    c_bits ^= differ
     np.bitwise_and(j, 4, out=bits)
     bits <<= 29
-    s_bits, c_bits = s.view(np.int32), c.view(np.int32)
     s_bits ^= bits
     j += 2
     j &= 4
@@ -152,25 +156,32 @@ def _sincos(t: np.ndarray, b: _Buffers) -> tuple[np.ndarray, np.ndarray]:
     return s, c
 
 
-_LOW_BYTE = 0 if np.little_endian else 3
-
-
-def box_muller_16(x: np.ndarray, mean: float = 0.0, std: float = 1.0) -> None:
+def box_muller_16(
+    x: np.ndarray, mean: float = 0.0, std: float = 1.0, draw: Callable[[np.ndarray], object] | None = None
+) -> None:
     """Turn uniform numbers into normal ones, in place.
 
     Args:
         x: float32, contiguous, one dim, size a multiple of 16; values in [0, 1).
         mean, std: of the normal distribution; applied as one fused multiply-add.
+        draw: writes the uniform numbers into a part of x, else they are there. It is called for the parts in their
+            order, by one thread at a time, while the others transform what they have.
     """
     groups = x.view(_EIGHT).reshape(-1, 2)
     plain = mean == 0.0 and std == 1.0
     mean, std = float(_f(mean)), float(_f(std))
     step = _PAIRS // 8
+    parts = iter(range(0, groups.shape[0], step))
+    turn = threading.Lock()
 
     def run(start: int, stop: int) -> None:
-        b = _Buffers(min(_PAIRS, (stop - start) * 8))
-        for i in range(start, stop, step):
-            part = groups[i : min(i + step, stop)]
+        b = _Buffers(min(_PAIRS, groups.shape[0] * 8))
+        for _ in range(start, stop):
+            with turn:
+                i = next(parts)
+                if draw is not None:
+                    draw(x[16 * i : 16 * (i + step)])
+            part = groups[i : i + step]
             n = part.shape[0] * 8
             r, t = b.f[0, :n], b.f[1, :n]
             np.copyto(r.view(_EIGHT), part[:, 0])
@@ -191,4 +202,4 @@ def box_muller_16(x: np.ndarray, mean: float = 0.0, std: float = 1.0) -> None:
                     np.copyto(y, wide, casting="same_kind")
                 part[:, lane] = y.view(_EIGHT)
 
-    parallel(run, groups.shape[0], step)
+    parallel(run, -(-groups.shape[0] // step))

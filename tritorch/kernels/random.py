@@ -28,6 +28,7 @@ Elements are filled in the order of memory, not of indices, as PyTorch does (a t
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -37,10 +38,13 @@ import numpy as np
 from ..device import CPU
 from ..random import Generator
 from . import philox
+from ._strides import dense
 from .box_muller import box_muller_16
 from .rounding import fma32, fma64
+from .sort import order
 
 _LIBM_LIMIT = 1 << 16
+_BLOCK = 1 << 15  # numbers at a time, so that they stay in cache
 _BIG_RANDPERM = (2**32 - 1) // 20
 
 
@@ -98,11 +102,13 @@ def uniform(out: np.ndarray, low: float, high: float, generator: Generator) -> N
     else:
         x = generator.u24(out.size)
         if not plain:
-            x = fma32(x, float(np.float32(high) - np.float32(low)), low)
+            width = float(np.float32(high) - np.float32(low))
+            for i in range(0, x.size, _BLOCK):
+                x[i : i + _BLOCK] = fma32(x[i : i + _BLOCK], width, low)
     if x.dtype != out.dtype:
         x = x.astype(out.dtype)
     if not plain or x.dtype.itemsize == 2:
-        x[x == x.dtype.type(high)] = x.dtype.type(low)
+        x[np.flatnonzero(x == x.dtype.type(high))] = x.dtype.type(low)
     _store(out, x)
 
 
@@ -123,13 +129,13 @@ def normal(out: np.ndarray, mean: float, std: float, generator: Generator) -> No
         if whole != n:
             flat[-16:] = _box_muller_64(generator.u53(16), mean, std)
     elif out.dtype == np.float32:
-        generator.u24_into(flat)
-        box_muller_16(flat[:whole], mean, std)
+        box_muller_16(flat[:whole], mean, std, generator.u24_into)
         if whole != n:
+            generator.words(n - whole)  # drawn, and replaced with the whole last block
             flat[-16:] = _tail(mean, std, generator)
     else:  # here the numbers of the incomplete block are never drawn
-        x = generator.u24(whole)
-        box_muller_16(x, mean, std)
+        x = np.empty(whole, np.float32)
+        box_muller_16(x, mean, std, generator.u24_into)
         flat[:whole] = x
         if whole != n:
             flat[-16:] = _tail(mean, std, generator)
@@ -286,14 +292,20 @@ def randint(out: np.ndarray, low: int, span: int, generator: Generator) -> None:
     """Fill with integers of [low, low + span); span up to 2^64, which takes the two words as they are."""
     if generator.device is not CPU:
         return philox.integers(out, low, span, generator)
-    if span >= 1 << 28:
-        x = generator.words64(out.size)
-    else:
-        x = generator.words(out.size)
-    if span < 1 << 64:
-        x %= np.uint64(span)
-        x += np.uint64(low & (1 << 64) - 1)
-    _store(out, x.view(np.int64))
+    direct = out.flags.c_contiguous and (out.dtype.kind in "iu" or out.dtype.itemsize > 2)
+    values = out.reshape(-1) if direct else np.empty(out.size, np.int64)
+    for i in range(0, out.size, _BLOCK):
+        part = values[i : i + _BLOCK]
+        if span >= 1 << 28:
+            x = generator.words64(part.size)
+        else:
+            x = generator.words(part.size).astype(np.uint32)
+        if span < 1 << 64:
+            x -= x // span * span  # the division by a number is the fast one, not the remainder
+            x = x.astype(np.uint64) + np.uint64(low & (1 << 64) - 1)
+        np.copyto(part, x.view(np.int64), casting="unsafe")
+    if not direct:
+        _store(out, values)
 
 
 def randperm(n: int, np_dtype: Any, generator: Generator) -> np.ndarray:
@@ -324,15 +336,19 @@ def randperm(n: int, np_dtype: Any, generator: Generator) -> np.ndarray:
 def _apply_swaps(n: int, steps: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """The permutation left by swapping k with partner[k] >= k for k in `steps`, the numbers 0 ... n - 2 in order."""
     # source[k]: which value position k holds when step k comes. The latest step that wrote there is the last i with
-    # partner[i] = k and i < k; NumPy keeps the last of repeated indices.
-    source = np.arange(n, dtype=np.int64)
-    moved = partner != steps
-    source[partner[moved]] = steps[moved]
-    while True:
-        further = source[source]
-        if np.array_equal(further, source):
-            break
-        source = further
+    # partner[i] = k and i < k; NumPy keeps the last of repeated indices. A step with itself as partner writes nowhere.
+    source = np.arange(n + 1, dtype=np.int32)  # half the memory to jump about in
+    to = partner.copy()
+    to[np.flatnonzero(partner == steps)] = n
+    source[to] = steps
+    source = source[:n]
+    source = source.take(source)
+    moving = np.flatnonzero(source != source.take(source))
+    while moving.size:  # followed to the roots by doubling
+        now = source[moving]
+        further = source[now]
+        source[moving] = further
+        moving = moving[further != now]
     # The value that step k takes away from its partner: what the latest earlier step with the same partner left there.
     keys = partner << np.int64(32)
     keys |= steps
@@ -342,11 +358,12 @@ def _apply_swaps(n: int, steps: np.ndarray, partner: np.ndarray) -> np.ndarray:
     first = np.empty(n - 1, np.bool_)
     first[0] = True
     np.not_equal(keys[1:], keys[:-1], out=first[1:])
-    taken = np.empty(n - 1, np.int64)
+    taken = np.empty(n - 1, np.int32)
     taken[0] = 0
-    taken[1:] = source[step[:-1]]
-    np.copyto(taken, keys, where=first)
-    r = np.empty(n, np.int64)
+    taken[1:] = source.take(step[:-1], mode="wrap")
+    first = np.flatnonzero(first)
+    taken[first] = keys[first]
+    r = np.empty(n, np.int32)
     # With itself as partner and no earlier step that had it, a position keeps its value: `keys` again.
     r[step] = taken
     r[n - 1] = source[n - 1]
@@ -386,9 +403,24 @@ def multinomial(p: np.ndarray, n_samples: int, replacement: bool, generator: Gen
             score = score.astype(np.float32)
         if n_samples == 1:
             return score.argmax(axis=-1)[:, None]
-        return np.ascontiguousarray(np.argsort(-score, axis=-1, kind="stable")[:, :n_samples])
-    total = np.cumsum(p, axis=-1, dtype=np.float64 if p.dtype == np.float64 else np.float32)
-    total /= total[:, -1:]
-    total[:, -1] = 1
+        return np.ascontiguousarray(order(score, True)[:, :n_samples])
+    kind = np.float64 if p.dtype == np.float64 else np.float32
+    if rows >= 64:  # all rows at once: a sum that waits for the one before it is slow
+        total = dense(p.T.astype(kind, copy=False))
+        for before, now in itertools.pairwise(total):
+            now += before
+    else:
+        total = np.cumsum(p, axis=-1, dtype=kind).T
+    total /= total[-1]
+    total[-1] = 1
     u = generator.u53(rows * n_samples).reshape(rows, n_samples)
-    return np.stack([np.searchsorted(t.astype(np.float64), v) for t, v in zip(total, u, strict=True)])
+    low = np.zeros(u.shape, np.int64)  # how many of the running sums are below u, bisected in all rows at once
+    every = np.arange(rows)[:, None]
+    step = 1 << (categories - 1).bit_length()
+    while step:
+        to = low + step
+        below = to <= categories
+        below &= total[np.minimum(to, categories) - 1, every] < u
+        low += below * step
+        step >>= 1
+    return low
