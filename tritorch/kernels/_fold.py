@@ -19,6 +19,7 @@ from ._launch import empty_like
 from ._op import Array
 from ._pointwise import copy_into
 from ._rows import over_blocks
+from ._strides import dense
 from ._threads import parallel, single_enter, single_exit
 
 SMALL = 4096  # elements below which one plain NumPy call is the fastest way
@@ -64,7 +65,7 @@ def contiguous(x: Array) -> Array:
     if x.flags.c_contiguous:
         return x
     if x.__class__ is np.ndarray and cuda_index(x) is None:
-        return x.copy()
+        return dense(x)
     y = empty_like(x)
     copy_into(y, x)
     return y
@@ -349,7 +350,7 @@ def ufunc_step(ufunc: np.ufunc) -> Callable[[Array], Array]:
 def row_blocks(x: Array, dim: int) -> tuple[Array, int, int, int]:
     """`x` as a C-contiguous (M, R, K) around `dim`, copied only when its memory has another order, with M, R, K."""
     if not x.flags.c_contiguous:
-        x = np.ascontiguousarray(x)
+        x = dense(x)
     shape = x.shape
     if not shape:
         return x.reshape(1, 1, 1), 1, 1, 1

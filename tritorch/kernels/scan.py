@@ -15,6 +15,7 @@ import numpy as np
 from ._fold import row_blocks
 from ._op import Array, op
 from ._rows import over_blocks
+from ._running import LEAST, running_extremum, running_product
 from ._scans import extremum_gpu, scan_gpu
 from .recurrence import linear_recurrence, recurrence, shifted, shifted_tensor
 
@@ -55,7 +56,10 @@ def accumulate(
             ufunc(total, part[:, t], out=total)
             out[:, t] = total
 
-    over_blocks(rows if k == 1 or m * k < 64 else steps, m, r * k)
+    if ufunc is np.multiply and k == 1 and r >= 32 and y.size >= LEAST:
+        running_product(x[:, :, 0], to[:, :, 0], wide)
+    else:
+        over_blocks(rows if k == 1 or m * k < 64 else steps, m, r * k)
     return y
 
 
@@ -187,6 +191,11 @@ class cumprod:
 
 
 def _extremum_array(ufunc: np.ufunc, x: Array, dim: int) -> tuple[Array, Array]:
+    if x.size >= LEAST and x.shape[dim] >= 32 and prod(x.shape[dim + 1 :]) == 1:
+        y, at = np.empty(x.shape, x.dtype), np.empty(x.shape, np.int64)
+        rows, m, r, _ = row_blocks(x, dim)
+        running_extremum(ufunc, rows.reshape(m, r), y.reshape(m, r), at.reshape(m, r))
+        return y, at
     y = accumulate(ufunc, x, dim)
     if not x.ndim:
         return y, np.zeros((), np.int64)
