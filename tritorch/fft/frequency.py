@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..binding import with_out
 from ..errors import check_dims
 from ..functional.arrangement import roll
 from ..functional.creation import zeros
 from ..functional.ranges import arange
-from ..tensor import Tensor, with_out
+from ..tensor import Tensor
 
 __all__ = ["fftfreq", "fftshift", "ifftshift", "rfftfreq"]
 

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..autograd.autocast import ACTIVE, cast
+from ..binding import with_out
 from ..dtypes import get_default_dtype
 from ..errors import check_dim, check_dims, message
 from ..kernels.copy import pad_constant
 from ..kernels.fft import fft_c2c, fft_c2r, fft_r2c
-from ..tensor import TENSORS, Tensor, with_out
+from ..tensor import TENSORS, Tensor
 
 __all__ = [
     "fft", "fft2", "fftn", "hfft", "hfft2", "hfftn", "ifft", "ifft2", "ifftn", "ihfft", "ihfft2", "ihfftn", "irfft",

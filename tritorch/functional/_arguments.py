@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+from ..binding import method, with_out
 from ..dtypes import bool_, dtype
 from ..errors import check_dim, message
-from ..tensor import TENSORS, Tensor, method, with_out
+from ..tensor import TENSORS, Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NUMPY = {"axis": "dim", "keepdims": "keepdim", "a": "input", "x": "input"}

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..binding import method
 from ..device import CPU
 from ..dtypes import int32, int64
 from ..errors import check_dim, message
 from ..kernels import copy as _copy
 from ..kernels.copy import clone as _clone
 from ..kernels.interleave import interleave as _interleave
-from ..tensor import Tensor, method, wrap
+from ..tensor import Tensor, wrap
 from .joining import stack
 from .shape import ravel, reshape, sizes_of, transpose
 

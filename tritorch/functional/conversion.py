@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..binding import method
 from ..device import CPU, backend, cuda_index, resolve, to_device
 from ..device import device as Device
 from ..errors import message
-from ..tensor import Tensor, method, wrap
+from ..tensor import Tensor, wrap
 
 __all__ = ["as_tensor", "asarray", "from_dlpack", "from_numpy", "frombuffer", "scalar_tensor", "tensor"]
 

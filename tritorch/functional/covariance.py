@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from ..binding import method
 from ..errors import check_dim, message
-from ..tensor import Tensor, method
+from ..tensor import Tensor
 from ._arguments import floating, tensor
 from .statistics import norm, vector_norm
 

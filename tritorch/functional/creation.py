@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..binding import method, write_out
 from ..device import CPU, as_strided, constant, on_device
 from ..device import device as Device
 from ..device import empty as device_empty
 from ..errors import message
-from ..tensor import Tensor, method, wrap, write_out
+from ..tensor import Tensor, wrap
 from .conversion import finish, from_data, to_dtype, to_place
 
 __all__ = [

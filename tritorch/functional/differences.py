@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..binding import method
 from ..dtypes import bool_
 from ..errors import check_dim, check_dims, message
-from ..tensor import TENSORS, Tensor, method
+from ..tensor import TENSORS, Tensor
 from ._arguments import tensor
 from .joining import cat
 

@@ -8,13 +8,14 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import STATE, no_grad
+from ..binding import method, write_out
 from ..device import CPU
 from ..errors import message
 from ..kernels import random as fills
 from ..kernels import rejection
 from ..kernels.reduce import amax
 from ..random import Generator, pick
-from ..tensor import Tensor, method, wrap, write_out
+from ..tensor import Tensor, wrap
 from .creation import empty_array
 from .random import Fill, draw, draw_out, needs_float, rand, run
 

@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from ..autograd.modes import STATE
+from ..binding import in_place, method, with_out
 from ..errors import message
 from ..kernels._op import OPS
-from ..tensor import TENSORS, Tensor, in_place, method, with_out
+from ..tensor import TENSORS, Tensor
 
 __all__ = ["igamma", "igammac", "mvlgamma", "polygamma"]
 

@@ -162,7 +162,7 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     made = view_as_complex(stack([real.expand(shape), imag.expand(shape)], -1))
     if out is None:
         return made
-    from ..tensor import write_out
+    from ..binding import write_out
 
     write_out("complex", made, out)
     return out

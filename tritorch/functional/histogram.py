@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
+from ..binding import method, with_out
 from ..device import CPU
 from ..dtypes import float32, float64, int64
 from ..errors import message
-from ..tensor import TENSORS, Tensor, method, with_out, wrap
+from ..tensor import TENSORS, Tensor, wrap
 from ._arguments import tensor
 from .ranges import linspace
 

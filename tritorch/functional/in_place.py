@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..binding import in_place
 from ..errors import message
-from ..tensor import Tensor, in_place
+from ..tensor import Tensor
 from . import indexing, pointwise, random_methods, transfer  # noqa: F401 - they bind the methods
 from .pointwise import float_power, logit
 

@@ -13,6 +13,7 @@ from ..autograd.autocast import ACTIVE
 from ..autograd.autocast import cast as autocast
 from ..autograd.graph import make_view
 from ..autograd.modes import STATE
+from ..binding import alias, method, overlap, overwrite
 from ..device import CPU, constant, empty, on_device
 from ..dtypes import bool_, int32, int64
 from ..errors import check_dim, message
@@ -26,7 +27,7 @@ from ..kernels.nonzero import nonzero as _nonzero
 from ..kernels.nonzero import searchsorted as _searchsorted
 from ..kernels.scatter_reduce import scatter_extremum, scatter_prod
 from ..kernels.view import slice_ as _slice
-from ..tensor import TENSORS, Tensor, alias, host, method, overlap, overwrite, wrap
+from ..tensor import TENSORS, Tensor, host, wrap
 from .pointwise import result_type
 from .shape import broadcast_tensors
 

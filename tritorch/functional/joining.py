@@ -9,12 +9,13 @@ import numpy as np
 
 from ..autograd.graph import Version
 from ..autograd.inplace import MULTI
+from ..binding import method, write_out
 from ..dtypes import promote_types
 from ..errors import check_dim
 from ..kernels import copy as _copy
 from ..kernels.copy import cast
 from ..kernels.copy import clone as _clone
-from ..tensor import TENSORS, Tensor, method, write_out
+from ..tensor import TENSORS, Tensor
 from .shape import reshape, unsqueeze
 from .views import narrow
 

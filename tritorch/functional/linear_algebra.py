@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .. import return_types
+from ..binding import method, with_out
 from ..errors import message
 from ..linalg import factorization as _factorization
 from ..linalg import product as _product
 from ..linalg import solution as _solution
 from ..linalg import spectral as _spectral
 from ..linalg._arguments import check_info
-from ..tensor import Tensor, method, with_out
+from ..tensor import Tensor
 
 __all__ = [
     "cholesky", "cholesky_inverse", "cholesky_solve", "det", "geqrf", "inverse", "logdet", "lu", "lu_solve", "lu_unpack",

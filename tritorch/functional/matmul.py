@@ -8,13 +8,14 @@ from ..autograd.apply import mixed_devices
 from ..autograd.autocast import ACTIVE, cast
 from ..autograd.graph import Node, make_node, next_seq, versions_of
 from ..autograd.modes import ANOMALY, NO_GRAD, STATE
+from ..binding import method, write_out
 from ..device import CPU
 from ..dtypes import FLOAT, bool_
 from ..errors import check_dim, message
 from ..kernels import matmul as _kernels
 from ..kernels._blas import TINY_PRODUCT
 from ..kernels._threads import product
-from ..tensor import TENSORS, Tensor, method, write_out
+from ..tensor import TENSORS, Tensor
 from .einsum import einsum
 
 __all__ = [

@@ -12,12 +12,13 @@ from ..autograd.apply import mixed_devices
 from ..autograd.autocast import ACTIVE, cast
 from ..autograd.elementwise_cuda import device_side, write
 from ..autograd.modes import STATE
+from ..binding import in_place, method, write_out
 from ..device import CPU
 from ..errors import message
 from ..kernels._op import OPS
 from ..kernels.copy import where as _where
 from ..kernels.elementwise import NUMPY, TENSOR, Elementwise
-from ..tensor import TENSORS, Tensor, in_place, method, wrap, write_out
+from ..tensor import TENSORS, Tensor, wrap
 
 __all__: list[str] = []
 _apply = {name: op.apply for name, op in list(OPS.items()) if isinstance(op, Elementwise)}

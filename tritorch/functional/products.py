@@ -7,10 +7,11 @@ from typing import Any
 
 from ..autograd.autocast import ACTIVE, cast
 from ..autograd.modes import STATE
+from ..binding import method, write_out
 from ..dtypes import FLOAT
 from ..errors import check_dim, message
 from ..kernels.matmul import matmul as _matmul
-from ..tensor import Tensor, method, write_out
+from ..tensor import Tensor
 from .matmul import _cannot, _check_dims, _check_pair, bmm, matmul, mv
 
 __all__ = [

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
+from ..binding import method
 from ..device import CPU
 from ..errors import message
 from ..kernels.frexp import frexp as _frexp
-from ..tensor import Tensor, bump, method
+from ..tensor import Tensor, bump
 from ._arguments import tensor
 from .arrangement import repeat_interleave
 from .joining import stack

@@ -19,12 +19,13 @@ from .. import dtypes
 from .. import random as _streams
 from ..autograd import inplace as _inplace
 from ..autograd.modes import STATE
+from ..binding import overlap, write_out
 from ..device import CPU, on_device
 from ..device import device as Device
 from ..errors import message
 from ..kernels import random as fills
 from ..random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, pick, seed, set_rng_state
-from ..tensor import Tensor, bump, overlap, wrap, write_out
+from ..tensor import Tensor, bump, wrap
 from .conversion import to_dtype, to_place
 from .creation import check_ignored, empty_array, like_array, to_size
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..binding import method
 from ..kernels import random as fills
 from ..random import Generator
-from ..tensor import Tensor, method
+from ..tensor import Tensor
 from .distributions import bernoulli_fill, check_std
 from .random import DIGITS, check_order, fill_tensor, inner_bounds, integer_range, needs_float
 

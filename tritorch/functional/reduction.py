@@ -12,13 +12,14 @@ from ..autograd.autocast import ACTIVE
 from ..autograd.autocast import cast as autocast
 from ..autograd.graph import Node, next_seq
 from ..autograd.modes import ANOMALY, NO_GRAD, STATE
+from ..binding import method, write_out
 from ..device import CPU
 from ..dtypes import bool_, dtype, float32, float64, uint8
 from ..errors import check_dims, message
 from ..kernels import reduce as _reduce
 from ..kernels import softmax as _softmax
 from ..kernels._fold import SMALL
-from ..tensor import Tensor, method, write_out
+from ..tensor import Tensor
 from ._arguments import cast, one_dim, public, tensor
 
 __all__ = [

@@ -10,12 +10,13 @@ import numpy as np
 from ..autograd.apply import view_saves
 from ..autograd.graph import Node, Version, make_view, next_seq, trace
 from ..autograd.modes import ANOMALY, NO_GRAD, STATE
+from ..binding import method
 from ..device import CPU
 from ..dtypes import dtype
 from ..errors import check_dim, message
 from ..kernels import view as _view
 from ..kernels.copy import clone as _clone
-from ..tensor import Size, Tensor, address, method, wrap
+from ..tensor import Size, Tensor, address, wrap
 
 __all__ = [
     "adjoint", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "expand_copy", "flatten", "moveaxis", "movedim",

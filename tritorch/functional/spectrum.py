@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..binding import method
 from ..errors import message
 from ..fft.transform import fft, ifft, irfft, rfft
 from ..kernels.copy import pad_constant
-from ..tensor import TENSORS, Tensor, method, wrap
+from ..tensor import TENSORS, Tensor, wrap
 from .views import view_as_real
 
 __all__ = ["istft", "stft"]

@@ -9,13 +9,14 @@ import numpy as np
 from ..autograd import inplace as _inplace
 from ..autograd.graph import make_node
 from ..autograd.modes import STATE
+from ..binding import method, overwrite, write
 from ..device import CPU, device, resolve, to_device, to_host
 from ..device import copy as device_copy
 from ..dtypes import NAMES, dtype
 from ..errors import message
 from ..kernels.copy import cast
 from ..kernels.copy import clone as _clone
-from ..tensor import TENSORS, Tensor, method, overwrite, wrap, write
+from ..tensor import TENSORS, Tensor, wrap
 from .shape import expand
 
 __all__ = ["clone", "detach", "numel"]

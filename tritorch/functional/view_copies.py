@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..tensor import Tensor, method
+from ..binding import method
+from ..tensor import Tensor
 from . import joining, shape, views  # noqa: F401 - they bind the methods
 
 _COPIES = """alias as_strided detach diagonal permute select slice split split_with_sizes squeeze t transpose unbind

@@ -6,10 +6,11 @@ from typing import Any
 
 from ..autograd import inplace as _inplace
 from ..autograd.autocast import ACTIVE, cast
+from ..binding import method
 from ..errors import check_dim, message
 from ..kernels import view as _view
 from ..kernels.copy import clone as _clone
-from ..tensor import Tensor, method
+from ..tensor import Tensor
 from .shape import ravel, sizes_of
 
 __all__ = [

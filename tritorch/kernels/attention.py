@@ -334,9 +334,7 @@ class _Walk:
     `rows` are the spans of query rows within a task, each with the number of keys that it can see.
     """
 
-    def __init__(
-        self, q: Array, k: Array, mask: Array | None, scale: float, causal: bool, less: Array | None = None
-    ):
+    def __init__(self, q: Array, k: Array, mask: Array | None, scale: float, causal: bool, less: Array | None = None):
         b, heads, n_rows, width = q.shape
         g, n_keys = k.shape[1], k.shape[2]
         h = heads // g

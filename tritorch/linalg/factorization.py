@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .. import return_types
+from ..binding import with_out
 from ..errors import message
 from ..kernels import factorization as _ops
-from ..tensor import Tensor, with_out
+from ..tensor import Tensor
 from ._arguments import check_info, joint_batch, matrices, tensor, together
 from .solution import triangular
 

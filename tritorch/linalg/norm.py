@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
+from ..binding import with_out
 from ..dtypes import dtype
 from ..errors import check_dim, message
 from ..functional._arguments import cast
 from ..functional.statistics import vector_norm as _vector_norm
 from ..kernels.spectral import linalg_svdvals
-from ..tensor import TENSORS, Tensor, with_out
+from ..tensor import TENSORS, Tensor
 
 __all__ = ["matrix_norm", "norm", "vector_norm"]
 

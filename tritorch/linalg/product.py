@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..binding import with_out, write_out
 from ..errors import message
 from ..functional.matmul import _chain
 from ..functional.matmul import cross as _cross
 from ..functional.matmul import matmul as _matmul
 from ..functional.views import diagonal as _diagonal
 from ..kernels.linear_system import linalg_matrix_exp
-from ..tensor import TENSORS, Tensor, with_out, write_out
+from ..tensor import TENSORS, Tensor
 from ._arguments import matrices
 from .solution import inv
 

@@ -7,11 +7,12 @@ from math import prod
 from typing import Any
 
 from .. import return_types
+from ..binding import with_out
 from ..dtypes import finfo
 from ..errors import check_dim, message
 from ..kernels import linear_system as _ops
 from ..kernels.factorization import linalg_solve_triangular
-from ..tensor import Tensor, with_out
+from ..tensor import Tensor
 from ._arguments import check_info, joint_batch, matrices, number, tensor, together
 
 __all__ = [

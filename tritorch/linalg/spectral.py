@@ -6,10 +6,11 @@ from math import inf
 from typing import Any
 
 from .. import return_types
+from ..binding import with_out
 from ..errors import message
 from ..kernels import spectral as _ops
 from ..kernels.linear_system import linalg_inv
-from ..tensor import TENSORS, Tensor, with_out
+from ..tensor import TENSORS, Tensor
 from ._arguments import matrices
 from .norm import matrix_norm
 from .solution import tolerances

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..binding import write_out as _write_out
 from ..functional import reduction as _reduction
 from ..functional.gamma import igamma as gammainc
 from ..functional.gamma import igammac as gammaincc
@@ -18,7 +19,6 @@ from ..functional.reduction import logsumexp
 from ..kernels._op import OPS as _OPS
 from ..tensor import TENSORS as _TENSORS
 from ..tensor import Tensor
-from ..tensor import write_out as _write_out
 
 _UNARY = {
     "airy_ai": ("airy_ai", "Ai(x), the Airy function; it has no derivative here (nor in PyTorch)."),

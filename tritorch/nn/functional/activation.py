@@ -7,10 +7,11 @@ from typing import Any
 
 from ... import functional
 from ...autograd.autocast import ACTIVE, cast
+from ...binding import in_place, write_out
 from ...dtypes import FLOAT, dtype, float64
 from ...errors import check_dim, message
 from ...kernels._op import OPS
-from ...tensor import Tensor, in_place, write_out
+from ...tensor import Tensor
 
 __all__ = [
     "celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish",

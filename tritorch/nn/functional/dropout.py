@@ -12,10 +12,11 @@ import warnings
 from ... import functional
 from ...autograd.graph import make_node
 from ...autograd.modes import STATE, no_grad
+from ...binding import in_place
 from ...device import CPU, on_device
 from ...kernels import dropout as kernels
 from ...random import default_for
-from ...tensor import Tensor, in_place, wrap
+from ...tensor import Tensor, wrap
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
