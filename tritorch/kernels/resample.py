@@ -20,6 +20,7 @@ from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._rows import over_blocks
+from ._strides import assign
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -48,6 +49,9 @@ def _resample(
         value = tl.load(x_ptr + base + index * tail, mask=mask & (weight != 0), other=0).to(ACC)
         acc += weight * value
     tl.store(y_ptr + at, acc.to(y_ptr.dtype.element_ty), mask=mask)
+
+
+_FEW = 32  # outputs that are copied one by one
 
 
 class Taps:
@@ -95,6 +99,15 @@ class Taps:
         return taps
 
     @cached_property
+    def run(self) -> tuple[int, int] | None:
+        """The outputs of the first tap that are a copy of neighbouring inputs, when they are nearly all."""
+        n_out = self.index.shape[1]
+        if not n_out or not (self.weight[0] == 1).all():
+            return None
+        run = _longest_run(self.index[0])
+        return run if n_out - (run[1] - run[0]) <= _FEW else None
+
+    @cached_property
     def rows(self) -> list[tuple[Array | None, Array, Array]]:
         """Per tap (outputs it serves, or None for all; their inputs; their weights)."""
         found = []
@@ -105,6 +118,21 @@ class Taps:
             elif at.size:
                 found.append((at, index[at], weight[at]))
         return found
+
+
+def _longest_run(index: Array) -> tuple[int, int]:
+    """Begin and end of the longest part of `index` that counts up one by one."""
+    cuts = np.flatnonzero(np.diff(index, prepend=index[0], append=index[-1]) != 1)
+    k = int(np.argmax(np.diff(cuts)))
+    return int(cuts[k]), int(cuts[k + 1])
+
+
+def _taken(x: Array, index: Array, run: tuple[int, int], y: Array) -> None:
+    """y = x[:, index]; of the elements from run[0] to run[1] each is the neighbour of the one before in x, too."""
+    start, stop = run
+    assign(y[:, start:stop], x[:, index[start] : index[start] + stop - start])
+    for o in (*range(start), *range(stop, index.size)):
+        y[:, o] = x[:, index[o]]
 
 
 @op
@@ -125,6 +153,9 @@ class resample:
         def block(start: int, stop: int) -> None:
             part, out = x3[start:stop], y3[start:stop]
             for k, (at, index, weight) in enumerate(rows):
+                if k == 0 and weight is None and taps.run:
+                    _taken(part, index, taps.run, out)
+                    continue
                 if k == 0 and at is None:
                     values = np.take(part, index, axis=1, out=out, mode="clip")
                 else:

@@ -195,10 +195,13 @@ def interpolate(
         raise NotImplementedError(f"interpolate: mode {mode!r} is not implemented for {input.dtype.name}")
     align, double = bool(align_corners), input.dtype.name == "float64"
     kind = "cubic" if mode == "bicubic" else "linear" if smooth else mode
-    for i, out in enumerate(sizes):
-        n = input.shape[i + 2]
-        if n == 0:
-            raise RuntimeError(message("interpolate", "Input and output sizes should be greater than 0", input=input))
+    if 0 in input.shape[2:]:
+        raise RuntimeError(message("interpolate", "Input and output sizes should be greater than 0", input=input))
+    # what shrinks comes first; of what grows the last dim, whose neighbours in memory are read one by one
+    grows = [out > n for n, out in zip(input.shape[2:], sizes, strict=True)]
+    order = [i for i, g in enumerate(grows) if not g] + [i for i in reversed(range(len(sizes))) if grows[i]]
+    for i in order:
+        n, out = input.shape[i + 2], sizes[i]
         scale = None if scales is None else scales[i]
         if antialias:
             taps = _wide_taps(mode == "bicubic", n, out, scale, align)
