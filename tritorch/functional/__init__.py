@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 AREAS = (
-    "pointwise", "shape", "views", "transfer", "joining", "arrangement", "indexing", "matmul", "products",
+    "pointwise", "shape", "views", "transfer", "joining", "arrangement", "subscript", "indexing", "matmul", "products",
     "reduction", "extremum", "scan", "statistics", "ordering", "linear_algebra",
     "gamma", "window", "spectrum", "histogram", "differences", "covariance",
     "conversion", "creation", "ranges", "grid", "random", "distributions", "random_methods",
