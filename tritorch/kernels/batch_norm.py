@@ -1,7 +1,6 @@
-"""Batch norm and group norm: y = (x - mean) / sqrt(var + eps) * w + b of x (N, C, ...), w and b per channel.
+"""Batch norm: y = (x - mean) / sqrt(var + eps) * w + b of x (N, C, ...), w and b per channel.
 
-The statistics are taken over batch and space of each channel (batch_norm_train), given (batch_norm_eval), or taken over
-each group of channels of one sample (group_norm).
+The statistics are taken over batch and space of each channel (batch_norm_train) or given (batch_norm_eval).
 
 x is seen as planes (N, C, L). One pass gives each plane's mean and centred squares, which are merged exactly (Chan,
 Golub, LeVeque 1979); a second one scales and shifts. On the GPU the positions of a channel are split over programs, so
@@ -21,7 +20,7 @@ from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._pointwise import cast, pointwise
-from ._rows import BLOCK, FEW, LONG_RUN, NEAR, averaging, by_column, moments, over_blocks, wide
+from ._rows import BLOCK, FEW, LONG_RUN, NEAR, averaging, over_blocks, wide
 from .reduce import reduce_gpu
 
 if TYPE_CHECKING:
@@ -103,18 +102,18 @@ def _merge_stats(
     tl.store(out_var_ptr + c, var, mask=c < channels)
 
 
-def _dense(x: Array) -> Array:
+def dense(x: Array) -> Array:
     return contiguous(x)
 
 
-def _wide_type(x: Array):
+def wide_type(x: Array):
     return np.dtype(np.float64 if x.dtype.itemsize == 8 else np.float32)
 
 
-def _stats_gpu(x3: Array, g3: Array | None = None, centre: Array | None = None, spread: int = 1) -> tuple[Array, Array]:
+def stats_gpu(x3: Array, g3: Array | None = None, centre: Array | None = None, spread: int = 1) -> tuple[Array, Array]:
     """(mean, biased variance) of each channel of x3 (N, C, L), or with g3 (sum g, sum g * (x - centre)); all (C,)."""
     n, c, length = x3.shape
-    kind, positions = _wide_type(x3), n * length
+    kind, positions = wide_type(x3), n * length
     block_c = 1 if length >= 64 else min(32, 1 << max(c - 1, 0).bit_length())
     block_m = min((1024 if EMULATED else 2048) // block_c, 1 << max(positions - 1, 0).bit_length())
     programs = -(-c // block_c)
@@ -138,18 +137,18 @@ def _stats_gpu(x3: Array, g3: Array | None = None, centre: Array | None = None, 
     return mean, var
 
 
-def _small(name: str, expr: str, result, **arrays) -> Array:
+def small(name: str, expr: str, result, **arrays) -> Array:
     """An elementwise expression; Python numbers among the operands are scalars."""
     scalars = {k: v for k, v in arrays.items() if isinstance(v, (int, float))}
     operands = {k: v for k, v in arrays.items() if k not in scalars}
     return pointwise(name, (expr,), tuple(operands), tuple(operands.values()), (np.dtype(result),), scalars)[0]
 
 
-def _affine_gpu(x: Array, mean: Array, var: Array, w: Array | None, b: Array | None, eps: float) -> Array:
+def affine_gpu(x: Array, mean: Array, var: Array, w: Array | None, b: Array | None, eps: float) -> Array:
     """(x - mean) / sqrt(var + eps) * w + b with operands that broadcast to x."""
     expr = "(x - mean) * rsqrt(var + eps)" + (" * w" if w is not None else "") + (" + b" if b is not None else "")
     more = {k: v for k, v in (("w", w), ("b", b)) if v is not None}
-    return _small("batch_norm", expr, x.dtype, x=x, mean=mean, var=var, eps=float(eps), **more)
+    return small("batch_norm", expr, x.dtype, x=x, mean=mean, var=var, eps=float(eps), **more)
 
 
 def _column(v: Array | None) -> Array | None:
@@ -159,7 +158,7 @@ def _column(v: Array | None) -> Array | None:
 # ----------------------------------------------------------------------------------------------- the CPU and the ops
 
 
-def _planes(x: Array) -> Array:
+def planes_of(x: Array) -> Array:
     """x as (N, C, L)."""
     return x.reshape(x.shape[0], x.shape[1], prod(x.shape[2:]))
 
@@ -291,12 +290,12 @@ def _combine(g3: Array, x3: Array, a: Array, k: Array, d: Array) -> Array:
     return y
 
 
-def _per_channel(v, x):
+def per_channel(v, x):
     """A (C,) Tensor shaped to stand against x (N, C, ...)."""
     return v.reshape((1, v.shape[0]) + (1,) * (len(x.shape) - 2))
 
 
-def _channel_dims(x) -> tuple[int, ...]:
+def channel_dims(x) -> tuple[int, ...]:
     return (0, *range(2, len(x.shape)))
 
 
@@ -311,7 +310,7 @@ class batch_norm_train:
     upcast = False
 
     def cpu(x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
-        x3 = _planes(wide(x))
+        x3 = planes_of(wide(x))
         if x3.size == 0:
             nothing = np.zeros(x.shape[1], x3.dtype)
             return np.empty(x.shape, x.dtype), nothing, nothing.copy()
@@ -332,26 +331,26 @@ class batch_norm_train:
         return y, mean.astype(x3.dtype), var.astype(x3.dtype)
 
     def gpu(x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
-        x3 = _planes(_dense(x))
+        x3 = planes_of(dense(x))
         if x3.size == 0:
-            return empty(x.shape, x.dtype), *(empty((x.shape[1],), _wide_type(x)) for _ in range(2))
-        mean, var = _stats_gpu(x3)
-        y = _affine_gpu(x3, _column(mean), _column(var), _column(w), _column(b), eps)
+            return empty(x.shape, x.dtype), *(empty((x.shape[1],), wide_type(x)) for _ in range(2))
+        mean, var = stats_gpu(x3)
+        y = affine_gpu(x3, _column(mean), _column(var), _column(w), _column(b), eps)
         return y.reshape(x.shape), mean, var
 
     def grad(g, x, w, eps, y1, y2, needs):
-        dims = _channel_dims(x)
+        dims = channel_dims(x)
         xc = x - x.mean(dims, True)
         rstd = ((xc * xc).mean(dims, True) + eps).rsqrt()
         xhat = xc * rstd
         gx = None
         if needs[0]:
-            h = g if w is None else g * _per_channel(w, x)
+            h = g if w is None else g * per_channel(w, x)
             gx = rstd * (h - h.mean(dims, True) - xhat * (h * xhat).mean(dims, True))
         return gx, (g * xhat).sum(dims) if needs[1] else None, g.sum(dims) if needs[2] else None
 
     def cpu_grad(g, x, w, eps, y1, y2, needs):
-        x3, g3 = _planes(wide(x)), _planes(wide(g))
+        x3, g3 = planes_of(wide(x)), planes_of(wide(g))
         if x3.size == 0:
             zero = np.zeros(x.shape[1], x.dtype)
             return np.empty(x.shape, x.dtype), zero if needs[1] else None, zero.copy() if needs[2] else None
@@ -368,9 +367,9 @@ class batch_norm_train:
         return gx, (dot * rstd).astype(kind) if needs[1] else None, sum_g.astype(kind) if needs[2] else None
 
     def gpu_grad(g, x, w, eps, y1, y2, needs):
-        x3, g3 = _planes(_dense(x)), _planes(_dense(g))
+        x3, g3 = planes_of(dense(x)), planes_of(dense(g))
         n, c, length = x3.shape
-        sum_g, dot = _stats_gpu(x3, g3, y1)
+        sum_g, dot = stats_gpu(x3, g3, y1)
         gx = None
         if needs[0]:
             arrays = {
@@ -386,12 +385,12 @@ class batch_norm_train:
                 arrays["w"] = _column(w)
                 scale += " * w"
             expr = f"{scale} * (g - sg * rn - (x - mean) * dot * rn / (var + eps))"
-            gx = _small("batch_norm_grad", expr, x.dtype, **arrays, eps=float(eps), rn=1.0 / (n * length)).reshape(
+            gx = small("batch_norm_grad", expr, x.dtype, **arrays, eps=float(eps), rn=1.0 / (n * length)).reshape(
                 x.shape
             )
         kind = x.dtype if w is None else w.dtype
         gw = (
-            _small("batch_norm_grad", "dot * rsqrt(var + eps)", kind, dot=dot, var=y2, eps=float(eps))
+            small("batch_norm_grad", "dot * rsqrt(var + eps)", kind, dot=dot, var=y2, eps=float(eps))
             if needs[1]
             else None
         )
@@ -414,7 +413,7 @@ class batch_norm_eval:
     upcast = False
 
     def cpu(x: Array, mean: Array, var: Array, w: Array | None, b: Array | None, eps: float) -> Array:
-        x3 = _planes(wide(x))
+        x3 = planes_of(wide(x))
         if x3.size == 0:
             return np.empty(x.shape, x.dtype)
         scale = 1 / np.sqrt(var.astype(np.float64) + eps)
@@ -428,17 +427,17 @@ class batch_norm_eval:
     def gpu(x: Array, mean: Array, var: Array, w: Array | None, b: Array | None, eps: float) -> Array:
         if x.size == 0:
             return empty(x.shape, x.dtype)
-        return _affine_gpu(_planes(_dense(x)), *(_column(v) for v in (mean, var, w, b)), eps).reshape(x.shape)
+        return affine_gpu(planes_of(dense(x)), *(_column(v) for v in (mean, var, w, b)), eps).reshape(x.shape)
 
     def grad(g, x, mean, var, w, eps, needs):
-        dims = _channel_dims(x)
+        dims = channel_dims(x)
         rstd = (var + eps).rsqrt()
         scale = rstd if w is None else rstd * w
-        gx = g * _per_channel(scale, x) if needs[0] else None
+        gx = g * per_channel(scale, x) if needs[0] else None
         g_sum = g.sum(dims) if needs[1] or needs[4] else None
         dot = None
         if needs[2] or needs[3]:
-            dot = (g * (x - _per_channel(mean, x))).sum(dims)
+            dot = (g * (x - per_channel(mean, x))).sum(dims)
         return (
             gx,
             -g_sum * scale if needs[1] else None,
@@ -448,7 +447,7 @@ class batch_norm_eval:
         )
 
     def cpu_grad(g, x, mean, var, w, eps, needs):
-        x3, g3 = _planes(wide(x)), _planes(wide(g))
+        x3, g3 = planes_of(wide(x)), planes_of(wide(g))
         rstd = 1 / np.sqrt(var.astype(np.float64) + eps)
         scale = rstd if w is None else rstd * w
         gx = gm = gv = gw = gb = None
@@ -473,166 +472,6 @@ class batch_norm_eval:
         return 2 * x.nbytes, 2 * x.size
 
 
-@op
-class group_norm:
-    """Layer norm over each of `groups` groups of channels, scaled and shifted per channel (arXiv 1803.08494)."""
-
-    upcast = False
-
-    def cpu(x: Array, w: Array | None, b: Array | None, groups: int, eps: float) -> Array:
-        x3 = _planes(wide(x))
-        if x3.size == 0:
-            return np.empty(x.shape, x.dtype)
-        (_, spread, length), rows = _group_rows(x3, groups, w is None is b)
-        y = np.empty(rows.shape, rows.dtype)
-        mean_of = averaging(rows.shape[1], rows.dtype.char)
-
-        def block(start: int, stop: int) -> None:
-            part, mean, var = moments(rows[start:stop], mean_of)
-            scale = _rstd(var, eps)[:, None] * _of_groups(w, groups, spread, start, stop, 1, part.dtype)
-            shift = _of_groups(b, groups, spread, start, stop, 0, part.dtype) - mean[:, None] * scale
-            out = y[start:stop].reshape(-1, length)
-            by_column(np.multiply, part.reshape(-1, length), scale.reshape(-1), out)
-            by_column(np.add, out, shift.reshape(-1), out)
-
-        over_blocks(block, *rows.shape, run=length)
-        return y.reshape(x.shape).astype(x.dtype, copy=False)
-
-    def gpu(x: Array, w: Array | None, b: Array | None, groups: int, eps: float) -> Array:
-        if x.size == 0:
-            return empty(x.shape, x.dtype)
-        x4 = _grouped(_dense(x), groups)
-        mean, var = (v.reshape((x4.shape[0], groups, 1, 1)) for v in _group_stats_gpu(x4))
-        w, b = (None if v is None else v.reshape((1, groups, x4.shape[2], 1)) for v in (w, b))
-        return _affine_gpu(x4, mean, var, w, b, eps).reshape(x.shape)
-
-    def grad(g, x, w, groups, eps, needs):
-        n, c = x.shape[:2]
-        grouped = (n, groups, -1)
-        xg = x.reshape(grouped)
-        xc = xg - xg.mean(2, True)
-        rstd = ((xc * xc).mean(2, True) + eps).rsqrt()
-        xhat = xc * rstd
-        gx = None
-        if needs[0]:
-            h = (g if w is None else g * _per_channel(w, x)).reshape(grouped)
-            gx = (rstd * (h - h.mean(2, True) - xhat * (h * xhat).mean(2, True))).reshape(x.shape)
-        dims = _channel_dims(x)
-        gw = (g * xhat.reshape(x.shape)).sum(dims) if needs[1] else None
-        return gx, gw, g.sum(dims) if needs[2] else None
-
-    def cpu_grad(g, x, w, groups, eps, needs):
-        x3, g3 = _planes(wide(x)), _planes(wide(g))
-        kind = x.dtype if w is None else w.dtype
-        n, c, length = x3.shape
-        if x3.size == 0:
-            zero = np.zeros(c, kind)
-            return np.empty(x.shape, x.dtype), zero if needs[1] else None, zero.copy() if needs[2] else None
-        (_, spread, length), rows = _group_rows(x3, groups)
-        g2 = g3.reshape(rows.shape)
-        gx = np.empty(rows.shape, rows.dtype) if needs[0] else None
-        sums, dots = np.empty((n * groups, spread), rows.dtype), np.empty((n * groups, spread), rows.dtype)
-        count = spread * length
-        mean_of, ones = averaging(count, rows.dtype.char), np.ones(length, rows.dtype)
-
-        def block(start: int, stop: int) -> None:
-            part, mean, var = moments(rows[start:stop], mean_of)
-            rstd = _rstd(var, eps)
-            planes, gy = part.reshape(-1, length), g2[start:stop].reshape(-1, length)
-            total, dot = sums[start:stop], dots[start:stop]
-            np.matmul(gy, ones, out=total.reshape(-1))
-            np.vecdot(gy, planes, out=dot.reshape(-1))
-            dot -= mean[:, None] * total
-            dot *= rstd[:, None]  # sum of g xhat over the plane
-            if gx is None:
-                return
-            weight = _of_groups(w, groups, spread, start, stop, 1, part.dtype)
-            mean_h, slope = (np.add.reduce(v * weight, 1) / count for v in (total, dot))
-            slope *= rstd
-            shift = slope * mean - mean_h  # gx = rstd (g w - slope x + shift)
-            out = gx[start:stop]
-            by_column(np.multiply, part, -slope * rstd, out)
-            by_column(np.add, out, shift * rstd, out)
-            room = np.empty_like(planes)
-            by_column(np.multiply, gy, (rstd[:, None] * weight).reshape(-1), room)
-            out += room.reshape(out.shape)
-
-        over_blocks(block, *rows.shape, run=length)
-        sum_g, dot = (v.reshape(n, c).sum(0, dtype=np.float64).astype(kind) for v in (sums, dots))
-        gx = None if gx is None else gx.reshape(x.shape).astype(x.dtype, copy=False)
-        return gx, dot if needs[1] else None, sum_g if needs[2] else None
-
-    def gpu_grad(g, x, w, groups, eps, needs):
-        x4, g4 = _grouped(_dense(x), groups), _grouped(_dense(g), groups)
-        n, _, spread, length = x4.shape
-        mean, var = _group_stats_gpu(x4)
-        planes = (1, n * groups * spread, length)
-        sum_g, dot = (
-            v.reshape((n, groups, spread, 1)) for v in _stats_gpu(x4.reshape(planes), g4.reshape(planes), mean, spread)
-        )
-        mean, var = mean.reshape((n, groups, 1, 1)), var.reshape((n, groups, 1, 1))
-        kind, wide_kind = x.dtype if w is None else w.dtype, _wide_type(x)
-        weight = {} if w is None else {"w": w.reshape((1, groups, spread, 1))}
-        times = " * w" if weight else ""
-        gx = gw = gb = None
-        if needs[0]:
-            mean_h, mean_hx = (
-                reduce_gpu(_small("group_norm_grad", "v" + times, wide_kind, v=v, **weight), (2,), True, "sum")
-                for v in (sum_g, dot)
-            )
-            expr = f"rsqrt(var + eps) * (g{times} - mh * rn - (x - mean) * mhx * rn / (var + eps))"
-            arrays = {"g": g4, "x": x4, "mean": mean, "var": var, "mh": mean_h, "mhx": mean_hx, **weight}
-            gx = _small("group_norm_grad", expr, x.dtype, **arrays, eps=float(eps), rn=1.0 / (spread * length)).reshape(
-                x.shape
-            )
-        if needs[1]:
-            each = _small("group_norm_grad", "dot * rsqrt(var + eps)", wide_kind, dot=dot, var=var, eps=float(eps))
-            gw = reduce_gpu(each, (0,), False, "sum", kind).reshape((groups * spread,))
-        if needs[2]:
-            gb = reduce_gpu(sum_g, (0,), False, "sum", kind).reshape((groups * spread,))
-        return gx, gw, gb
-
-    def samples(rng):
-        x = rng.normal(size=(2, 6, 5))
-        yield (x, rng.normal(size=6), rng.normal(size=6)), (3, 1e-5)
-        yield (rng.normal(size=(3, 4, 2, 3)), None, None), (1, 1e-3)
-        yield (x, rng.normal(size=6), None), (6, 1e-5)
-
-    def cost(x, w, b, groups, eps):
-        return 3 * x.nbytes, 8 * x.size
-
-
-def _group_rows(x3: Array, groups: int, plain: bool = False) -> tuple[tuple[int, int, int], Array]:
-    """((N G, C / G, L), x as a matrix of one row per sample and group); `plain`: a row is a single plane."""
-    n, c, length = x3.shape
-    spread = c // groups
-    shape = (n * groups, 1, spread * length) if plain else (n * groups, spread, length)
-    return shape, x3.reshape(n * groups, spread * length)
-
-
-def _of_groups(v: Array | None, groups: int, spread: int, start: int, stop: int, default: float, kind) -> Array:
-    """The entries of v (C,) for the rows start ... stop of `_group_rows`, (rows, C / G)."""
-    if v is None:
-        return np.full((stop - start, spread), default, kind)
-    return v.astype(kind, copy=False).reshape(groups, spread)[np.arange(start, stop) % groups]
-
-
-def _rstd(var: Array, eps: float) -> Array:
-    return 1 / np.sqrt(var + eps)
-
-
-def _grouped(x: Array, groups: int) -> Array:
-    """x as (N, G, C / G, L)."""
-    n, c = x.shape[:2]
-    return x.reshape((n, groups, c // groups, prod(x.shape[2:])))
-
-
-def _group_stats_gpu(x4: Array) -> tuple[Array, Array]:
-    """Mean and biased variance of each group, (N * G,)."""
-    n, groups, spread, length = x4.shape
-    return _stats_gpu(x4.reshape((1, n * groups, spread * length)))
-
-
 _ALL = (True, True, True)
 AOT = [
     (
@@ -645,16 +484,6 @@ AOT = [
         lambda array: batch_norm_train.gpu_grad(
             array((64, 256, 56, 56), "bf16"), array((64, 256, 56, 56), "bf16"), array((256,)), 1e-5, array((256,)),
             array((256,)), _ALL,
-        ),
-    ),
-    (
-        "group_norm fp32 32 x 128 x 32 x 32",
-        lambda array: group_norm.gpu(array((32, 128, 32, 32)), array((128,)), array((128,)), 32, 1e-5),
-    ),
-    (
-        "group_norm backward fp32 32 x 128 x 32 x 32",
-        lambda array: group_norm.gpu_grad(
-            array((32, 128, 32, 32)), array((32, 128, 32, 32)), array((128,)), 32, 1e-5, _ALL
         ),
     ),
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from ...device import CPU
 from ...dtypes import FLOAT, finfo
 from ...errors import message
 from ...kernels import batch_norm as kernels
+from ...kernels import group_norm as grouped
 from ...kernels.norm import layer_norm as layer_norm_op
 from ...kernels.norm import rms_norm as rms_norm_op
 from ...tensor import Tensor, bump
@@ -131,7 +132,7 @@ def instance_norm(
         raise ValueError(f"{op}: Expected more than 1 spatial element when training, got input size {input.shape}")
     _per_channel(op, channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if running_mean is None and running_var is None:
-        return kernels.group_norm(input, weight, bias, channels, eps)
+        return grouped.group_norm(input, weight, bias, channels, eps)
     y, mean, var = kernels.batch_norm_train(input.reshape((1, n * channels, length)), None, None, eps)
     mean, var = mean.reshape((n, channels)).mean(0), var.reshape((n, channels)).mean(0)
     _update(running_mean, running_var, mean, var, length, momentum)
@@ -243,7 +244,7 @@ def group_norm(
                     op, f"Expected {name} to be a vector of size equal to the number of channels in input", **{name: t}
                 )
             )
-    return kernels.group_norm(input, weight, bias, num_groups, eps)
+    return grouped.group_norm(input, weight, bias, num_groups, eps)
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
