@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
@@ -51,7 +52,7 @@ def arange(
     if len(bounds) == 1 and not more and dtype is None and device is None and out is None and not requires_grad:
         n = bounds[0]
         if n.__class__ is int and n >= 0:  # by far the most frequent call
-            return deliver("arange", np.arange(n, dtype=np.int64), None, False, None)
+            return deliver("arange", _counted(n), None, False, None)
     alone = len(bounds) == 1 and "end" not in more
     given: dict[str, Any] = dict(zip(("end",) if alone else ("start", "end", "step"), bounds))
     for name in ("start", "end", "step"):
@@ -72,6 +73,20 @@ def arange(
     return deliver("arange", _arange(start, end, step, kind), device, requires_grad, out)
 
 
+def _counted(n: int, kind: Any = np.int64) -> np.ndarray:
+    """0 ... n - 1; of a large array a piece is written and the others are that piece plus a number."""
+    if n <= 2 * _PIECE:
+        return np.arange(n, dtype=kind)
+    a = np.empty(n, kind)
+    a[:_PIECE] = np.arange(_PIECE, dtype=kind)
+    for i in builtins.range(_PIECE, n, _PIECE):
+        np.add(a[: min(_PIECE, n - i)], a.dtype.type(i), out=a[i : i + _PIECE])
+    return a
+
+
+_PIECE = 1 << 15
+
+
 def _arange(start: Any, end: Any, step: Any, kind: dtypes.dtype) -> np.ndarray:
     for v in (start, end, step):
         if isinstance(v, complex):
@@ -90,7 +105,7 @@ def _arange(start: Any, end: Any, step: Any, kind: dtypes.dtype) -> np.ndarray:
         )
     if kind is dtypes.int64:
         start, end, step = int(start), int(end), int(step)
-        return np.arange(start, end, step, dtype=np.int64)
+        return _counted(end) if start == 0 and step == 1 else np.arange(start, end, step, dtype=np.int64)
     n = math.ceil((end - start) / step)
     if kind.category == dtypes.INT:
         return (int(start) + int(step) * np.arange(n)).astype(kind.np)
@@ -106,20 +121,26 @@ _LANES = {2: 16, 4: 8, 8: 4}  # numbers that PyTorch computes at once, by the dt
 
 def _float_range(start: float, step: float, n: int, kind: dtypes.dtype) -> np.ndarray:
     """start + i step, rounded as PyTorch's vector code does: within a vector the steps count from its first number."""
-    i = np.arange(n, dtype=np.float64)
     if kind.is_half:
         start, step = float(np.float32(start)), float(np.float32(step))
+    elif start == 0 and step == 1 and n < 1 << 24:  # all of them exact
+        return _counted(n, kind.np)
     single = np.float32 if kind.is_half else kind.np  # half precision is rounded through float32
     # One rounding of start + i step matters where the result is float64; below, float64 has bits to spare.
     fused = fma64 if kind.itemsize == 8 else _two_roundings
-    a = fused(i, step, start).astype(single).astype(kind.np, copy=False)
     lanes = _LANES[kind.itemsize]
     whole = n // (2 * lanes) * (2 * lanes)
-    if whole:
-        base = a[:whole:lanes].astype(np.float64)
-        lane = np.arange(lanes, dtype=np.float64)
-        a[:whole] = fused(np.tile(lane, base.size), step, base.repeat(lanes)).astype(single)
-    return a
+    a = np.empty(n, single)
+    a[whole:] = fused(np.arange(whole, n, dtype=np.float64), step, start)
+    base = (
+        fused(np.arange(0, whole, lanes, dtype=np.float64), step, start)
+        .astype(single)
+        .astype(kind.np)
+        .astype(np.float64)
+    )
+    for k in builtins.range(lanes):
+        a[k:whole:lanes] = fused(np.full(base.size if kind.itemsize == 8 else 1, float(k)), step, base)
+    return a.astype(kind.np, copy=False)
 
 
 def range(
@@ -187,20 +208,23 @@ def _linspace(start: Any, end: Any, steps: int, kind: dtypes.dtype) -> np.ndarra
         start, end = int(start), int(end)
     if steps == 1:
         return np.array([start]).astype(kind.np)
-    i = np.arange(steps, dtype=np.float64)
     half = steps // 2
     if kind.is_complex:
+        i = np.arange(steps, dtype=np.float64)
         step = (end - start) / (steps - 1)
         return np.where(i < half, start + step * i, end - step * (steps - 1 - i)).astype(kind.np)
     single = np.float64 if kind.itemsize == 8 else np.float32
     first, last = single(start), single(end)
     step = float((last - first) / single(steps - 1))
-    a = np.empty(steps)
+    a = np.empty(steps, single)
     fused = fma64 if single is np.float64 else _two_roundings
-    a[:half] = fused(i[:half], step, float(first))
-    a[half:] = fused(steps - 1 - i[half:], -step, float(last))
-    a = a.astype(single)
-    return (np.trunc(a) if kind.category == dtypes.INT else a).astype(kind.np)
+    for i in builtins.range(0, steps, _PIECE):  # in pieces that stay in cache
+        at = np.arange(i, min(i + _PIECE, half), dtype=np.float64)
+        a[i : i + at.size] = fused(at, step, float(first))
+        at = np.arange(max(i, half), min(i + _PIECE, steps), dtype=np.float64)
+        if at.size:
+            a[int(at[0]) : int(at[-1]) + 1] = fused(steps - 1 - at, -step, float(last))
+    return (np.trunc(a) if kind.category == dtypes.INT else a).astype(kind.np, copy=False)
 
 
 def logspace(

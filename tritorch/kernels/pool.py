@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from . import _windows
-from ._fold import row_sums
+from ._fold import sum_step
 from ._op import Array, op
 from ._threads import parallel
 
@@ -310,7 +310,7 @@ class avg_pool:
 
     def cpu(x: Array, kernel: Ints, stride: Ints, padding: Ints, out: Ints, include_pad: bool, divisor: int) -> Array:
         if kernel == x.shape[2:] and not any(padding) and x.dtype.kind == "f" and x.size:
-            y = row_sums(x.reshape(-1, math.prod(kernel))).reshape(*x.shape[:2], *out)
+            y = sum_step(x.reshape(-1, math.prod(kernel), 1)).reshape(*x.shape[:2], *out)
         else:
             y = _separable(x, out, kernel, stride, padding, (1,) * len(kernel), np.add, 0)
         by = _divisors(x.shape[2:], kernel, stride, padding, out, include_pad, divisor, x.dtype)
