@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 
+from tritorch.kernels import _threads
 from tritorch.kernels._threads import get_num_threads, parallel, product, set_num_threads
 
 
@@ -128,3 +129,28 @@ def test_product_is_matmul():
     for m, k, n in [(3, 4, 5), (300, 200, 100), (500, 400, 300)]:
         a, b = rng.normal(size=(m, k)), rng.normal(size=(k, n))
         np.testing.assert_array_equal(product(a, b), a @ b)
+
+
+def test_what_no_thread_has_begun_the_caller_does(four_threads, monkeypatch):
+    pool = _threads._Pool()
+    pool.size = 3  # as if all of them were still asleep
+    monkeypatch.setattr(_threads, "_pool", pool)
+    calls = []
+    parallel(lambda start, stop: calls.append((start, stop, threading.get_ident())), 8)
+    assert sorted(calls) == [(i, i + 2, threading.get_ident()) for i in range(0, 8, 2)]
+
+    def fail(start, stop):
+        if start == 4:
+            raise ArithmeticError("in a block that was taken back")
+
+    with pytest.raises(ArithmeticError):
+        parallel(fail, 8)
+
+
+def test_jobs_of_others_stay_in_the_queue(four_threads, monkeypatch):
+    pool = _threads._Pool()
+    monkeypatch.setattr(_threads, "_pool", pool)
+    theirs = (None, None, 0, 1, object())
+    pool.jobs.put(theirs)
+    assert _threads._taken_back(_threads.queue.SimpleQueue()) is None
+    assert pool.jobs.get_nowait() is theirs

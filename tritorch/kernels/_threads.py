@@ -131,12 +131,11 @@ def parallel(fn: Callable[[int, int], Any], n: int, grain: int = 1) -> None:
         _local.inside = True
         waiting = blocks - 1
         try:
-            fn(0, first)
-            while waiting and (range_ := _taken_back(answers)):  # of threads that have not woken up by now
+            failed = _attempt(fn, 0, first)
+            while waiting and (taken := _taken_back(answers)):  # from threads that have not woken up by now
                 waiting -= 1
-                fn(*range_)
-        except BaseException as error:  # noqa: BLE001 - raised below
-            failed = error
+                error = _attempt(fn, *taken)
+                failed = failed or error
         finally:
             _local.inside = False
         for _ in range(waiting):  # also after a failure: the others still write to the caller's arrays
@@ -146,6 +145,15 @@ def parallel(fn: Callable[[int, int], Any], n: int, grain: int = 1) -> None:
         single_exit()
     if failed is not None:
         raise failed
+
+
+def _attempt(fn: Callable[[int, int], Any], start: int, stop: int) -> BaseException | None:
+    """What `fn(start, stop)` raises."""
+    try:
+        fn(start, stop)
+    except BaseException as error:  # noqa: BLE001 - raised by the caller, when the others have ended
+        return error
+    return None
 
 
 def _taken_back(answers: queue.SimpleQueue) -> tuple[int, int] | None:
