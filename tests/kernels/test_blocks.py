@@ -64,3 +64,48 @@ def test_errors_come_through():
 
     with pytest.raises(ArithmeticError):
         large(fn, X)
+
+
+@pytest.mark.usefixtures("threads")
+def test_transposed_operands_keep_their_layout():
+    x, w = X.transpose(2, 0, 1), (X * 2).transpose(2, 0, 1)
+    got = large(np.add, x, w)
+    assert np.array_equal(got, x + w)
+    assert got.strides == x.strides
+    assert np.array_equal(large(lambda a, b, c: a * b + c, x, w, 0.5), x * w + 0.5)
+
+
+@pytest.mark.usefixtures("threads")
+def test_slices_of_larger_arrays():
+    x = np.concatenate([X, X], 2)[..., :91]
+    w = np.concatenate([X, X], 1)[:, 7:]
+    assert not x.flags.c_contiguous
+    got = large(lambda a, b: a - np.exp(b), x, w)
+    assert np.array_equal(got, x - np.exp(w))
+    assert got.flags.c_contiguous
+
+
+@pytest.mark.usefixtures("threads")
+def test_the_largest_operand_need_not_be_the_first():
+    w = RNG.normal(size=91).astype(np.float32)
+    assert np.array_equal(large(np.subtract, w, X), w - X)
+    assert np.array_equal(large(np.subtract, 2.0, X), 2.0 - X)
+    assert np.array_equal(large(np.power, w[:1], X[:, :, :1] * np.ones_like(X)), w[:1] ** X[:, :, :1] * np.ones_like(X))
+
+
+@pytest.mark.usefixtures("threads")
+def test_functions_that_write_their_result():
+    seen = []
+
+    def fn(x, scale, *, out=None):
+        seen.append(out is not None)
+        return np.multiply(x, scale, out=out)
+
+    assert np.array_equal(large(fn, X, 3.0), X * 3)
+    assert seen[0] is False  # once, for the dtype
+    assert all(seen[1:])
+
+    def other(x, *, out=None):
+        return np.negative(x)  # which takes no notice of out
+
+    assert np.array_equal(large(other, X), -X)

@@ -300,6 +300,14 @@ def leaky_relu_grad(g: Array, x: Array, y: None, slope: float, *, out: Array | N
     return np.multiply(gx, g, out=gx)
 
 
+def prelu(a: Array, b: Array, *, out: Array | None = None) -> Array:
+    """a above 0, a b below."""
+    y = np.multiply(a, b, out=out)
+    if np.size(b) == 1 and 0 < b <= 1:
+        return np.maximum(a, y, out=out)
+    return where(a > 0, a, y, out=out)
+
+
 def threshold(x: Array, limit: float, value: float, *, out: Array | None = None) -> Array:
     """x above the limit, `value` up to it."""
     return where(x <= limit, np.asarray(value, x.dtype), x, out=out)

@@ -442,6 +442,9 @@ line(
     **_a,
 )
 line(
+    "prelu", act.prelu, "where(a > 0, a, a * b)", "where(a > 0, g, g * b)", "where(a > 0, 0, g * a)", operands=AB, **_a
+)
+line(
     "threshold",
     act.threshold,
     "where(x <= limit, value, x)",

@@ -103,7 +103,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         weight = weight.reshape((1, -1) + (1,) * (input.ndim - 2)) if input.ndim >= 2 else weight
     else:
         weight = weight.reshape(())
-    return functional.where(input > 0, input, input * weight)
+    return OPS["prelu"](input, weight)
 
 
 def rrelu(
@@ -211,7 +211,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         raise RuntimeError(
             message("glu", f"Halving dimension must be even, but dimension {axis} is size {n}", input=input)
         )
-    a, b = input.narrow(axis, 0, n // 2), input.narrow(axis, n // 2, n // 2)
+    a, b = input.split([n // 2, n // 2], axis)
     return a * OPS["sigmoid"](b)
 
 
