@@ -1,7 +1,9 @@
-"""The first things to see on a real GPU: driver, launch cost, large shared memory, streams, graphs, errors, timing.
+"""The first things to see on a real GPU: driver, launch cost, shared memory, streams, graphs, ops, errors, timing.
 
-`python benchmarks/gpu_checks.py`; each point runs in a process of its own and tells what was seen. With `--dry-run` the
-points that the emulated device can show run there; the others say that they need a GPU.
+`python benchmarks/gpu_checks.py`; each point runs in a process of its own and tells what was seen; points that take no
+times run beside each other, the ops in many parts, since nearly all of their time goes into compiling. What was seen
+until `--seconds` are over is written in any case. With `--dry-run` the points that the emulated device can show run
+there; the others say that they need a GPU.
 """
 
 from __future__ import annotations
@@ -9,13 +11,50 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
+import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import _children
+
+from tritorch.kernels._launch import kernel
+
+if TYPE_CHECKING:
+    import triton.language as tl
 
 Seen = dict[str, Any]
+HERE = Path(__file__).resolve().parent
+
+
+@kernel
+def _far(x_ptr, y_ptr, distance):
+    """y = what lies `distance` elements behind x."""
+    tl.store(y_ptr, tl.load(x_ptr + distance))
+
+
+def environment() -> Seen:
+    """What is installed, and what Triton's launch helper needs to be built."""
+    import tritorch as torch
+
+    seen: Seen = {"python": platform.python_version()}
+    for name in ("numpy", "ml_dtypes", "triton", "cupy"):
+        try:
+            seen[name] = __import__(name).__version__
+        except ImportError as error:
+            seen[name] = str(error)
+    header = Path(sysconfig.get_paths()["include"], "Python.h")
+    seen |= {"compiler": os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc"), "header": header.exists()}
+    backend = sys.modules["tritorch.device"].backend()
+    seen |= {"device": torch.cuda.get_device_name(), "driver": getattr(backend, "driver_version", None)}
+    seen |= {"capability": torch.cuda.get_device_capability(), "memory_mib": backend.total_memory(0) >> 20}
+    return seen
 
 
 def driver() -> Seen:
@@ -36,19 +75,21 @@ def driver() -> Seen:
 
 
 def launch_cost() -> Seen:
-    """Microseconds of host time of an eager op on a small tensor, without waiting for the device."""
+    """Microseconds of host time: Triton's call, ours, CuPy's launcher and eager ops, without waiting for the device."""
+    if not DRY:
+        with tempfile.NamedTemporaryFile(suffix=".json") as out:
+            command = [sys.executable, str(HERE / "launch_overhead.py"), "--out", out.name]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr[-600:]
+            return json.loads(Path(out.name).read_text())["us"]
     import tritorch as torch
 
     x = torch.ones(1000, device="cuda")
-    calls = 5 if DRY else 2000
     x * x
-    torch.cuda.synchronize()
     start = time.perf_counter()
-    for _ in range(calls):
+    for _ in range(5):
         x * x
-    host = (time.perf_counter() - start) / calls * 1e6
-    torch.cuda.synchronize()
-    return {"host_us_per_eager_op": round(host, 2)}
+    return {"x * x": round((time.perf_counter() - start) / 5 * 1e6, 2)}
 
 
 def large_shared_memory() -> Seen:
@@ -62,6 +103,28 @@ def large_shared_memory() -> Seen:
     error = float((y - expected).abs().max() / expected.abs().max())
     assert error < 1e-2, error
     return {"n": n, "relative_error": error}
+
+
+def descriptors() -> Seen:
+    """A product through tensor descriptors, which need scratch memory for each launch; also from a second thread."""
+    import threading
+
+    import tritorch as torch
+    from tritorch.kernels._gemm_persistent import has_engine, use_descriptors
+
+    n = 256
+    a, b = torch.randn(n, n).bfloat16().cuda(), torch.randn(n, n).bfloat16().cuda()
+    plain = (a @ b).float()
+    use_descriptors(True)
+    found: list[Any] = []
+    for _ in range(3):
+        found.append((a @ b).float())
+    thread = threading.Thread(target=lambda: found.append((a @ b).float()))
+    thread.start()
+    thread.join()
+    worst = max(float((y - plain).abs().max().item()) for y in found)
+    assert len(found) == 4 and worst <= 0.02 * float(plain.abs().max().item()), worst
+    return {"engine": has_engine(), "largest_difference": worst}
 
 
 def streams_and_threads() -> Seen:
@@ -102,17 +165,19 @@ def graph_replay() -> Seen:
     g = torch.cuda.CUDAGraph()
     with torch.cuda.graph(g):
         out, grads = step()
-    before = torch.cuda.memory_reserved()
-    worst, replays = 0.0, 3 if DRY else 100
+    worst, replays, before = 0.0, 3 if DRY else 100, 0
     for i in range(replays):
         x.copy_(torch.randn(16, 64))
         g.replay()
+        if i == 1:
+            before = torch.cuda.memory_reserved()
         if i % 10 == 0:
             eager, eager_grads = step()
             pairs = [(out, eager), *zip(grads, eager_grads, strict=True)]
             worst = max(worst, *(float((a - b).abs().max().item()) for a, b in pairs))
-    assert worst == 0.0, worst
-    return {"replays": replays, "largest_difference": worst, "pool_grew": torch.cuda.memory_reserved() - before}
+    grown = torch.cuda.memory_reserved() - before
+    assert worst == 0.0 and (DRY or grown <= 0), (worst, grown)
+    return {"replays": replays, "largest_difference": worst, "pool_grew": grown}
 
 
 def graph_step() -> Seen:
@@ -163,31 +228,22 @@ def graph_step() -> Seen:
 
 
 def ops_against_numpy() -> Seen:
-    """The kernels of every op on its samples, against the NumPy definitions."""
+    """The kernels of every op on its samples, forward and backward, against the NumPy definitions."""
     import numpy as np
 
-    import tritorch as torch
     from tritorch.kernels._op import OPS
-    from tritorch.tensor import wrap
+    from tritorch.kernels.coverage import own_ops
 
     seen: Seen = {"ops": 0, "far": {}, "failed": {}}
-    for name, op in sorted(OPS.items()):
-        if op.samples is None or (DRY and name not in ("add", "softmax", "matmul", "sum")):
+    names = ["add", "softmax", "matmul", "sum"] if DRY else sorted(own_ops())
+    for name in names[SHARD[0] :: SHARD[1]]:
+        op = OPS[name]
+        if op.samples is None:
             continue
         try:
             for args, params in op.samples(np.random.default_rng(0)):
-                half = lambda a: a.astype(np.float32) if isinstance(a, np.ndarray) and a.dtype == np.float64 else a  # noqa: E731
-                args = [[half(v) for v in a] if isinstance(a, list) else half(a) for a in args]
-                up = lambda a: wrap(a).cuda() if isinstance(a, np.ndarray) else a  # noqa: E731
-                here = lambda a: wrap(a) if isinstance(a, np.ndarray) else a  # noqa: E731
-                each = lambda f, a: [f(v) for v in a] if isinstance(a, list) else f(a)  # noqa: E731
-                plain = tuple(params.values()) if isinstance(params, dict) else tuple(params)
-                got = op(*[each(up, a) for a in args], *plain)
-                want = op(*[each(here, a) for a in args], *plain)
-                for a, b in zip(*[v if isinstance(v, tuple) else (v,) for v in (got, want)], strict=True):
-                    if a is None or not b.dtype.is_floating_point:
-                        continue
-                    x, y = a.cpu().double().numpy(), b.double().numpy()
+                sides = [_outputs_and_gradients(op, args, params, device) for device in ("cuda", "cpu")]
+                for x, y in zip(*sides, strict=True):
                     bad = ~np.isclose(x, y, rtol=2e-3, atol=2e-3, equal_nan=True)
                     if bad.any():
                         seen["far"][name] = float(np.nanmax(np.abs(x - y)))
@@ -195,29 +251,52 @@ def ops_against_numpy() -> Seen:
         except Exception as error:
             text = f"{type(error).__name__}: {error}"[:200]
             seen["failed"][name] = text
-            if "CUDA" in text and "ILLEGAL" in text.upper():
+            if "illegal" in text.lower():
                 break  # the context is dead
-    del torch
+        _children.say(seen)
     return seen
+
+
+def _outputs_and_gradients(op: Any, args: Any, params: Any, device: str) -> list[Any]:
+    """Floating-point results and gradients of one sample in float32, as float64 arrays."""
+    import numpy as np
+
+    import tritorch as torch
+    from tritorch.tensor import wrap
+
+    def put(a: Any) -> Any:
+        if not isinstance(a, (np.ndarray, np.generic)):
+            return a
+        t = wrap(np.asarray(a).astype(np.float32) if a.dtype == np.float64 else np.asarray(a)).to(device)
+        return t.requires_grad_() if t.dtype.is_floating_point and op.name not in NO_GRADIENT else t
+
+    operands = [[put(v) for v in a] if isinstance(a, list) else put(a) for a in args]
+    made = op(*operands, *params)
+    outs = [v for v in (made if isinstance(made, (tuple, list)) else (made,)) if v is not None]
+    carrying = [v for v in outs if v.requires_grad and v.dtype.is_floating_point]
+    if carrying:
+        torch.autograd.backward(carrying, [torch.ones_like(v) for v in carrying])
+    flat = [t for o in operands for t in (o if isinstance(o, list) else [o]) if isinstance(t, torch.Tensor)]
+    wanted = [*outs, *[t.grad for t in flat if t.grad is not None]]
+    return [t.detach().cpu().double().numpy() for t in wanted if t.dtype.is_floating_point]
+
+
+NO_GRADIENT = frozenset(("linalg_eig", "linalg_svd", "linalg_eigh", "linalg_qr"))  # signs and phases are free
 
 
 def illegal_address() -> Seen:
     """A kernel that reads outside its memory, in this process alone: the error names the kernel (TRITORCH_SYNC=1)."""
     os.environ["TRITORCH_SYNC"] = "1"
     import tritorch as torch
-    from tritorch.kernels import elementwise  # noqa: F401
     from tritorch.kernels._launch import launch
-    from tritorch.kernels.unscale import _unscale
 
     x = torch.ones(2048, device="cuda")
-    table = torch.tensor([[1 << 44, 2048]]).cuda()
-    blocks = torch.tensor([[0, 0]]).cuda()
     try:
-        launch(_unscale, (1,), table._a, blocks._a, x._a, x._a, x._a, FULL=True, ALIGNED=True, BLOCK=2048, num_warps=8)
-        torch.cuda.synchronize()
+        launch(_far, (1,), x._a, x._a, 1 << 44)
     except Exception as error:
         text = str(error)
-        return {"error": f"{type(error).__name__}: {text[:200]}", "names_the_kernel": "_unscale" in text}
+        assert "_far" in text, text
+        return {"error": f"{type(error).__name__}: {text[:200]}"}
     raise AssertionError("no error was raised")
 
 
@@ -239,44 +318,75 @@ def timing() -> Seen:
     return {"do_bench_ms": float(bench), "events_ms": start.elapsed_time(end) / 50}
 
 
-POINTS: list[tuple[Callable[[], Seen], bool]] = [  # (point, does the emulated device show it)
-    (driver, True), (launch_cost, True), (large_shared_memory, True), (streams_and_threads, True), (graph_replay, True),
-    (graph_step, True), (ops_against_numpy, True), (illegal_address, False), (timing, False),
+Point = Callable[[], Seen]
+BESIDE: list[tuple[Point, bool]] = [  # (point, does the emulated device show it)
+    (environment, True), (driver, True), (large_shared_memory, True), (descriptors, True), (streams_and_threads, True),
+    (graph_replay, True), (graph_step, True), (illegal_address, False),
 ]  # fmt: skip
+ALONE: list[tuple[Point, bool]] = [(launch_cost, True), (timing, False)]
 DRY = "--dry-run" in sys.argv
+PARTS = 2 if DRY else 10  # of the ops
+SHARD = (0, 1)
 
 
 def main() -> int:
     """Run all points and write what was seen; 1 when one failed."""
+    global SHARD
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--out", default="")
-    parser.add_argument("--point", default="")
+    parser.add_argument("--seconds", type=float, default=110, help="for all points together")
+    parser.add_argument("--point", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--shard", type=int, nargs=2, default=SHARD, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    names = {point.__name__: point for point, _ in POINTS}
+    SHARD = tuple(options.shard)
+    points = {point.__name__: point for point, _ in (*BESIDE, *ALONE, (ops_against_numpy, True))}
     if options.point:
-        print("SEEN " + json.dumps(names[options.point]()))
+        _children.say(points[options.point]())
         return 0
+
+    def job(name: str, *more: str) -> list[str]:
+        return [__file__, "--point", name, *more, *["--dry-run"] * options.dry_run]
+
     report: dict[str, Any] = {}
-    for point, emulated in POINTS:
-        name = point.__name__
-        if options.dry_run and not emulated:
-            report[name] = {"ok": None, "seen": "needs a GPU"}
-        else:
-            command = [sys.executable, __file__, "--point", name] + ["--dry-run"] * options.dry_run
-            limit = 60 if name == "ops_against_numpy" else 40
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-                lines = [v[5:] for v in done.stdout.splitlines() if v.startswith("SEEN ")]
-                report[name] = {"ok": done.returncode == 0 and bool(lines),
-                                "seen": json.loads(lines[-1]) if lines else done.stderr[-600:]}  # fmt: skip
-            except subprocess.TimeoutExpired:
-                report[name] = {"ok": False, "seen": f"not done after {limit} s"}
-        print(f"{name:22} {report[name]['ok']!s:6} {str(report[name]['seen'])[:300]}", flush=True)
-    if options.out:
-        with open(options.out, "w") as f:
-            json.dump(report, f, indent=1)
+
+    def write() -> None:
+        if options.out:
+            Path(options.out).write_text(json.dumps(report, indent=1))
+
+    def note(name: str, answer: _children.Answer) -> None:
+        seen = answer.found if not answer.trouble else {"trouble": answer.trouble, "until then": answer.found}
+        report[name] = {"ok": not answer.trouble, "seen": seen, "seconds": round(answer.seconds, 1)}
+
+    end = time.monotonic() + options.seconds
+    here = {p.__name__ for p, emulated in (*BESIDE, *ALONE) if emulated or not options.dry_run}
+    beside = {p.__name__: job(p.__name__) for p, _ in BESIDE if p.__name__ in here}
+    ops = {f"ops {i}": job("ops_against_numpy", "--shard", str(i), str(PARTS)) for i in range(PARTS)}
+    answers = _children.run({**beside, **ops}, options.seconds - 30, min(16, os.cpu_count() or 1))
+    for name in beside:
+        note(name, answers[name])
+    report["ops_against_numpy"] = _joined([answers[name] for name in ops])
+    write()
+    for point, _ in ALONE:
+        if point.__name__ in here:
+            note(point.__name__, _children.run({"": job(point.__name__)}, max(end - time.monotonic(), 5))[""])
+            write()
+    report |= {p.__name__: {"ok": None, "seen": "needs a GPU"} for p, _ in (*BESIDE, *ALONE) if p.__name__ not in here}
+    write()
+    for name, row in report.items():
+        trouble = row["seen"].get("trouble", "") if isinstance(row["seen"], dict) else ""
+        print(f"{name:22} {row['ok']!s:6} {(trouble.strip().splitlines() or [str(row['seen'])])[-1][:400]}", flush=True)
     return int(any(r["ok"] is False for r in report.values()))
+
+
+def _joined(answers: list[_children.Answer]) -> dict[str, Any]:
+    """The parts of the ops as one point; a part that was stopped counts with what it had seen."""
+    found = [a.found for a in answers if a.found]
+    seen: Seen = {"ops": sum(f["ops"] for f in found)}
+    for kind in ("far", "failed"):
+        seen[kind] = {name: what for f in found for name, what in f[kind].items()}
+    seen["stopped"] = [a.trouble for a in answers if a.trouble]
+    return {"ok": not (seen["far"] or seen["failed"] or seen["stopped"]), "seen": seen}
 
 
 if __name__ == "__main__":

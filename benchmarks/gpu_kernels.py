@@ -1,8 +1,9 @@
 """Every kernel family on a GPU: time, GB/s or TFLOP/s, share of the measured copy bandwidth or matmul peak, against torch.
 
 `python benchmarks/gpu_kernels.py` on a machine with a GPU. torch, where it is there, runs in a process of its own (eager, and
-torch.compile unless `--no-compile`), with the same shapes. `--dry-run`: tiny shapes on the emulated device, no torch; it
-shows that the script runs, its times mean nothing.
+torch.compile unless `--no-compile`), with the same shapes. First all cases are compiled by many processes beside each
+other; the times are then taken by one process at a time, and what there is when its time is over counts. `--dry-run`: tiny
+shapes on the emulated device, no torch; it shows that the script runs, its times mean nothing.
 """
 
 from __future__ import annotations
@@ -10,23 +11,28 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import subprocess
-import sys
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
+import _children
 
-def cases(ns: Any, dry: bool) -> dict[str, tuple[Callable[[], Any], float, float]]:
-    """name -> (call, bytes moved, flops), the same for tritorch and torch."""
+Case = tuple[Callable[[], Any], float, float]
+
+
+def cases(ns: Any, dry: bool) -> dict[str, Callable[[], Case]]:
+    """name -> what makes (call, bytes moved, flops), the same for tritorch and torch."""
     F = ns.nn.functional
     big, rows, cols = (4096, 8, 64) if dry else (1 << 25, 16384, 2048)
-    square = 32 if dry else 8192
-    bf16, made = ns.bfloat16, {}
-    ns.manual_seed(0)
+    square, half = (32, 16) if dry else (8192, 4096)
+    heads, length, width = (1, 32, 16) if dry else (64, 4096, 128)
+    n, c, s = (1, 16, 8) if dry else (64, 256, 56)
+    size, image_size = rows * cols * 4, n * c * s * s
+    made: dict[str, Callable[[], Case]] = {}
 
-    def new(*shape: int, dtype: Any = None) -> Any:
-        return ns.randn(*shape, device="cuda").to(dtype or ns.float32)
+    def new(*shape: int, dtype: Any = ns.float32) -> Any:
+        return ns.randn(*shape, device="cuda").to(dtype)
 
     def backward(f: Callable[..., Any], *leaves: Any) -> Callable[[], Any]:
         leaves = tuple(v.requires_grad_() for v in leaves)
@@ -34,57 +40,79 @@ def cases(ns: Any, dry: bool) -> dict[str, tuple[Callable[[], Any], float, float
         g = ns.ones_like(y)
         return lambda: ns.autograd.grad(y, leaves, g, retain_graph=True)
 
-    x, y = new(big), new(big)
-    m, w, b = new(rows, cols), new(cols), new(cols)
-    size = rows * cols * 4
-    made["copy fp32"] = (lambda: x.clone(), 8 * big, 0)
-    made["add fp32"] = (lambda: x + y, 12 * big, big)
-    made["gelu bf16"] = ((h := x.to(bf16)) is not None and (lambda: F.gelu(h)), 4 * big, big)
-    made["cast fp32 to bf16"] = (lambda: x.to(bf16), 6 * big, 0)
-    made["transpose fp32"] = (lambda: m.t().contiguous(), 2 * size, 0)
-    made["sum rows fp32"] = (lambda: m.sum(1), size, rows * cols)
-    made["sum columns fp32"] = (lambda: m.sum(0), size, rows * cols)
-    made["cumsum fp32"] = (lambda: m.cumsum(1), 2 * size, rows * cols)
-    made["softmax fp32"] = (lambda: F.softmax(m, 1), 2 * size, 5 * rows * cols)
-    made["softmax backward fp32"] = (backward(lambda v: F.softmax(v, 1), m.clone()), 3 * size, 0)
-    made["layer_norm fp32"] = (lambda: F.layer_norm(m, (cols,), w, b), 2 * size, 8 * rows * cols)
-    made["layer_norm backward fp32"] = (
-        backward(lambda v, p, q: F.layer_norm(v, (cols,), p, q), m.clone(), w.clone(), b.clone()), 3 * size, 0,
-    )  # fmt: skip
-    labels = ns.zeros(rows, dtype=ns.int64, device="cuda")
-    made["cross_entropy fp32"] = (lambda: F.cross_entropy(m, labels), size, 5 * rows * cols)
-    made["sort fp32"] = (lambda: m[: max(4, rows // 16)].sort(1), size / 4, 0)
-    made["dropout fp32"] = (lambda: F.dropout(m, 0.5), 2 * size, 0)
-    table = new(1000, cols)
-    made["embedding fp32"] = (lambda: F.embedding(labels, table), 2 * size, 0)
-    made["embedding backward fp32"] = (backward(lambda t: F.embedding(labels, t), table.clone()), size, 0)
-    a16, b16 = new(square, square, dtype=bf16), new(square, square, dtype=bf16)
-    made["matmul bf16"] = (lambda: a16 @ b16, 6 * square**2, 2 * square**3)
-    half = square // 2
-    a32, b32 = new(half, half), new(half, half)
-    made["matmul fp32 ieee"] = (lambda: a32 @ b32, 12 * half**2, 2 * half**3)
-    heads, length, width = (1, 32, 16) if dry else (64, 4096, 128)
-    q, k, v = (new(1, heads, length, width, dtype=bf16) for _ in range(3))
-    flops = 4 * heads * length * length * width / 2
+    def case(name: str, moved: float, flops: float = 0) -> Callable[[Any], None]:
+        def add(make: Callable[[], Callable[[], Any]]) -> None:
+            made[name] = lambda: (make(), moved, flops)
+
+        return add
+
+    def of(make: Callable[..., Any], f: Callable[..., Any]) -> Callable[[], Any]:
+        """f on operands that are made once."""
+        operands = make()
+        return lambda: f(*operands)
+
+    flat, two = lambda: (new(big),), lambda: (new(big), new(big))  # noqa: E731
+    matrix = lambda: (new(rows, cols),)  # noqa: E731
+    normed = lambda: (new(rows, cols), new(cols), new(cols))  # noqa: E731
+    labels = lambda: ns.arange(rows, device="cuda") % 1000 % cols  # noqa: E731
+    case("copy fp32", 8 * big)(lambda: of(flat, lambda x: x.clone()))
+    case("add fp32", 12 * big, big)(lambda: of(two, lambda x, y: x + y))
+    case("gelu bf16", 4 * big)(lambda: of(lambda: (new(big, dtype=ns.bfloat16),), F.gelu))
+    case("gelu backward bf16", 6 * big)(lambda: backward(F.gelu, new(big, dtype=ns.bfloat16)))
+    case("cast fp32 to bf16", 6 * big)(lambda: of(flat, lambda x: x.to(ns.bfloat16)))
+    case("transpose fp32", 2 * size)(lambda: of(matrix, lambda m: m.t().contiguous()))
+    case("sum rows fp32", size)(lambda: of(matrix, lambda m: m.sum(1)))
+    case("sum columns fp32", size)(lambda: of(matrix, lambda m: m.sum(0)))
+    case("cumsum fp32", 2 * size)(lambda: of(matrix, lambda m: m.cumsum(1)))
+    case("cumsum of one row fp32", 8 * big)(lambda: of(flat, lambda x: x.cumsum(0)))
+    case("softmax fp32", 2 * size)(lambda: of(matrix, lambda m: F.softmax(m, 1)))
+    case("softmax backward fp32", 3 * size)(lambda: backward(lambda v: F.softmax(v, 1), *matrix()))
+    norm = lambda m, w, b: F.layer_norm(m, (cols,), w, b)  # noqa: E731
+    case("layer_norm fp32", 2 * size)(lambda: of(normed, norm))
+    case("layer_norm backward fp32", 3 * size)(lambda: backward(norm, *normed()))
+    case("cross_entropy fp32", size)(lambda: of(lambda: (new(rows, cols), labels()), F.cross_entropy))
+    case("sort fp32", size / 4)(lambda: of(lambda: (new(max(4, rows // 16), cols),), lambda m: m.sort(1)))
+    case("dropout fp32", 2 * size)(lambda: of(matrix, lambda m: F.dropout(m, 0.5)))
+    case("embedding fp32", 2 * size)(lambda: of(lambda: (labels(), new(1000, cols)), F.embedding))
+    case("embedding backward fp32", size)(
+        lambda: (lambda i: backward(lambda t: F.embedding(i, t), new(1000, cols)))(labels())
+    )
+    case("gather fp32", 2 * size)(
+        lambda: of(
+            lambda: (new(rows, cols), ns.zeros(rows, cols, dtype=ns.int64, device="cuda")), lambda m, i: m.gather(1, i)
+        )
+    )
+    product = lambda a, b: a @ b  # noqa: E731
+    case("matmul bf16", 6 * square**2, 2 * square**3)(
+        lambda: of(lambda: (new(square, square, dtype=ns.bfloat16), new(square, square, dtype=ns.bfloat16)), product)
+    )
+    case("matmul fp32 ieee", 12 * half**2, 2 * half**3)(lambda: of(lambda: (new(half, half), new(half, half)), product))
     attend = lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True)  # noqa: E731
-    made["attention causal bf16"] = (lambda: attend(q, k, v), 8 * q.numel(), flops)
-    made["attention causal backward bf16"] = (
-        backward(attend, q.clone(), k.clone(), v.clone()), 16 * q.numel(), 2.5 * flops,
-    )  # fmt: skip
-    n, c, s = (1, 16, 8) if dry else (64, 256, 56)
-    image, kernel = new(n, c, s, s, dtype=bf16), new(c, c, 3, 3, dtype=bf16)
-    conv = 2.0 * n * c * c * 9 * s * s
-    made["conv2d 3x3 bf16"] = (lambda: F.conv2d(image, kernel, padding=1), 4 * image.numel(), conv)
-    made["conv2d 3x3 backward bf16"] = (
-        backward(lambda i, f: F.conv2d(i, f, padding=1), image.clone(), kernel.clone()), 8 * image.numel(), 2 * conv,
-    )  # fmt: skip
-    made["max_pool2d bf16"] = (lambda: F.max_pool2d(image, 2), 2.5 * image.numel(), 0)
-    stat = ns.zeros(c, device="cuda"), ns.ones(c, device="cuda")
-    made["batch_norm bf16"] = (lambda: F.batch_norm(image, *stat, training=True), 6 * image.numel(), 0)
-    p = ns.nn.Parameter(x.clone())
-    p.grad = y
-    adam = ns.optim.AdamW([p], lr=1e-3, fused=True)
-    made["AdamW fp32"] = (lambda: adam.step(), 28 * big, 0)
+    qkv = lambda: tuple(new(1, heads, length, width, dtype=ns.bfloat16) for _ in range(3))  # noqa: E731
+    elements, flops = heads * length * width, 4 * heads * length * length * width / 2
+    case("attention causal bf16", 8 * elements, flops)(lambda: of(qkv, attend))
+    case("attention causal backward bf16", 16 * elements, 2.5 * flops)(lambda: backward(attend, *qkv()))
+    pixels = lambda: new(n, c, s, s, dtype=ns.bfloat16)  # noqa: E731
+    both = lambda: (pixels(), new(c, c, 3, 3, dtype=ns.bfloat16))  # noqa: E731
+    conv = lambda i, f: F.conv2d(i, f, padding=1)  # noqa: E731
+    conv_flops = 2.0 * n * c * c * 9 * s * s
+    case("conv2d 3x3 bf16", 4 * image_size, conv_flops)(lambda: of(both, conv))
+    case("conv2d 3x3 backward bf16", 8 * image_size, 2 * conv_flops)(lambda: backward(conv, *both()))
+    case("max_pool2d bf16", 2.5 * image_size)(lambda: of(lambda: (pixels(),), lambda i: F.max_pool2d(i, 2)))
+    case("batch_norm bf16", 6 * image_size)(
+        lambda: of(
+            lambda: (pixels(), ns.zeros(c, device="cuda"), ns.ones(c, device="cuda")),
+            lambda i, m, v: F.batch_norm(i, m, v, training=True),
+        )
+    )
+
+    def adam() -> Callable[[], Any]:
+        p = ns.nn.Parameter(new(big))
+        p.grad = new(big)
+        optimizer = ns.optim.AdamW([p], lr=1e-3, fused=True)
+        return lambda: optimizer.step()
+
+    case("AdamW fp32", 28 * big)(adam)
     return made
 
 
@@ -110,60 +138,75 @@ def timed(ns: Any, call: Callable[[], Any], dry: bool) -> tuple[float, float]:
     return best, host
 
 
-def side(module: str, dry: bool, compiled: bool) -> dict[str, Any]:
-    """All cases of one library, in this process."""
+def side(module: str, dry: bool, compiled: bool, part: tuple[int, int], warm: bool) -> None:
+    """Cases part[0], part[0] + part[1], ... of one library, in this process; `warm` only compiles them."""
     ns = importlib.import_module(module)
-    found: dict[str, Any] = {}
-    for name, (call, moved, flops) in cases(ns, dry).items():
+    found: dict[str, Any] = {"device": ns.cuda.get_device_name()}
+    for name, make in list(cases(ns, dry).items())[part[0] :: part[1]]:
         try:
-            device, host = timed(ns, call, dry)
-            found[name] = {"s": device, "host_us": host * 1e6, "bytes": moved, "flops": flops}
-            if compiled and "backward" not in name and "AdamW" not in name:
-                found[name]["compiled_s"] = timed(ns, ns.compile(call), dry)[0]
+            ns.manual_seed(0)
+            call, moved, flops = make()
+            again = ns.compile(call) if compiled and "backward" not in name and "AdamW" not in name else None
+            if warm:
+                for f in (call, again) if again else (call,):
+                    f()
+            else:
+                device, host = timed(ns, call, dry)
+                found[name] = {"s": device, "host_us": host * 1e6, "bytes": moved, "flops": flops}
+                if again:
+                    found[name]["compiled_s"] = timed(ns, again, dry)[0]
         except Exception as error:
             found.setdefault(name, {})["failed"] = f"{type(error).__name__}: {error}"[:300]
-    found["device"] = ns.cuda.get_device_name()
-    return found
-
-
-def child(module: str, options: Any, limit: int) -> dict[str, Any] | None:
-    command = [sys.executable, __file__, "--side", module]
-    command += ["--dry-run"] * options.dry_run + ["--compile"] * (module == "torch" and not options.no_compile)
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        print(f"{module}: not done after {limit} s")
-        return None
-    lines = [v[5:] for v in done.stdout.splitlines() if v.startswith("JSON ")]
-    if not lines:
-        print(f"{module}: {done.stderr.strip()[-500:]}")
-        return None
-    return json.loads(lines[-1])
+        call = again = None
+        _children.say(found)
 
 
 def main() -> int:
-    """Run both sides, print the table, write the JSON; 1 when a case of ours failed."""
+    """Compile, run both sides, write the JSON, print the table; 1 when a case of ours failed or did not come."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--out", default="")
+    parser.add_argument("--seconds", type=float, default=150, help="a third to compile, a third for each side")
     parser.add_argument("--compile", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--side", default="", help=argparse.SUPPRESS)
-    parser.add_argument("--out", default="")
+    parser.add_argument("--part", type=int, nargs=2, default=(0, 1), help=argparse.SUPPRESS)
+    parser.add_argument("--warm", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
-        print("JSON " + json.dumps(side(options.side, options.dry_run, options.compile)))
+        side(options.side, options.dry_run, options.compile, options.part, options.warm)
         return 0
-    ours = child("tritorch", options, 80)
-    theirs = None if options.dry_run else child("torch", options, 65)
-    if ours is None:
-        return 1
+
+    def job(module: str, *more: str) -> list[str]:
+        compiled = ["--compile"] * (module == "torch" and not options.no_compile)
+        return [__file__, "--side", module, *compiled, *["--dry-run"] * options.dry_run, *more]
+
+    parts = 1 if options.dry_run else 9
+    warm = {f"tritorch {i}": job("tritorch", "--warm", "--part", str(i), str(parts)) for i in range(parts)}
+    peers = [] if options.dry_run else ["torch"]
+    warm |= {f"{m} {i}": job(m, "--warm", "--part", str(i), "4") for m in peers for i in range(4)}
+    together = min(13, os.cpu_count() or 1)
+    begin = time.monotonic()
+    _children.run(warm, options.seconds / 3, together)
+    warmed = time.monotonic() - begin
+    answers = {}
+    for module in ("tritorch", *peers):
+        answers |= _children.run({module: job(module)}, options.seconds / 3)
+    result = {"dry_run": options.dry_run, "compiling_s": round(warmed, 1)}
+    result |= {m: answers[m].found if m in answers else None for m in ("tritorch", "torch")}
+    result["trouble"] = {m: a.trouble for m, a in answers.items() if a.trouble}
     if options.out:
         with open(options.out, "w") as f:
-            json.dump({"dry_run": options.dry_run, "tritorch": ours, "torch": theirs}, f, indent=1)
+            json.dump(result, f, indent=1)
+    for module, trouble in result["trouble"].items():
+        print(f"{module}: {trouble}")
+    ours, theirs = result["tritorch"], result["torch"] or {}
+    if ours is None:
+        return 1
     print(f"{ours.pop('device')}{'; a dry run: these times say nothing about a GPU' if options.dry_run else ''}")
-    copy = ours["copy fp32"]
+    copy = ours.get("copy fp32", {})
     bandwidth = copy["bytes"] / copy["s"] if "s" in copy else float("nan")
-    reference = (theirs or {}).get("matmul bf16", {})
+    reference = theirs.get("matmul bf16", {})
     peak = reference["flops"] / reference["s"] if "s" in reference else float("nan")
     print(f"copy {bandwidth / 1e9:.0f} GB/s; torch's bf16 matmul {peak / 1e12:.0f} TFLOP/s")
     print(f"{'case':32} {'us':>9} {'rate':>15} {'of peak':>8} {'x eager':>8} {'x compiled':>10} {'host us':>8}")
@@ -174,13 +217,13 @@ def main() -> int:
         heavy = any(word in name for word in ("matmul", "attention", "conv2d"))
         rate = (row["flops"] if heavy else row["bytes"]) / row["s"]
         share = rate / (peak if heavy else bandwidth)
-        peer = (theirs or {}).get(name, {})
+        peer = theirs.get(name, {})
         eager, compiled = (f"{peer[k] / row['s']:.2f}" if k in peer else "-" for k in ("s", "compiled_s"))
         text = f"{rate / 1e12:.1f} TFLOP/s" if heavy else f"{rate / 1e9:.0f} GB/s"
         print(
             f"{name:32} {row['s'] * 1e6:9.1f} {text:>15} {share:8.0%} {eager:>8} {compiled:>10} {row['host_us']:8.1f}"
         )
-    return int(any("failed" in row for row in ours.values()))
+    return int("tritorch" in result["trouble"] or any("failed" in row for row in ours.values()))
 
 
 if __name__ == "__main__":

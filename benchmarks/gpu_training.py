@@ -1,8 +1,9 @@
 """Training steps on a GPU: MLP, ResNet-18 on 32x32, GPT-2 124M in bf16, LSTM; time per step, peak memory, losses.
 
 `python benchmarks/gpu_training.py` on a machine with a GPU; torch, where it is there, runs the same code in a process of its
-own. "graphed" replays the whole step - forward, backward, AdamW - as one CUDA graph. `--dry-run`: tiny models on the
-emulated device; its times mean nothing.
+own. "graphed" replays the whole step - forward, backward, AdamW - as one CUDA graph. First the models are compiled beside
+each other; what there is when a side's time is over counts. `--dry-run`: tiny models on the emulated device; its times mean
+nothing.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import subprocess
-import sys
 import time
 from typing import Any
+
+import _children
+
+NAMES = ("MLP", "ResNet-18", "GPT-2 124M bf16", "LSTM")
 
 
 def models(ns: Any, dry: bool) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def models(ns: Any, dry: bool) -> dict[str, Any]:
         x, t = ns.randn(steps, batch, width).cuda(), ns.randint(0, 10, (batch,)).cuda()
         return both, lambda both: F.cross_entropy(both[1](both[0](x)[0][-1]), t)
 
-    return {"MLP": mlp, "ResNet-18": resnet, "GPT-2 124M bf16": gpt, "LSTM": lstm}
+    return dict(zip(NAMES, (mlp, resnet, gpt, lstm), strict=True))
 
 
 def measure(ns: Any, make: Any, dry: bool, graphed: bool) -> dict[str, Any]:
@@ -153,62 +156,66 @@ def measure(ns: Any, make: Any, dry: bool, graphed: bool) -> dict[str, Any]:
     return {"s": seconds, "peak_mib": ns.cuda.max_memory_allocated() / 2**20, "losses": losses}
 
 
-def side(module: str, dry: bool) -> dict[str, Any]:
+def side(module: str, dry: bool, only: str) -> None:
+    """All models of one library, or one of them, in this process."""
     ns = importlib.import_module(module)
     found: dict[str, Any] = {"device": ns.cuda.get_device_name()}
     for name, make in models(ns, dry).items():
-        for graphed in (False, True):
+        for graphed in (False, True) if only in ("", name) else ():
             label = f"{name}{', graphed' if graphed else ''}"
             try:
                 found[label] = measure(ns, make, dry, graphed)
             except Exception as error:
                 found[label] = {"failed": f"{type(error).__name__}: {error}"[:400]}
-            print("JSON " + json.dumps(found), flush=True)
-    return found
-
-
-def child(module: str, dry: bool, limit: int) -> dict[str, Any] | None:
-    command = [sys.executable, __file__, "--side", module] + ["--dry-run"] * dry
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-        out, errors = done.stdout, done.stderr
-    except subprocess.TimeoutExpired as late:
-        out, errors = (late.stdout or b"").decode(), f"not done after {limit} s"
-    lines = [v[5:] for v in out.splitlines() if v.startswith("JSON ")]
-    if not lines:
-        print(f"{module}: {errors.strip()[-500:]}")
-        return None
-    return json.loads(lines[-1])
+            _children.say(found)
 
 
 def main() -> int:
-    """Run both sides, print the table, write the JSON; 1 when a model of ours failed."""
+    """Compile, run both sides, write the JSON, print the table; 1 when a model of ours failed or did not come."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dry-run", action="store_true")
-    parser.add_argument("--side", default="", help=argparse.SUPPRESS)
     parser.add_argument("--out", default="")
+    parser.add_argument("--seconds", type=float, default=135, help="a third to compile, a third for each side")
+    parser.add_argument("--side", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--only", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
-        side(options.side, options.dry_run)
+        side(options.side, options.dry_run, options.only)
         return 0
-    ours = child("tritorch", options.dry_run, 80)
-    theirs = None if options.dry_run else child("torch", False, 45)
-    if ours is None:
-        return 1
+
+    def job(module: str, *more: str) -> list[str]:
+        return [__file__, "--side", module, *["--dry-run"] * options.dry_run, *more]
+
+    begin = time.monotonic()
+    if not options.dry_run:
+        warm = {name: job("tritorch", "--only", name) for name in NAMES}
+        _children.run(warm, options.seconds / 3, len(warm))
+    warmed = time.monotonic() - begin
+    answers = {}
+    for module in ("tritorch",) if options.dry_run else ("tritorch", "torch"):
+        answers |= _children.run({module: job(module)}, options.seconds / 3)
+    result = {"dry_run": options.dry_run, "compiling_s": round(warmed, 1)}
+    result |= {m: answers[m].found if m in answers else None for m in ("tritorch", "torch")}
+    result["trouble"] = {m: a.trouble for m, a in answers.items() if a.trouble}
     if options.out:
         with open(options.out, "w") as f:
-            json.dump({"dry_run": options.dry_run, "tritorch": ours, "torch": theirs}, f, indent=1)
+            json.dump(result, f, indent=1)
+    for module, trouble in result["trouble"].items():
+        print(f"{module}: {trouble}")
+    ours, theirs = result["tritorch"], result["torch"] or {}
+    if ours is None:
+        return 1
     print(f"{ours.pop('device')}{'; a dry run: these times say nothing about a GPU' if options.dry_run else ''}")
     print(f"{'model':26} {'ms':>9} {'MiB':>8} {'torch ms':>9} {'ratio':>6}  losses first, last")
     for name, row in ours.items():
         if "s" not in row:
             print(f"{name:26} FAILED {row['failed']}")
             continue
-        peer = (theirs or {}).get(name, {})
+        peer = theirs.get(name, {})
         other = f"{peer['s'] * 1e3:9.2f} {peer['s'] / row['s']:6.2f}" if "s" in peer else f"{'-':>9} {'-':>6}"
         losses = f"{row['losses'][0]:.4f}, {row['losses'][-1]:.4f}"
         print(f"{name:26} {row['s'] * 1e3:9.2f} {row['peak_mib']:8.0f} {other}  {losses}")
-    return int(any("failed" in row for row in ours.values()))
+    return int("tritorch" in result["trouble"] or any("failed" in row for row in ours.values()))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from _compare import machine
 
@@ -73,7 +74,8 @@ def measure() -> dict[str, float]:
     def step() -> None:
         (g @ b).sum().backward()
 
-    out = {
+    out = {} if not hasattr(sys.modules["cupy"].cuda, "function") else {"CuPy's launcher": cupys_launcher(x, y)}
+    out |= {
         "memory for a result": best(lambda: empty((256, 256), f4)),
         "kernel[grid](...)": best(triton_call),
         "launch(...)": best(ours),
@@ -94,9 +96,29 @@ def measure() -> dict[str, float]:
     return {"triton": float(".".join(triton.__version__.split(".")[:2])), **out}
 
 
+def cupys_launcher(x: Any, y: Any) -> float:
+    """The same kernel from its binary by CuPy, which needs no C compiler."""
+    import cupy
+    import numpy as np
+    from kernels_to_launch import _scale
+
+    from tritorch.kernels._driver import Pointer, type_name
+    from tritorch.kernels._launch import prepare
+
+    px, py = Pointer(type_name(x.dtype), x.data.ptr), Pointer(type_name(y.dtype), y.data.ptr)
+    compiled = prepare(_scale)[(64,)](px, py, 65536, 1.5, BLOCK=1024, num_warps=4, enable_fp_fusion=True)
+    module = cupy.cuda.function.Module()
+    module.load(compiled.asm["cubin"])
+    f = module.get_function(compiled.metadata.name)
+    numbers = np.int32(65536), np.float32(1.5)
+    threads, shared = (32 * compiled.metadata.num_warps, 1, 1), compiled.metadata.shared
+    return best(lambda: f((64, 1, 1), threads, (x, y, *numbers, None, None), shared_mem=shared))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stub", action="store_true", help="against the driver library that does nothing")
+    parser.add_argument("--out", type=Path, help="default: results/launch_overhead.json, with --stub ..._stub.json")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -113,15 +135,16 @@ def main() -> int:
         else:  # the stand-in for CuPy must not be found
             shutil.copy(STUB / "kernels_to_launch.py", folder)
             paths[1] = folder
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
+        before = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+        environment["PYTHONPATH"] = os.pathsep.join([*paths, *before])
         done = subprocess.run(
-            [sys.executable, __file__, "--child"], env=environment, check=True, capture_output=True, text=True
+            [sys.executable, __file__, "--child"], env=environment, check=True, stdout=subprocess.PIPE, text=True
         )
     us = json.loads(done.stdout.splitlines()[-1])
     for name, value in us.items():
         print(f"{name:36} {value}")
     about = {**machine(), "triton": us.pop("triton"), "driver": "stub" if options.stub else "real"}
-    out = HERE / "results" / f"launch_overhead{'_stub' if options.stub else ''}.json"
+    out = options.out or HERE / "results" / f"launch_overhead{'_stub' if options.stub else ''}.json"
     out.write_text(json.dumps({"about": about, "us": us}, indent=1) + "\n")
     return 0
 

@@ -130,7 +130,8 @@ class ndarray:
             self.__dict__["ndim"], self.__dict__["strides"] = len(value), _dense(value, self.dtype.itemsize)
         self.__dict__[name] = value
 
-    def transpose(self, order):
+    def transpose(self, *order):
+        order = order[0] if len(order) == 1 and not isinstance(order[0], int) else order
         order = [d % self.ndim for d in order]
         strides = tuple(self.strides[d] for d in order)
         return ndarray(tuple(self.shape[d] for d in order), self.dtype, self.data, strides)
