@@ -115,3 +115,19 @@ def test_no_elements():
         for shape, dim in (((0,), 0), ((3, 0), 1), ((0, 3), 1)):
             y, at = getattr(sort.sort, side)(np.zeros(shape, np.float32), dim, False)
             assert y.shape == at.shape == shape and at.dtype == np.int64
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "i8", "i4", "i2", "u1", "?"])
+@pytest.mark.parametrize("scale", [3, 1e6, 1e15])
+def test_stable_order_of_rows(kind, scale):
+    rng = np.random.default_rng(0)
+    for shape in ((50, 200), (2, 40_001), (1000, 5)):
+        x = rng.normal(size=shape) * scale
+        x = x.astype(kind) if kind[0] == "f" else (x % (2**61 if kind == "i8" else 100)).astype(kind)
+        if kind[0] == "f":
+            x.reshape(-1)[::97] = np.nan
+        np.testing.assert_array_equal(sort.order(x, False), np.argsort(x, 1, kind="stable"))
+        falling = (shape[1] - 1 - np.argsort(x[:, ::-1], 1, kind="stable"))[:, ::-1]
+        np.testing.assert_array_equal(sort.order(x, True), falling)
+    ends = np.tile(np.array([-(2**63), 2**63 - 1, 0, 5]), (2, 700))
+    np.testing.assert_array_equal(sort.order(ends, False), np.argsort(ends, 1, kind="stable"))

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._configs import SMALL
-from ._fold import contiguous, kept_shape
+from ._fold import READ, contiguous, kept_shape, row_blocks
+from ._fold import SMALL as FEW
+from ._indexed import read_along, write_along
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._pointwise import fill
+from ._rows import over_blocks
+from ._strides import dense
 from .reduce import kind, parts, tiles
 
 if TYPE_CHECKING:
@@ -141,8 +145,35 @@ def arg_array(x: Array, dim: int, keepdim: bool, largest: bool) -> Array:
     """np.argmax or np.argmin over one dim, as an int64 array."""
     if not x.ndim:
         return np.zeros((), np.int64)
-    at = np.asarray(x.argmax(dim) if largest else x.argmin(dim))
-    return at.reshape(kept_shape(x.shape, (dim,), True)) if keepdim else at
+    shape = kept_shape(x.shape, (dim,), keepdim)
+    k = prod(x.shape[dim + 1 :])
+    if x.size < FEW or k == 1 and x.size < 2 * READ or 1 < k < 32:
+        return np.asarray(x.argmax(dim) if largest else x.argmin(dim)).reshape(shape)
+    x, m, r, k = row_blocks(x, dim)
+    at = np.empty((m, k), np.int64)
+
+    def block(start: int, stop: int) -> None:
+        part = x[start:stop]
+        if k > 1 and r <= 64 and _best_of_few(part, at[start:stop], largest):
+            return
+        rows = part[:, :, 0] if k == 1 else dense(part.transpose(0, 2, 1))  # NumPy does so element by element
+        at[start:stop] = (rows.argmax(-1) if largest else rows.argmin(-1)).reshape(-1, k)
+
+    over_blocks(block, m, r * k, max(1, READ // (r * k)))
+    return at.reshape(shape)
+
+
+def _best_of_few(x: Array, at: Array, largest: bool) -> bool:
+    """at (M, K) = the places of the extrema over the middle dim of x (M, R, K), row by row; False where one is NaN."""
+    beats, extremum = (np.greater, np.maximum) if largest else (np.less, np.minimum)
+    best = x[:, 0].copy()
+    place = np.zeros(best.shape, np.int32)
+    for j in range(1, x.shape[1]):
+        row = x[:, j]
+        np.maximum(place, np.multiply(beats(row, best), np.int32(j)), out=place)
+        extremum(best, row, out=best)
+    at[...] = place
+    return x.dtype.kind != "f" or not np.isnan(best).any()
 
 
 def best_array(x: Array, dim: int, keepdim: bool, largest: bool) -> tuple[Array, Array]:
@@ -151,7 +182,7 @@ def best_array(x: Array, dim: int, keepdim: bool, largest: bool) -> tuple[Array,
     if x.size <= 1024:
         reduce = np.maximum.reduce if largest else np.minimum.reduce
         return np.asarray(reduce(x, dim, None, None, keepdim)), at
-    y = np.take_along_axis(x, at if keepdim else np.expand_dims(at, dim), dim)
+    y = read_along(x, dim, at if keepdim else np.expand_dims(at, dim))
     return y.reshape(at.shape), at
 
 
@@ -162,7 +193,7 @@ def put(g: Array, at: Array, shape: tuple[int, ...], dim: int, keepdim: bool) ->
     gx = np.zeros(shape, g.dtype)
     if not keepdim:
         g, at = np.expand_dims(g, dim), np.expand_dims(at, dim)
-    np.put_along_axis(gx, at, g, dim)
+    write_along(gx, dim, at, g)
     return gx
 
 

@@ -14,10 +14,12 @@ import numpy as np
 
 from ._configs import SMALL, next_power_of_2
 from ._fold import contiguous
+from ._indexed import read_along, write_along
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._rows import over_blocks
 from ._scans import scan_gpu
+from ._strides import dense
 from .extremum import put_gpu
 
 if TYPE_CHECKING:
@@ -225,23 +227,26 @@ def order(x: Array, descending: bool) -> Array:
     y = np.empty((m, r), np.int64)
     if y.size == 0:
         return y
-    if x.dtype.itemsize <= 4:
+    places = max(r - 1, 1).bit_length()
+    low = int(x.min()) if x.dtype.char in "lq" else 0
+    if x.dtype.itemsize <= 4 or x.dtype.char in "lq" and int(x.max()) - low < 1 << (62 - places):
 
         def rows(start: int, stop: int) -> None:
+            """An element and its place in one number: one sort of numbers, which is many times as fast as one of places."""
             part, key = x[start:stop], y[start:stop]
             if part.dtype.kind == "f":
                 part = part.astype(np.float32) + np.float32(0)  # so that -0 is the bits of 0
                 bits = part.view(np.int32)
                 np.bitwise_xor(bits, (bits >> 31) & 0x7FFFFFFF, out=key)
-                key[part != part] = 0x7FFFFFFF
+                key.reshape(-1)[np.flatnonzero(part != part)] = 0x7FFFFFFF
             else:
-                key[...] = part
+                np.subtract(part, low, out=key)
             if descending:
                 np.bitwise_not(key, out=key)
-            key <<= 32
+            key <<= places
             key |= np.arange(r)
             key.sort(1)
-            key &= 0xFFFFFFFF
+            key &= (1 << places) - 1
     else:
 
         def rows(start: int, stop: int) -> None:
@@ -261,7 +266,8 @@ def last_dim(x: Array, dim: int) -> Array:
         return x.reshape(1, 1)
     n = x.shape[dim]
     rest = prod(x.shape[:dim]) * prod(x.shape[dim + 1 :])
-    return np.ascontiguousarray(np.moveaxis(x, dim, -1)).reshape(rest, n)
+    rows = np.moveaxis(x, dim, -1)
+    return (rows if rows.flags.c_contiguous else dense(rows)).reshape(rest, n)
 
 
 def back(rows: Array, shape: tuple[int, ...], dim: int) -> Array:
@@ -269,14 +275,15 @@ def back(rows: Array, shape: tuple[int, ...], dim: int) -> Array:
     if not shape:
         return rows.reshape(())
     rest = shape[:dim] + shape[dim + 1 :]
-    return np.ascontiguousarray(np.moveaxis(rows.reshape(*rest, rows.shape[1]), -1, dim))
+    y = np.moveaxis(rows.reshape(*rest, rows.shape[1]), -1, dim)
+    return y if y.flags.c_contiguous else dense(y)
 
 
 def take_rows(x: Array, at: Array) -> Array:
     """x[i, at[i, j]] of rows (M, R)."""
     if x.size == 0:
         return np.empty(at.shape, x.dtype)
-    return x.reshape(-1).take(at + np.arange(0, x.size, x.shape[1])[:, None])
+    return read_along(x, 1, at)
 
 
 def _sorted(x: Array, dim: int, descending: bool) -> tuple[Array, Array]:
@@ -307,8 +314,13 @@ def _top(x: Array, k: int, dim: int, largest: bool) -> tuple[Array, Array]:
     rows = last_dim(x, dim)
     r = rows.shape[1]
     if r >= 64 and k <= r // 4:
-        some = np.argpartition(rows, r - k if largest else k - 1, 1)
-        some = np.sort(some[:, r - k :] if largest else some[:, :k], 1)
+        some = np.empty((len(rows), k), np.int64)
+
+        def part(start: int, stop: int) -> None:
+            found = np.argpartition(rows[start:stop], r - k if largest else k - 1, 1)
+            some[start:stop] = np.sort(found[:, r - k :] if largest else found[:, :k], 1)
+
+        over_blocks(part, len(rows), r, block=1 << 17)
         at = take_rows(some, order(take_rows(rows, some), largest))
     else:
         at = order(rows, largest)[:, :k]
@@ -320,7 +332,7 @@ def put_many(g: Array, at: Array, x_shape: tuple[int, ...], dim: int) -> Array:
     if not x_shape:
         return g
     gx = np.zeros(x_shape, g.dtype)
-    np.put_along_axis(gx, at, g, dim)
+    write_along(gx, dim, at, g)
     return gx
 
 
