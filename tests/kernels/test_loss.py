@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tritorch as torch
 from tests.kernels.raw_checks import check_cpu_grad
 from tritorch.kernels import dropout, loss  # noqa: F401 - registers the ops
 from tritorch.kernels._op import OPS
@@ -46,3 +47,17 @@ def test_logits_of_any_size_stay_finite():
 def test_probabilities_of_zero_and_one_are_bounded():
     y = OPS["binary_cross_entropy"].cpu(np.array([0.0, 1.0]), np.array([1.0, 0.0]), 0.0, "none")
     assert y.tolist() == [100.0, 100.0]
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy"])
+def test_single_numbers(name, reduction):
+    loss = getattr(torch.nn.functional, name)
+    x, t = torch.tensor(0.75, requires_grad=True), torch.tensor(0.25)
+    row = torch.tensor([0.75], requires_grad=True)
+    y, want = loss(x, t, reduction=reduction), loss(row, t.reshape(1), reduction=reduction)
+    y.backward()
+    want.sum().backward()
+    assert y.shape == x.grad.shape == ()
+    assert y.item() == want.item()
+    assert x.grad.item() == row.grad.item()

@@ -1,7 +1,7 @@
 """Activations and their derivatives on arrays: in place, on as few temporaries as there can be.
 
 What PyTorch words as a choice per element is written without one where that is the same: elu is max(x, 0) +
-expm1(min(x, 0)). Limits are set by np.clip, which takes a third of the time of np.maximum with a number and leaves
+expm1(min(x, 0)). Limits are set by clip, which takes a third of the time of np.maximum with a number and leaves
 -0.0, as PyTorch does. `out` takes the result, so that work in blocks needs no copy.
 
 In float32, gelu's erf(x / sqrt(2)) is tanh(x P(x^2)), as `_erf` makes erf, with a P of degree 6 that gives it to 1.7e-7:
@@ -15,7 +15,7 @@ import numpy as np
 from ._erf import F32, erfc, odd_tanh, table
 from ._op import Array
 from ._select import where
-from ._special import fresh, sigmoid
+from ._special import few, fresh, sigmoid
 
 _GELU = table(0.7978846366101907, 0.03633434813313035, -3.3911226347526125e-05, -5.478173702987139e-05,
               3.873058343751967e-06, -1.2525672026419152e-07, 1.5672581851373262e-09)  # fmt: skip
@@ -104,7 +104,7 @@ def silu_grad(g: Array, x: Array, y: None, *, out: Array | None = None) -> Array
 
 def _mish_ratio(x: Array) -> tuple[Array, Array, Array]:
     """(w, n, n + 2) with w = e^x and tanh(log(1 + w)) = n / (n + 2), n = w (w + 2); x is limited where n / (n + 2) is 1."""
-    w = np.clip(x, -np.inf, 20 if x.dtype == F32 else 40, out=np.empty_like(x))
+    w = x.clip(-np.inf, 20 if x.dtype == F32 else 40, out=np.empty_like(x))
     np.exp(w, out=w)
     n = np.add(w, 2, out=np.empty_like(w))
     n *= w
@@ -125,7 +125,7 @@ def mish_grad(g: Array, x: Array, y: None, *, out: Array | None = None) -> Array
     gx *= w
     gx *= 4
     gx /= d
-    gx *= np.clip(x, -np.inf, 100)  # w^2 / d^2 is limited, and falls faster than any x grows
+    gx *= x.clip(-np.inf, 100)  # w^2 / d^2 is limited, and falls faster than any x grows
     gx += n
     gx /= d
     return np.multiply(gx, g, out=gx if out is None else out)
@@ -135,7 +135,7 @@ def softplus(x: Array, beta: float, limit: float, *, out: Array | None = None) -
     """log(1 + e^(beta x)) / beta, x itself where beta x > limit."""
     z = x if beta == 1 else np.multiply(x, beta, out=np.empty_like(x))
     above = np.asarray(z > limit)
-    z = np.clip(z, -np.inf, limit, out=np.empty_like(x))
+    z = z.clip(-np.inf, limit, out=np.empty_like(x))
     np.exp(z, out=z)
     z = np.log1p(z, out=z if out is None else out)
     if beta != 1:
@@ -157,13 +157,13 @@ def softplus_grad(g: Array, x: Array, y: None, beta: float, limit: float, *, out
 
 def elu(x: Array, alpha: float, scale: float, slope: float, *, out: Array | None = None) -> Array:
     """scale x above 0, alpha scale (e^(slope x) - 1) below: a sum, of which one part is 0."""
-    y = np.clip(x, -np.inf, 0, out=np.empty_like(x))
+    y = x.clip(-np.inf, 0, out=np.empty_like(x))
     if slope != 1:
         y *= slope
     np.expm1(y, out=y)
     if alpha * scale != 1:
         y *= alpha * scale
-    above = np.clip(x, 0, np.inf)
+    above = x.clip(0, np.inf)
     if scale != 1:
         above *= scale
     return np.add(y, above, out=y if out is None else out)
@@ -173,7 +173,7 @@ def elu_grad(
     g: Array, x: Array, y: None, alpha: float, scale: float, slope: float, *, out: Array | None = None
 ) -> Array:
     """g scale above 0, g alpha scale slope e^(slope x) below."""
-    z = np.clip(x, -np.inf, 0, out=np.empty_like(x))
+    z = x.clip(-np.inf, 0, out=np.empty_like(x))
     if slope != 1:
         z *= slope
     np.exp(z, out=z)  # 1 above 0, so that
@@ -188,16 +188,16 @@ def elu_grad(
 
 def celu(x: Array, alpha: float, *, out: Array | None = None) -> Array:
     """x above 0, alpha (e^(x / alpha) - 1) below."""
-    y = np.clip(x, -np.inf, 0, out=np.empty_like(x))
+    y = x.clip(-np.inf, 0, out=np.empty_like(x))
     y /= alpha
     np.expm1(y, out=y)
     y *= alpha
-    return np.add(y, np.clip(x, 0, np.inf), out=y if out is None else out)
+    return np.add(y, x.clip(0, np.inf), out=y if out is None else out)
 
 
 def celu_grad(g: Array, x: Array, y: None, alpha: float, *, out: Array | None = None) -> Array:
     """g above 0, g e^(x / alpha) below."""
-    z = np.clip(x, -np.inf, 0, out=np.empty_like(x))
+    z = x.clip(-np.inf, 0, out=np.empty_like(x))
     z /= alpha
     np.exp(z, out=z)
     return np.multiply(z, g, out=z if out is None else out)
@@ -208,17 +208,17 @@ def celu_grad(g: Array, x: Array, y: None, alpha: float, *, out: Array | None = 
 
 def relu(x: Array, *, out: Array | None = None) -> Array:
     """max(x, 0)."""
-    return np.clip(x, 0, np.inf, out=out) if x.dtype.kind == "f" else np.maximum(x, _ZEROS[x.dtype], out=out)
+    return x.clip(0, np.inf, out=out) if x.dtype.kind == "f" else np.maximum(x, _ZEROS[x.dtype], out=out)
 
 
 def clamp_min(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """max(a, b)."""
-    return np.clip(a, b, np.inf, out=out) if b.__class__ is float else np.maximum(a, b, out=out)
+    return a.clip(b, np.inf, out=out) if b.__class__ is float and not few(a, b) else np.maximum(a, b, out=out)
 
 
 def clamp_max(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """min(a, b)."""
-    return np.clip(a, -np.inf, b, out=out) if b.__class__ is float else np.minimum(a, b, out=out)
+    return a.clip(-np.inf, b, out=out) if b.__class__ is float and not few(a, b) else np.minimum(a, b, out=out)
 
 
 def _greater_grad(g: Array, big: Array, small: Array, out: Array | None) -> Array:
@@ -238,12 +238,12 @@ def less_grad(g: Array, a: Array, b: Array, y: None, *, out: Array | None = None
 
 def hardtanh(x: Array, low: float, high: float, *, out: Array | None = None) -> Array:
     """x limited to [low, high]."""
-    return np.clip(x, low, high, out=out)
+    return x.clip(low, high, out=out)
 
 
 def relu6(x: Array, *, out: Array | None = None) -> Array:
     """x limited to [0, 6]."""
-    return np.clip(x, 0, 6, out=out)
+    return x.clip(0, 6, out=out)
 
 
 def hardtanh_grad(g: Array, x: Array, y: None, low: float, high: float, *, out: Array | None = None) -> Array:
@@ -258,7 +258,7 @@ def relu6_grad(g: Array, x: Array, y: None, *, out: Array | None = None) -> Arra
 def hardsigmoid(x: Array, *, out: Array | None = None) -> Array:
     """x + 3 limited to [0, 6], over 6."""
     y = np.add(x, 3, out=fresh(x, out))
-    np.clip(y, 0, 6, out=y)
+    y.clip(0, 6, out=y)
     y /= 6
     return y
 
@@ -273,7 +273,7 @@ def hardsigmoid_grad(g: Array, x: Array, y: None, *, out: Array | None = None) -
 def hardswish(x: Array, *, out: Array | None = None) -> Array:
     """x hardsigmoid(x)."""
     y = np.add(x, 3, out=fresh(x, out))
-    np.clip(y, 0, 6, out=y)
+    y.clip(0, 6, out=y)
     y *= x
     y /= 6
     return y
@@ -325,5 +325,5 @@ def shrink_grad(g: Array, x: Array, y: None, limit: float, *, out: Array | None 
 
 def softshrink(x: Array, limit: float, *, out: Array | None = None) -> Array:
     """x pulled towards 0 by `limit`, 0 in between."""
-    y = np.clip(x, -limit, limit, out=fresh(x, out))
+    y = x.clip(-limit, limit, out=fresh(x, out))
     return np.subtract(x, y, out=y)

@@ -76,7 +76,7 @@ def _modified(order: int, scaled: bool) -> Callable[[Array], Array]:
 
     def single(x: Array) -> Array:
         z = np.multiply(x, x, out=np.empty_like(x))
-        y = horner(np.clip(z, 0, 64, out=np.empty_like(x)), short)
+        y = horner(z.clip(0, 64, out=np.empty_like(x)), short)
         if order:
             y *= x
         if scaled:
@@ -107,7 +107,7 @@ def _k_scaled(x: Array, order: int) -> Array:
     """e^x K(x), x > 0; inf at 0, NaN below."""
     near = tables.K1_NEAR if order else tables.K0_NEAR
     far = tables.K1_FAR if order else tables.K0_FAR
-    low = np.clip(x, 1e-300, 2.0)
+    low = x.clip(1e-300, 2.0)
     part = series(low * low / 2 - 1, near)
     y = np.log(low / 2) * i1(low) + part / low if order else part - np.log(low / 2) * i0(low)
     r = 1 / np.maximum(x, 2.0)
@@ -171,7 +171,7 @@ def j1(x: Array) -> Array:
 @_double
 def y0(x: Array) -> Array:
     """Y0(x), the Bessel function of the second kind; -inf at 0, NaN below."""
-    low = np.clip(x, 1e-300, 8.0)
+    low = x.clip(1e-300, 8.0)
     near = series(low * low / 32 - 1, tables.Y0_NEAR) + _2_PI * np.log(low / 2) * j0(low)
     y = np.where(x <= 8, near, _waves(x, 0, True))
     return np.where(x > 0, y, np.where(x == 0, -np.inf, np.nan))
@@ -180,7 +180,7 @@ def y0(x: Array) -> Array:
 @_double
 def y1(x: Array) -> Array:
     """Y1(x); -inf at 0, NaN below."""
-    low = np.clip(x, 1e-300, 8.0)
+    low = x.clip(1e-300, 8.0)
     near = series(low * low / 32 - 1, tables.Y1_NEAR) / low + _2_PI * np.log(low / 2) * j1(low)
     y = np.where(x <= 8, near, _waves(x, 1, True))
     return np.where(x > 0, y, np.where(x == 0, -np.inf, np.nan))
@@ -196,8 +196,8 @@ def spherical_j0(x: Array) -> Array:
 @_double
 def airy(x: Array) -> Array:
     """Ai(x), the solution of y'' = x y that falls to 0 for growing x."""
-    middle = np.clip(x, -4.0, 2.0)
-    left = np.clip(x, -9.0, -4.0)
+    middle = x.clip(-4.0, 2.0)
+    left = x.clip(-9.0, -4.0)
     y = np.where(x < -4, series((left + 6.5) / 2.5, tables.AIRY_LEFT), series((middle + 1) / 3, tables.AIRY_MIDDLE))
     far = np.maximum(np.abs(x), 2.0)
     z = far * np.sqrt(far) * (2 / 3)

@@ -66,7 +66,7 @@ def _exp_of_minus_square(v: Array) -> Array:
 def _positive_erfc(a: Array) -> Array:
     """erfc of a >= 0."""
     k, end, coefficients = _ERFC32 if a.dtype == F32 else _ERFC64
-    a = np.clip(a, 0, end, out=np.empty_like(a))  # beyond, erfc is 0 and e^(-a^2) would have no digits
+    a = a.clip(0, end, out=np.empty_like(a))  # beyond, erfc is 0 and e^(-a^2) would have no digits
     t = np.add(a, k, out=np.empty_like(a))
     np.divide(k, t, out=t)
     u = np.multiply(t, -2, out=np.empty_like(t))
@@ -110,10 +110,10 @@ def erf(x: Array) -> Array:
     x = np.asarray(x)
     z = np.multiply(x, x, out=np.empty_like(x))
     if x.dtype == F32:
-        return odd_tanh(x, np.clip(z, 0, 16, out=z), _ERF32)
+        return odd_tanh(x, z.clip(0, 16, out=z), _ERF32)
     far = np.subtract(1, _positive_erfc(np.abs(x, out=np.empty_like(x))), out=np.empty_like(x))
     far = np.copysign(far, x, out=far)
-    near = horner(np.clip(z, 0, 0.25, out=z), _ERF64)
+    near = horner(z.clip(0, 0.25, out=z), _ERF64)
     near *= x
     return where(np.abs(x) < 0.5, near, far)
 

@@ -24,12 +24,12 @@ def _fraction(x: Array) -> Array:
 
 
 def _positive_lgamma(x: Array) -> Array:
-    low = np.clip(x, 0, 1e30)  # for larger x the steps no longer matter, and their product would overflow
+    low = x.clip(0, 1e30)  # for larger x the steps no longer matter, and their product would overflow
     pair = low * (low + 7)
     steps = np.array(pair)
     for i in _PAIRS[1:]:
         steps *= pair + i
-    z = np.clip(x, 0, 1e308) + 8
+    z = x.clip(0, 1e308) + 8
     r = 1 / z
     y = horner(r * r, (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156))
     y *= r
@@ -41,7 +41,7 @@ def _positive_lgamma(x: Array) -> Array:
 
 
 def _positive_digamma(x: Array) -> Array:
-    low = np.clip(x, 0, 1e150)
+    low = x.clip(0, 1e150)
     pair = low * (low + 7)
     steps = 1 / pair
     for i in _PAIRS[1:]:
@@ -59,7 +59,7 @@ def _positive_digamma(x: Array) -> Array:
 
 
 def _positive_trigamma(x: Array) -> Array:
-    low = np.clip(x, 0, 1e150)
+    low = x.clip(0, 1e150)
     pair = low * (low + 7)
     square = 2 * low + 7
     square *= square
@@ -115,7 +115,7 @@ def _sin_pi(t: Array) -> Array:
 
 def _mirrored_lgamma(x: Array, y: Array) -> Array:
     s = _sin_pi(np.abs(_fraction(x)))
-    return np.log(np.pi / s) - np.clip(y, -1, 1e308)  # still inf at -inf
+    return np.log(np.pi / s) - y.clip(-1, 1e308)  # still inf at -inf
 
 
 def _mirrored_digamma(x: Array, y: Array) -> Array:

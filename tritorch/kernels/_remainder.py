@@ -14,7 +14,7 @@ import numpy as np
 
 from ._op import Array
 from ._select import redo
-from ._special import with_sign_of
+from ._special import few, with_sign_of
 
 _F32 = np.dtype(np.float32)
 _EXACT = float(1 << 28)  # quotients whose integer part is exact
@@ -27,8 +27,8 @@ def _no_zero(op: str, b: Array) -> None:
 
 
 def _single(a: Any, b: Any) -> bool:
-    """Is the result float32, and an array?"""
-    return np.result_type(a, b) == _F32 and max(np.ndim(a), np.ndim(b)) > 0
+    """Is the result float32, and of many elements?"""
+    return not few(a, b) and np.result_type(a, b) == _F32
 
 
 def _double(v: Any) -> Any:

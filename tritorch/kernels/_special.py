@@ -15,6 +15,7 @@ from ._select import redo, where
 
 _INTEGERS = {np.dtype(f): (np.dtype(i), np.array(-1 << bits - 1, i)) for f, i, bits in (("f", "i", 32), ("d", "q", 64))}
 """Float dtype -> the integers of its size, and the sign bit among them."""
+_FEW = 512
 
 
 def fresh(x: Array, out: Array | None) -> Array:
@@ -28,15 +29,20 @@ def _bits(*operands: Any) -> bool:
     return dtype in _INTEGERS and all(v.__class__ is np.ndarray and v.dtype == dtype for v in operands)
 
 
+def few(a: Any, b: Any) -> bool:
+    """Are there so few elements that one slow call of NumPy costs less than several fast ones?"""
+    return getattr(a, "size", 1) < _FEW and getattr(b, "size", 1) < _FEW
+
+
 # ---- exponentials
 
 
 def sigmoid(x: Array, *, out: Array | None = None) -> Array:
     """1 / (1 + exp(-x)); exp may overflow to inf, which gives the right 0."""
-    y = np.negative(x, out=fresh(x, out))
+    y = np.asarray(np.negative(x, out=out))
     np.exp(y, out=y)
     y += 1
-    return np.divide(1, y, out=y)
+    return np.reciprocal(y, out=y) if y.size < _FEW else np.divide(1, y, out=y)
 
 
 def log_sigmoid(x: Array, *, out: Array | None = None) -> Array:
@@ -45,7 +51,7 @@ def log_sigmoid(x: Array, *, out: Array | None = None) -> Array:
     np.negative(y, out=y)
     np.exp(y, out=y)
     np.log1p(y, out=y)
-    return np.subtract(np.clip(x, -np.inf, 0), y, out=fresh(x, out))
+    return np.subtract(x.clip(-np.inf, 0), y, out=fresh(x, out))
 
 
 def log_sigmoid_grad(g: Array, x: Array, y: None, *, out: Array | None = None) -> Array:
@@ -58,7 +64,7 @@ def log_sigmoid_grad(g: Array, x: Array, y: None, *, out: Array | None = None) -
 def logit(x: Array, eps: float = -1.0, *, out: Array | None = None) -> Array:
     """log(x / (1 - x)), x clamped to [eps, 1 - eps] for eps >= 0."""
     if eps >= 0:
-        x = np.clip(x, eps, 1 - eps)
+        x = x.clip(eps, 1 - eps)
     y = np.subtract(1, x, out=fresh(x, out))
     np.divide(x, y, out=y)
     return np.log(y, out=y)
@@ -75,6 +81,8 @@ def logit_grad(g: Array, x: Array, y: None, eps: float, *, out: Array | None = N
 
 def logaddexp(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """log(e^a + e^b) = max(a, b) + log(1 + e^-|a - b|)."""
+    if few(a, b):
+        return np.logaddexp(a, b, out=out)
     d = np.asarray(np.subtract(a, b))
     np.abs(d, out=d)
     np.negative(d, out=d)
@@ -86,6 +94,8 @@ def logaddexp(a: Array, b: Array, *, out: Array | None = None) -> Array:
 
 def logaddexp2(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """log2(2^a + 2^b), as `logaddexp`."""
+    if few(a, b):
+        return np.logaddexp2(a, b, out=out)
     d = np.asarray(np.subtract(a, b))
     np.abs(d, out=d)
     np.negative(d, out=d)
@@ -120,7 +130,7 @@ def rsqrt(x: Array, *, out: Array | None = None) -> Array:
 
 def reciprocal(x: Array, *, out: Array | None = None) -> Array:
     """1 / x, which NumPy makes faster as a quotient than as np.reciprocal."""
-    return np.divide(1, x, out=out)
+    return np.reciprocal(x, out=out) if x.size < _FEW else np.divide(1, x, out=out)
 
 
 def _whole_power(x: Array, c: int) -> Array:
@@ -146,7 +156,7 @@ def pow_scalar(x: Array, c: float, *, out: Array | None = None) -> Array:
     if c in (3, 4, -2):
         y = np.square(x, out=fresh(x, out))
         return np.multiply(y, x, out=y) if c == 3 else np.square(y, out=y) if c == 4 else np.divide(1, y, out=y)
-    if x.dtype not in _INTEGERS or not x.size or np.min(x) >= 0:
+    if x.dtype not in _INTEGERS or x.size < 64 or np.min(x) >= 0:
         return np.power(x, c, out=out)
     if float(c).is_integer():
         return _whole_power(x, int(c))
@@ -156,9 +166,10 @@ def pow_scalar(x: Array, c: float, *, out: Array | None = None) -> Array:
 
 def hypot(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """sqrt(a^2 + b^2), by that formula where no square can have overflowed or underflowed."""
-    y = np.asarray(np.multiply(a, a))
-    y = np.add(y, np.multiply(b, b), out=out)
-    if y.__class__ is not np.ndarray or y.dtype not in _INTEGERS:
+    if few(a, b):
+        return np.hypot(a, b, out=out)
+    y = np.add(np.multiply(a, a), np.multiply(b, b), out=out)
+    if y.dtype not in _INTEGERS:
         return np.hypot(a, b, out=out)
     least = 1e-30 if y.dtype.itemsize == 4 else 1e-280
     unsafe = ~((y > least) & (y < np.inf))
@@ -181,7 +192,7 @@ def with_sign_of(y: Array, x: Any) -> Array:
 
 def copysign(a: Array, b: Array) -> Array:
     """|a| with the sign of b, -0.0 and NaN included."""
-    if not _bits(a, b):
+    if few(a, b) or not _bits(a, b):
         return np.copysign(a, b)
     integer, sign = _INTEGERS[a.dtype]
     y = np.asarray(a.view(integer) & ~sign)
@@ -190,7 +201,7 @@ def copysign(a: Array, b: Array) -> Array:
 
 def nextafter(a: Array, b: Array) -> Array:
     """The next number from a towards b: one step in the integers that the bits are, away from 0 or towards it."""
-    if not _bits(a, b) or a.shape != b.shape or not a.ndim:
+    if few(a, b) or not _bits(a, b) or a.shape != b.shape:
         return np.nextafter(a, b)
     up, positive = np.less(a, b), np.greater(a, 0)
     step = np.equal(up, positive).view(np.int8)

@@ -51,7 +51,7 @@ def _l1_slope(x: Array, t: Array, c: float) -> Array:
 def _huber(x: Array, t: Array, c: float) -> Array:
     """m (|d| - m / 2) with m = min(|d|, c): no choice per element."""
     d = np.asarray(_l1(x, t, c))
-    m = np.clip(d, 0, c, out=np.empty_like(d))
+    m = d.clip(0, c, out=np.empty_like(d))
     d -= m / 2
     d *= m
     return d
@@ -68,12 +68,12 @@ def _smooth_l1_slope(x: Array, t: Array, c: float) -> Array:
     d = x - t
     if c != 1:
         d /= c
-    return np.clip(d, -1, 1, out=d)
+    return d.clip(-1, 1, out=d)
 
 
 def _huber_slope(x: Array, t: Array, c: float) -> Array:
     d = x - t
-    return np.clip(d, -c, c, out=d)
+    return d.clip(-c, c, out=d)
 
 
 def _bce(x: Array, t: Array, c: float) -> Array:
@@ -88,7 +88,7 @@ def _bce(x: Array, t: Array, c: float) -> Array:
 def _bce_slope(x: Array, t: Array, c: float) -> Array:
     d = x - t
     scale = x * (1 - x)
-    d /= np.clip(scale, 1e-12, np.inf, out=scale)
+    d /= scale.clip(1e-12, np.inf, out=scale)
     return d
 
 
@@ -101,7 +101,7 @@ def _bce_logits(x: Array, t: Array, c: float) -> Array:
     np.negative(y, out=y)
     np.exp(y, out=y)
     np.log1p(y, out=y)
-    y += np.clip(x, 0, np.inf)
+    y += x.clip(0, np.inf)
     y -= x * t
     return y
 
@@ -164,6 +164,8 @@ def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample:
     on_gpu, towards_x, towards_t = EXPRESSIONS[name]
 
     def cpu(x: Array, t: Array, c: float, reduction: str) -> Array:
+        if not x.ndim:  # of which NumPy's functions make numbers that have no memory
+            return cpu(x.reshape(1), t.reshape(1), c, reduction).reshape(())
         n = x.size
         none = reduction == "none"
         if n <= BLOCK:
@@ -216,6 +218,9 @@ def _loss(name: str, value: Callable, slope: Callable, slopes: Callable, sample:
         return g * sx if needs[0] else None, g * st if needs[1] else None
 
     def cpu_grad(g, x, t, c, reduction, needs):
+        if not x.ndim:
+            made = cpu_grad(g, x.reshape(1), t.reshape(1), c, reduction, needs)
+            return tuple([None if v is None else v.reshape(()) for v in made])
         n = x.size
         if reduction == "mean":
             g = g / np.asarray(max(n, 1), x.dtype)
