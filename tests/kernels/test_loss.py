@@ -52,10 +52,10 @@ def test_probabilities_of_zero_and_one_are_bounded():
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy"])
 def test_single_numbers(name, reduction):
-    loss = getattr(torch.nn.functional, name)
+    fn = getattr(torch.nn.functional, name)
     x, t = torch.tensor(0.75, requires_grad=True), torch.tensor(0.25)
     row = torch.tensor([0.75], requires_grad=True)
-    y, want = loss(x, t, reduction=reduction), loss(row, t.reshape(1), reduction=reduction)
+    y, want = fn(x, t, reduction=reduction), fn(row, t.reshape(1), reduction=reduction)
     y.backward()
     want.sum().backward()
     assert y.shape == x.grad.shape == ()
