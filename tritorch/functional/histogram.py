@@ -12,6 +12,7 @@ from ..binding import method, with_out
 from ..device import CPU
 from ..dtypes import float32, float64, int64
 from ..errors import message
+from ..kernels.nonzero import searchsorted
 from ..tensor import TENSORS, Tensor, wrap
 from ._arguments import tensor
 from .ranges import linspace
@@ -109,13 +110,7 @@ def _edges(op: str, x: Any, bins: Any, low: float, high: float) -> Any:
 def _place(x: Any, edges: Any) -> tuple[Any, Any]:
     """(number of the interval, is it inside) of each element; the last interval holds its end."""
     n = edges.numel() - 1
-    place = edges._a.searchsorted(x._a, "right") - 1 if x.device is CPU else None
-    if place is None:
-        from .indexing import searchsorted
-
-        place_t: Any = searchsorted(edges, x.contiguous(), right=True) - 1
-    else:
-        place_t = wrap(np.asarray(place))
+    place_t: Any = searchsorted(edges, x.contiguous(), True) - 1
     last = x == edges[n]
     place_t = place_t - last.to(int64) * (place_t - (n - 1))
     return place_t, (x >= edges[0]) & (x <= edges[n])

@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from . import _windows
+from ._indexed import read_along
 from ._op import Array, op
 from .pool import distinct
 
@@ -59,7 +60,7 @@ def _largest(x: np.ndarray, flat: np.ndarray) -> np.ndarray:
     """Per window (N, C, *out, window) of flat positions, that of the first maximum, or of the last NaN."""
     n, c = x.shape[:2]
     flat = np.broadcast_to(flat, (n, c, *flat.shape[-(x.ndim - 1) :]))
-    windows = np.take_along_axis(x.reshape(n, c, -1), flat.reshape(n, c, -1), 2).reshape(flat.shape)
+    windows = read_along(x.reshape(n, c, -1), 2, flat.reshape(n, c, -1)).reshape(flat.shape)
     best = windows.argmax(-1)
     if x.dtype.kind == "f":
         nan = np.isnan(windows)

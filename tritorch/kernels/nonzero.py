@@ -14,6 +14,7 @@ from ..device import EMULATED, to_host
 from ._indexed import places_of
 from ._launch import empty, kernel, launch
 from ._op import Array, op
+from ._rows import LONG_RUN, over_blocks
 from ._strides import dense
 
 if TYPE_CHECKING:
@@ -149,6 +150,41 @@ def _search(
     tl.store(y_ptr + i, low, mask=live)
 
 
+_MANY = 1 << 13  # values from which it pays to bisect for all of them at once
+
+
+def _bisect(rows: Array, v: Array, right: bool, y: Array) -> None:
+    """y = the places of v in their rows (m, r), or in the only one; no v is NaN.
+
+    All values take the same steps, a read and a comparison each, without the branches that np.searchsorted takes for
+    each value (60 ns among 1024 elements; so 10).
+    """
+    m, r = rows.shape
+    width = 1 << r.bit_length()  # so many elements with the rows filled up by what is above all others
+    info = None if rows.dtype.kind == "f" else np.iinfo(rows.dtype) if rows.dtype.kind in "iu" else None
+    above = np.inf if rows.dtype.kind == "f" else True if info is None else info.max
+    padded = np.full((m, width), above, rows.dtype)
+    padded[:, 1 : r + 1] = rows  # element `to - 1` of a row at `to`
+    flat = padded.reshape(-1)
+    values, places = np.ascontiguousarray(v).reshape(-1), y.reshape(-1)
+    own = values.size // m  # values of a row
+    before = np.less_equal if right else np.less
+
+    def block(start: int, stop: int) -> None:
+        part = values[start:stop]
+        at = np.arange(start, stop) // own * width if m > 1 else np.zeros(stop - start, np.int64)
+        base = at.copy() if m > 1 else 0
+        step = width // 2
+        while step:
+            to = at + step
+            to_add = before(flat.take(to, mode="wrap"), part).view(np.int8) * np.int64(step)
+            np.add(at, to_add, out=at)
+            step //= 2
+        np.minimum(at - base, r, out=places[start:stop])
+
+    over_blocks(block, values.size, 1, 1 << 15, run=LONG_RUN)
+
+
 @op
 class searchsorted:
     """int64 places at which values v (..., k) go into sorted rows (r,) or (..., r): before equal ones, or (`right`) after."""
@@ -157,6 +193,11 @@ class searchsorted:
 
     def cpu(rows: Array, v: Array, right: bool) -> Array:
         side = "right" if right else "left"
+        known = rows.dtype == v.dtype and v.dtype.kind in "biuf"
+        if known and v.size >= _MANY and rows.size and not (v.dtype.kind == "f" and np.isnan(v.max())):
+            y = np.empty(v.shape, np.int64)
+            _bisect(rows.reshape(-1, rows.shape[-1]), v, right, y)
+            return y
         if rows.ndim == 1:
             return np.asarray(np.searchsorted(rows, v, side), np.int64)
         y = np.empty(v.shape, np.int64)

@@ -19,6 +19,7 @@ import numpy as np
 
 from . import _windows
 from ._fold import sum_step
+from ._indexed import read_along, write_along
 from ._op import Array, op
 from ._threads import parallel
 
@@ -253,7 +254,7 @@ class max_unpool:
     def cpu(x: Array, index: Array, size: Ints) -> Array:
         n, c = x.shape[:2]
         y = np.zeros((n, c, math.prod(size)), x.dtype)
-        np.put_along_axis(y, index.reshape(n, c, -1), x.reshape(n, c, -1), 2)
+        write_along(y, 2, index.reshape(n, c, -1), x.reshape(n, c, -1))
         return y.reshape(n, c, *size)
 
     def gpu(x: Array, index: Array, size: Ints) -> Array:
@@ -264,7 +265,7 @@ class max_unpool:
 
     def cpu_grad(g, x_shape, index, size):
         n, c = x_shape[:2]
-        return np.take_along_axis(g.reshape(n, c, -1), index.reshape(n, c, -1), 2).reshape(x_shape), None
+        return read_along(g.reshape(n, c, -1), 2, index.reshape(n, c, -1)).reshape(x_shape), None
 
     def gpu_grad(g, x_shape, index, size):
         return _windows.take(g, index, tuple(x_shape)), None

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ... import functional
 from ...autograd.apply import mixed_devices
 from ...autograd.modes import no_grad
+from ...device import CPU
 from ...errors import message
 from ...kernels import embedding as kernels
 from ...kernels._index_range import out_of_range
-from ...tensor import Tensor
+from ...kernels._indexed import write_along
+from ...tensor import Tensor, wrap
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
 
@@ -247,5 +251,9 @@ def one_hot(tensor: Tensor, num_classes: Any = -1) -> Tensor:
             raise RuntimeError("one_hot: Class values must be non-negative.")
         if wrong is not None:
             raise RuntimeError(f"one_hot: Class values must be smaller than num_classes {num_classes}; got {wrong}")
+    if tensor.device is CPU:
+        y, at = np.zeros((*tensor.shape, num_classes), np.int64), tensor._a[..., None]
+        write_along(y, tensor.ndim, at, np.broadcast_to(np.int64(1), at.shape))
+        return wrap(y)
     classes = functional.arange(num_classes, device=tensor.device)
     return (tensor.unsqueeze(-1) == classes).long()
