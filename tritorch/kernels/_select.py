@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ._threads import parallel
+
 _BLOCK = 1 << 17  # elements at a time: the masks stay in the cache
 _SMALL = 4096  # below, one call of NumPy's own costs less than several
 _BITS = {n: np.dtype(f"i{n}") for n in (1, 2, 4, 8)}
@@ -70,17 +72,21 @@ def _select(mask: np.ndarray, x: np.ndarray, z: np.ndarray, y: np.ndarray) -> np
     else:
         step = len(flags)
     whole, zero = z.ndim > 0, z.ndim == 0 and not z
-    for i in range(0, len(flags), step):
-        part = slice(i, i + step)
-        full = np.subtract(flags[part], 1) if inverted else np.negative(flags[part])  # 0 or all bits set
-        if full.dtype != x.dtype:
-            full = full.astype(x.dtype)
-        a, b, to = x[part] if x.ndim else x, z[part] if whole else z, ys[part]
-        if zero:
-            np.bitwise_and(full, a, out=to)
-            continue
-        full &= np.bitwise_xor(a, b)  # not into `to`, which may be a or b
-        np.bitwise_xor(full, b, out=to)
+
+    def run(start: int, stop: int) -> None:
+        for i in range(start * step, min(stop * step, len(flags)), step):
+            part = slice(i, i + step)
+            full = np.subtract(flags[part], 1) if inverted else np.negative(flags[part])  # 0 or all bits set
+            if full.dtype != x.dtype:
+                full = full.astype(x.dtype)
+            a, b, to = x[part] if x.ndim else x, z[part] if whole else z, ys[part]
+            if zero:
+                np.bitwise_and(full, a, out=to)
+                continue
+            full &= np.bitwise_xor(a, b)  # not into `to`, which may be a or b
+            np.bitwise_xor(full, b, out=to)
+
+    parallel(run, -(-len(flags) // step), 2)
     return y
 
 
