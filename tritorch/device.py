@@ -443,7 +443,7 @@ class CupyBackend:
         if a.size:
             with on_device(index):
                 if non_blocking:
-                    stream, source = self.current_stream(), np.ascontiguousarray(a)
+                    stream, source = self.current_stream(), np.asarray(a, order="C")
                     out.set(source, stream)
                     self._keep(source, stream)
                 else:
@@ -453,7 +453,7 @@ class CupyBackend:
     def overwrite(self, out: Any, a: np.ndarray) -> None:
         """Put a NumPy array into a contiguous device array and wait until it is there."""
         stream = self.current_stream()
-        out.set(np.ascontiguousarray(a), stream)
+        out.set(np.asarray(a, order="C"), stream)  # ascontiguousarray would give a number a dim
         stream.synchronize()
 
     def _keep(self, source: np.ndarray, stream: Any) -> None:

@@ -677,3 +677,32 @@ def test_a_gradient_that_nobody_else_holds_becomes_grad(stub):
         assert x.grad.data_ptr() != seed.data_ptr()
         """,
     )
+
+
+def test_numbers_without_dims_and_reshapes_that_copy(stub):
+    """The stand-in for CuPy is as strict as CuPy: a copy has its source's shape, a reshape that copies is no launch of ours."""
+    child(
+        stub,
+        """
+        import tritorch as torch
+        for x in (torch.tensor(3.0), torch.tensor(7), torch.ones(())):
+            for y in (x.cuda(), x.pin_memory().to("cuda", non_blocking=True)):
+                assert y.shape == () and y.cpu().tolist() == x.tolist()
+        torch.nn.BatchNorm2d(3).cuda()
+        x = torch.arange(24.0).reshape(2, 3, 4).cuda()
+        driver.expect(1)
+        for shape in ((-1,), (3, 8), (4, 6)):
+            n = driver.count()
+            y = x.transpose(0, 2).reshape(*shape)
+            assert y.numel() == 24 and y.is_contiguous() and driver.count() == n + 1
+        n = driver.count()
+        assert x.transpose(0, 1).reshape(3, 2, 2, 2).data_ptr() == x.data_ptr() and x[:, :, :2].view(2, 3, 2, 1) is not None
+        try:
+            x.transpose(0, 2).view(-1)
+        except RuntimeError as error:
+            assert "not compatible" in str(error)
+        else:
+            raise AssertionError
+        assert driver.count() == n
+        """,
+    )

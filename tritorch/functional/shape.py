@@ -73,8 +73,12 @@ def _reshape_view(x: Any, shape: tuple[int, ...]) -> Any:
             return np.reshape(x, shape, copy=False)
         except ValueError:
             return None
-    made = x.reshape(shape)
-    return made if address(made) == address(x) else None
+    y = x.view()
+    try:
+        y.shape = shape
+        return y
+    except AttributeError:
+        return None
 
 
 @method
@@ -85,7 +89,8 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         RuntimeError: when the sizes do not fit.
     """
     x = input._a
-    if x.size > 4096 and not x.flags.c_contiguous:  # NumPy would copy, and not in the fastest way
+    if (x.size > 4096 or x.__class__ is not np.ndarray) and not x.flags.c_contiguous:
+        # NumPy would copy, and not in the fastest way; CuPy would compile a kernel of its own for it
         sizes = _infer("reshape", sizes_of(shape), x.size, input)
         y = _reshape_view(x, sizes)
         return _view_op(_clone(input), sizes) if y is None else made(_view_op, input, y, (sizes,))

@@ -107,7 +107,7 @@ class ndarray:
         return self.host().copy()
 
     def set(self, a, stream=None):
-        assert a.flags.c_contiguous and a.dtype == self.dtype
+        assert a.flags.c_contiguous and a.dtype == self.dtype and a.shape == self.shape
         self.host()[...] = a
 
     def __getitem__(self, key):
@@ -125,9 +125,12 @@ class ndarray:
 
     def __setattr__(self, name, value):
         if name == "shape" and "data" in self.__dict__:  # a new shape for the same memory, or AttributeError
-            if not self.flags.c_contiguous:
-                raise AttributeError("incompatible shape")
-            self.__dict__["ndim"], self.__dict__["strides"] = len(value), _dense(value, self.dtype.itemsize)
+            try:
+                view = self.host().reshape(value, copy=False)
+            except ValueError:
+                raise AttributeError("incompatible shape") from None
+            value = view.shape
+            self.__dict__["ndim"], self.__dict__["strides"] = len(value), view.strides
         self.__dict__[name] = value
 
     def transpose(self, *order):
@@ -138,11 +141,13 @@ class ndarray:
 
     def reshape(self, *shape):
         shape = tuple(shape[0]) if isinstance(shape[0], (tuple, list)) else shape
-        if not self.flags.c_contiguous:
-            copied = ndarray(self.shape, self.dtype)
-            copied.host()[...] = self.host()
-            return copied.reshape(shape)
-        return ndarray(np.empty(self.shape, np.bool_).reshape(shape).shape, self.dtype, self.data)
+        try:
+            view = self.host().reshape(shape, copy=False)
+        except ValueError as error:
+            if self.flags.c_contiguous:
+                raise
+            raise AssertionError("this reshape copies, by a kernel that CuPy compiles itself") from error
+        return ndarray(view.shape, self.dtype, self.data, view.strides)
 
     def __len__(self):
         return self.shape[0]
