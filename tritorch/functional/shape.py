@@ -16,7 +16,7 @@ from ..dtypes import dtype
 from ..errors import check_dim, message
 from ..kernels import view as _view
 from ..kernels.copy import clone as _clone
-from ..tensor import Size, Tensor, address, wrap
+from ..tensor import Size, Tensor, wrap
 
 __all__ = [
     "adjoint", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "expand_copy", "flatten", "moveaxis", "movedim",
