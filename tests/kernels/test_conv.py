@@ -113,3 +113,17 @@ def test_two_runs_give_equal_bits():
         lambda: conv_weight_grad.cpu(g, x, w.shape[2:], *params),
     ):
         np.testing.assert_array_equal(run(), run())
+
+
+def test_thin_products_in_pieces():
+    """Few products a column: the columns of many images are multiplied in pieces; results are those of each image."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(48, 1, 28, 28)), rng.normal(size=(6, 1, 5, 5))
+    params = (1, 1), (2, 2), (1, 1), 1
+    assert _columns.UNPACKED // w.size < 16 * 28 * 32  # more columns than a piece has
+    y, g = conv.cpu(x, w, None, *params), rng.normal(size=(48, 6, 28, 28))
+    np.testing.assert_allclose(
+        y, np.concatenate([conv.cpu(x[i : i + 1], w, None, *params) for i in range(48)]), rtol=1e-12
+    )
+    each = [conv_weight_grad.cpu(g[i : i + 1], x[i : i + 1], (5, 5), *params) for i in range(48)]
+    np.testing.assert_allclose(conv_weight_grad.cpu(g, x, (5, 5), *params), sum(each), rtol=1e-9, atol=1e-9)
