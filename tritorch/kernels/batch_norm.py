@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..device import EMULATED
+from ..device import _current as _thread
 from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._pointwise import cast, pointwise
+from ._replay import call
 from ._rows import BLOCK, FEW, LONG_RUN, NEAR, averaging, over_blocks, wide
 from .reduce import reduce_gpu
 
@@ -473,6 +475,26 @@ class batch_norm_eval:
 
 
 _ALL = (True, True, True)
+
+
+def move_statistics(running: list[Array], new: list[Array], kept: float, shares: tuple[float, ...]) -> None:
+    """running = kept * running + share * new for device arrays of one size, all in one launch, in place."""
+    call(
+        _move_statistics,
+        _thread.index,
+        (running, [a.reshape(r.shape) for a, r in zip(new, running, strict=True)], kept, shares),
+    )
+
+
+def _move_statistics(running: list[Array], new: list[Array], kept: float, shares: tuple[float, ...]) -> None:
+    numbers = {"kept": kept, **{f"s{i}": s for i, s in enumerate(shares)}}
+    names = tuple(f"{which}{i}" for which in "rn" for i in range(len(running)))
+    exprs = tuple(f"r{i} * kept + n{i} * s{i}" for i in range(len(running)))
+    pointwise(
+        "move_statistics", exprs, names, (*running, *new), tuple(r.dtype for r in running), numbers, tuple(running)
+    )
+
+
 AOT = [
     (
         "batch_norm bf16 64 x 256 x 56 x 56",

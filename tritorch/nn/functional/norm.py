@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...autograd.autocast import ACTIVE, cast
-from ...autograd.modes import no_grad
-from ...device import CPU
+from ...device import CPU, on_device
 from ...dtypes import FLOAT, finfo
 from ...errors import message
 from ...kernels import batch_norm as kernels
@@ -41,11 +40,13 @@ def _update(
                 a[...] = a * (1 - momentum) + (new._a * factor).reshape(a.shape)
                 bump(running)
         return
-    with no_grad():
-        if running_mean is not None:
-            running_mean.copy_(running_mean * (1 - momentum) + mean.to(running_mean.dtype) * momentum)
-        if running_var is not None:
-            running_var.copy_(running_var * (1 - momentum) + var.to(running_var.dtype) * (momentum * unbiased))
+    pairs = ((running_mean, mean, momentum), (running_var, var, momentum * unbiased))
+    moved = [(running, new, share) for running, new, share in pairs if running is not None]
+    with on_device(mean.device.index):
+        arrays = [r._a for r, _, _ in moved], [new._a for _, new, _ in moved]
+        kernels.move_statistics(*arrays, 1 - momentum, tuple(share for _, _, share in moved))
+    for running, _, _ in moved:
+        bump(running)
 
 
 def batch_norm(
