@@ -32,7 +32,7 @@ def threads(monkeypatch):
     """Several threads and small blocks."""
     monkeypatch.setattr(_indexed, "_GRAIN", 64)
     monkeypatch.setattr(_indexed, "_BLOCK", 100)
-    monkeypatch.setattr(_indexed, "_LONG", 300)
+    monkeypatch.setattr(_indexed, "_LONG", 30)
     before = get_num_threads()
     set_num_threads(3)
     yield
@@ -71,6 +71,17 @@ def test_writing_and_adding(shape):
             want[key] = v
             _indexed.write(y, key, v)
             np.testing.assert_array_equal(y, want)
+
+
+def test_rows_that_come_often():
+    rng = np.random.default_rng(5)
+    for size in (40, 70_000):
+        at = np.concatenate([rng.integers(0, size, 200), np.repeat(rng.integers(0, size, 3), 30)])
+        x, v = np.zeros((size, 50), np.float32), rng.integers(0, 9, (at.size, 50)).astype(np.float32)
+        want = x.copy()
+        np.add.at(want, at, v)
+        _indexed.add(x, (at,), v)
+        np.testing.assert_array_equal(x, want)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

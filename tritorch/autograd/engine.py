@@ -12,6 +12,7 @@ import numpy as np
 from ..device import CPU, EMULATED, backend, cuda_index, on_device
 from ..device import device as Device
 from ..kernels._op import OPS
+from ..kernels._strides import dense
 from . import bridge
 from .autocast import ACTIVE, restore, suspend
 from .graph import Leaf, Node, NodeHook, Port
@@ -138,7 +139,7 @@ def plus(a: Any, b: Any) -> Any:
 def copied(a: Any) -> Any:
     """A contiguous copy of a raw array on any device."""
     index = cuda_index(a)
-    return a.copy() if index is None else OPS["clone"](bridge.wrap(a, Device("cuda", index)))._a
+    return dense(a) if index is None else OPS["clone"](bridge.wrap(a, Device("cuda", index)))._a
 
 
 def clear(a: Any) -> None:
@@ -213,6 +214,8 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
 
 def _add_into(grad: Any, g: Any) -> None:
     if grad._a.__class__ is np.ndarray and g.__class__ is np.ndarray and grad.device.type == "cpu":
+        if g.size > 1 << 14 and not g.flags.c_contiguous:
+            g = dense(g)  # a copy that knows how to walk is faster than a sum that does not
         np.add(grad._a, g, out=grad._a, casting="unsafe")
         if grad._vc is not None:
             grad._vc.n += 1

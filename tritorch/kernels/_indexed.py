@@ -22,7 +22,8 @@ from ._threads import parallel
 _BLOCK = 1 << 16  # places at a time: 512 KB of them
 _GRAIN = 1 << 18  # elements that are worth a thread
 _FEW = 256  # elements up to which NumPy's own way costs less
-_LONG = 1024  # elements of a slice from which slices are added one by one
+_LONG = 64  # elements of a row from which rows are added, not numbers
+_OFTEN = 8  # times that a row comes from which its values are summed on their own
 
 
 def places_of(mask: Array) -> tuple[Array, ...]:
@@ -134,10 +135,10 @@ def add(y: Array, key: tuple, v: Array) -> None:
     if not at.size:
         return
     v = _spread(v, shape).reshape(lead, at.size, run)
-    if run >= _LONG or run >= 64 and lead * run >= _LONG:
-        to = y.reshape(lead, size, run)
-        for k, i in enumerate(at.tolist()):
-            to[:, i] += v[:, k]
+    if run >= _LONG:
+        groups = _Groups(at, size)
+        for to, values in zip(y.reshape(lead, size, run), v, strict=True):
+            groups.add(to, values)
         return
     flat = y.reshape(-1)
     inner = np.arange(run)
@@ -153,6 +154,38 @@ def add(y: Array, key: tuple, v: Array) -> None:
                 np.add.at(flat, to, v[i : i + len(before), k : k + slices].reshape(-1))
 
     _over(some, lead, lead * at.size * run)
+
+
+class _Groups:
+    """Rows that come several times, together: how often each comes decides how its values are added up."""
+
+    def __init__(self, at: Array, size: int):
+        # NumPy sorts 16 bits by counting
+        self.order = np.argsort(at.astype(np.uint16) if size <= 1 << 16 else at, kind="stable")
+        ordered = at[self.order]
+        start = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        count = np.diff(start, append=at.size)
+        self.seldom = start[count <= _OFTEN], count[count <= _OFTEN]
+        often = count > _OFTEN
+        self.often = list(zip(start[often].tolist(), (start + count)[often].tolist(), strict=True))
+        self.at = at
+
+    def add(self, y: Array, v: Array) -> None:
+        """y[at] += v for the rows of y (size, run); v (n, run). Threads have different rows."""
+        start, count = self.seldom
+        k = 0
+        while start.size:  # the k-th time of all that come so often
+            here = self.order[start + k]
+            y[self.at[here]] += v[here]
+            k += 1
+            start, count = start[count > k], count[count > k]
+
+        def sums(first: int, last: int) -> None:
+            for i, j in self.often[first:last]:
+                here = self.order[i:j]
+                y[self.at[here[0]]] += np.add.reduce(v[here], 0)
+
+        _over(sums, len(self.often), v.size)
 
 
 # --------------------------------------------------------------------------------------------------- gather, scatter

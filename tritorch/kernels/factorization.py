@@ -171,7 +171,7 @@ class linalg_solve_triangular:
     """
 
     def cpu(a: Array, b: Array, upper: bool, unit: bool) -> Array:
-        return alone(lambda a, b: namespace(a).ascontiguousarray(substitute(a, b, upper, unit)), a, b)
+        return stacked(lambda a, b: namespace(a).ascontiguousarray(substitute(a, b, upper, unit)), a, b)
 
     def grad(g, a, y, upper, unit, needs):
         gb = linalg_solve_triangular(a.mH, g, not upper, unit)

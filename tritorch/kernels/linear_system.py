@@ -84,6 +84,11 @@ def _others(s):  # noqa: ANN001, ANN202 - on Tensors
     return (grid * (1 - eye) + eye).prod(-1)
 
 
+def _size(x):  # noqa: ANN001, ANN202 - on Tensors
+    """The largest sum of absolute values of a column."""
+    return x.abs().sum(-2).amax(-1)
+
+
 @library
 class linalg_det:
     """The determinant of x; gx = g conj(y) x^-H, for singular x by the cofactors, which the SVD gives."""
@@ -93,11 +98,11 @@ class linalg_det:
         return xp.asarray(stacked(xp.linalg.det, x), x.dtype)
 
     def grad(g, x, y):
-        bound = (
-            (x * x.conj()).abs().sum(-1).sqrt().prod(-1).detach()
-        )  # Hadamard's: |det| over it is the matrix's volume
-        if bool((y.detach().abs() > bound * 2.0 ** (-52 if bound.dtype.itemsize == 8 else -23)).all()):
-            return (g * y.conj()).unsqueeze(-1).unsqueeze(-1) * linalg_inv(x)[0].mH
+        if 0 not in x.shape:
+            inverse, info = linalg_inv(x)
+            condition = (_size(x) * _size(inverse)).detach()  # infinite, or no number, for a singular matrix
+            if bool(((condition < (2.0**50 if condition.dtype.itemsize == 8 else 2.0**21)) & (info == 0)).all()):
+                return (g * y.conj()).unsqueeze(-1).unsqueeze(-1) * inverse.mH
         u, s, vh = linalg_svd(x, False)
         sign = linalg_det(u) * linalg_det(vh)
         cofactors = (u * _others(s).to(u.dtype).unsqueeze(-2)) @ vh

@@ -312,6 +312,10 @@ class prod:
     def cpu_grad(g, x, dim, keepdim):
         if not keepdim:
             g = np.expand_dims(g, dim)
+        if x.size >= SMALL and x.dtype.kind == "f" and (x != 0).all():
+            y = prod.cpu(x, dim, True)
+            y *= g
+            return y / x
         xt = np.moveaxis(x, dim, 0)
         others = np.ones(xt.shape, x.dtype)
         np.multiply.accumulate(xt[:-1], 0, out=others[1:])

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ._fold import row_blocks
+from ._indexed import combine_along
 from ._op import Array, op
 from ._rows import over_blocks
 from ._running import LEAST, running_extremum, running_product
@@ -223,11 +224,9 @@ def _collected(g: Array, at: Array, dim: int) -> Array:
     """Zeros with `g` added at the indices `at` along `dim`."""
     if not at.ndim or not g.size:
         return g
-    k = int(np.prod(at.shape[dim + 1 :], dtype=np.int64))
-    r = at.shape[dim]
-    flat = np.arange(g.size)
-    target = flat + (at.reshape(-1) - flat // k % r) * k
-    return np.bincount(target, g.reshape(-1), g.size).astype(g.dtype, copy=False).reshape(at.shape)
+    y = np.zeros(g.shape, g.dtype)
+    combine_along(np.add, y, dim, at, g)
+    return y
 
 
 @op
