@@ -116,6 +116,7 @@ def test_nearly_all_ops_are_repeated():
 NOT_REPEATED = {
     "nonzero",  # reads how many there are
     "resample",  # its taps are an object of their own
+    "interleave",  # each draw of its sample has a sum of its own
 }  # fmt: skip
 
 
@@ -138,7 +139,7 @@ def test_the_second_call_is_recorded_and_the_third_repeated():
         y = _replay.call(scaled, 0, (up(1 + i, 2), 4.0))
         assert y.tolist() == [2.0 + 2 * i, 4.0] and kinds(scaled) == kept
     record = next(iter(_replay._records[scaled].values()))
-    assert len(record.launches) == 2 and [shape for shape, _ in record.memory] == [(2,), (2,)]
+    assert len(record.launches) == 2 and record.memory == [((2,), F4), (None, 512)]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +189,29 @@ def test_settings_that_change_kernels_drop_all_records():
         assert not _replay._records
     finally:
         set_float32_precision("ieee")
+
+
+@module_of
+def chain(x, steps):
+    """Each step's memory is used by the next one only; the first step's by the last one, too."""
+    first = y = pointwise("add", ("x + 1",), ("x",), (x,), (F4,))[0]
+    for _ in range(steps):
+        y = pointwise("double", ("x * 2",), ("x",), (y,), (F4,))[0]
+    wide = pointwise("widen", ("x + w",), ("x", "w"), (y, first), (np.dtype(np.float64),))[0]
+    return pointwise("narrow", ("x - 1",), ("x",), (wide,), (F4,))[0]
+
+
+def test_memory_that_is_not_needed_any_more_is_used_again():
+    for i in range(5):
+        y = _replay.call(chain, 0, (up(i, 3), 6))
+        assert y.tolist() == [64 * (i + 1) + i, 64 * 4 + 3]
+    record = next(iter(_replay._records[chain].values()))
+    assert record.memory == [((2,), F4), (None, 512), (None, 512), (None, 512)]  # the result, the first, two in turn
+    big = to_device(np.ones(300, np.float32))
+    for _ in range(4):
+        assert (_replay.call(chain, 0, (big, 2)) == 9).all()
+    sizes = sorted(size for shape, size in list(_replay._records[chain].values())[1].memory if shape is None)
+    assert sizes == [1536, 1536, 1536, 2560]  # float64 takes memory of its own
 
 
 @module_of

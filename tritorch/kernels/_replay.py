@@ -172,7 +172,7 @@ class Tape:
         known = [*self.given, *self.memory]
         for i, k in enumerate(known):
             if a is k:
-                return _View(i, 0, None)
+                return _View(i, 0, None if i < len(self.given) else (a.shape, a.strides, a.dtype))
         if not a.size:
             return None
         at, found = address(a), []
@@ -222,7 +222,7 @@ class Record:
     """A call to be repeated: the memory it makes, its launches, what it gives.
 
     Attributes:
-        memory: of each array made: shape and dtype, or None and bytes where nobody sees the array.
+        memory: of each array made: shape and dtype, or None and bytes where nobody sees it.
         moved: (place, bytes from there) of the addresses that are within an array; they follow those of the arrays.
         launches: what makes each launch again, and what picks its pointers from all addresses (the last one is None).
         result: `_View`s in the call's structure.
@@ -233,14 +233,15 @@ class Record:
     def __init__(self, memory: list[Any], first: int, launches: list[Any], result: Any):
         views = _views(result)
         shown = [view.place for view in views]
-        self.memory = [
-            (a.shape, a.dtype) if EMULATED or i in shown else (None, a.nbytes) for i, a in enumerate(memory, first)
-        ]
-        for v in views:  # seen in one other shape only: made in that shape
+        self.memory, places = _planned(memory, first, launches, frozenset(shown))
+        for v in {id(v): v for v in (*views, *[v for _, vs in launches for v in vs if v is not None])}.values():
+            v.place = places[v.place]
+        shown = [view.place for view in views]
+        for v in views:  # seen in one shape only: made in that shape
             if v.seen is not None and v.place >= first and shown.count(v.place) == 1:
-                made, (shape, strides, kind) = memory[v.place - first], v.seen
+                made, (shape, strides, kind) = self.memory[v.place - first], v.seen
                 dense = strides == tuple([kind.itemsize * prod(shape[d + 1 :]) for d in range(len(shape))])
-                if dense and v.offset == 0 and prod(shape) * kind.itemsize == made.nbytes:
+                if dense and v.offset == 0 and prod(shape) * kind.itemsize == prod(made[0]) * made[1].itemsize:
                     self.memory[v.place - first], v.seen = (shape, kind), None
         self.launches, self.result = launches, result
         self.moved: list[tuple[int, int]] = []
@@ -248,7 +249,7 @@ class Record:
             return
         pointers = {(v.place, v.offset) for _, views in launches for v in views if v is not None}
         self.moved = sorted(p for p in pointers if p[1])
-        n = first + len(memory)
+        n = first + len(self.memory)
         at = {p: n + i for i, p in enumerate(self.moved)} | {(i, 0): i for i in range(n)}
         self.launches = [
             (*again, _picker([n + len(self.moved) if v is None else at[v.place, v.offset] for v in views]))
@@ -260,8 +261,8 @@ class Record:
         b: Any = _device._backend
         for shape, kind in self.memory:
             if shape is None:
-                a = b.alloc(kind, index)
-                places.append(a.ptr)
+                a = b.empty((kind,), np.uint8, index) if EMULATED else b.alloc(kind, index)
+                places.append(0 if EMULATED else a.ptr)
             else:
                 a = b.empty(shape, kind, index)
                 places.append(address(a))
@@ -279,6 +280,39 @@ class Record:
                 run(x, y, z, stream, *between, *pick(places), *fixed)
         result = self.result
         return result.of(arrays) if result.__class__ is _View else _made(result, arrays)
+
+
+def _planned(
+    memory: list[Any], first: int, launches: list[Any], shown: frozenset[int]
+) -> tuple[list[tuple[Any, Any]], dict[int, int]]:
+    """The memory that a repeated call makes, and the new place of each of the recorded call's arrays.
+
+    Launches run one after the other, so arrays that nobody sees share memory where one is used up to a launch and the
+    other from a later one on: no more is held than by the recorded call, and there is less to ask for.
+    """
+    begin: dict[int, int] = {}
+    end: dict[int, int] = {}
+    for i, (_, views) in enumerate(launches):
+        for v in views:
+            if v is not None and v.place >= first and v.place not in shown:
+                begin.setdefault(v.place, i)
+                end[v.place] = i
+    places = {i: i for i in range(first)}
+    made: list[tuple[Any, Any]] = []
+    for place in sorted(p for p in shown if p >= first):
+        places[place] = first + len(made)
+        made.append((memory[place - first].shape, memory[place - first].dtype))
+    free: dict[int, list[int]] = {}
+    for i in range(len(launches)):
+        for place in [p for p, at in begin.items() if at == i]:
+            size = memory[place - first].nbytes + 511 & -512
+            if not free.get(size):
+                free[size] = [first + len(made)]
+                made.append((None, size))
+            places[place] = free[size].pop()
+        for place in [p for p, at in end.items() if at == i]:
+            free.setdefault(memory[place - first].nbytes + 511 & -512, []).append(places[place])
+    return made, places
 
 
 def _picker(at: list[int]) -> Callable[[list[Any]], Any]:
