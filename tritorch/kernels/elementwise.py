@@ -8,7 +8,8 @@ the fused kernel. To add an op, add a line; CONTRIBUTING.md shows how.
 
 Operands are named x (unary), a and b (binary), a, b and c (ternary). `kind` says how dtypes go:
 `float` (integers become the default float), `same` (as promoted), `bool` (the result is bool).
-`lowest` is the lowest category that the op takes as it is.
+`lowest` is the lowest category that the op takes as it is. A NumPy function with a keyword-only `out` writes its result
+there: large arrays are computed in blocks (`_blocks.large`), and need no copy then.
 """
 
 from __future__ import annotations
