@@ -281,6 +281,20 @@ def test_lists_tuples_and_slices():
 
 
 @module_of
+def nested(x, key):
+    return pointwise("add", ("x + 1",), ("x",), (x[key[0][0]],), (F4,))[0] if key[0][1] is ... else None
+
+
+def test_slices_and_dots_deep_in_an_argument():
+    for i in range(4):
+        x = up(i, 2, 3)
+        assert _replay.call(nested, 0, (x, ((slice(1, None), ...),))).tolist() == [3, 4]
+        assert _replay.call(nested, 0, (x, ((slice(0, 1), ...),))).tolist() == [i + 1]
+        assert _replay.call(nested, 0, (x, (("slice", 0),))) is None
+    assert kinds(nested) == ["Record"] * 3
+
+
+@module_of
 def by_value(x):
     return pointwise("add", ("x + n",), ("x",), (x,), (F4,), {"n": float(to_host(x)[0])})[0]
 

@@ -35,7 +35,8 @@ KEPT = 256
 
 _SEEN = "seen"  # called once with these arguments: the next call is recorded
 _NEVER = "never"  # what the call does is not fixed by its arguments
-_STATIC = frozenset((int, bool, str, float, type(None), dtype))
+_STATIC = frozenset((int, bool, str, float, type(None), type(...), dtype))
+_SPECIAL = frozenset((float, slice, tuple))
 
 _records: dict[Callable[..., Any], dict[Any, Any]] = {}
 _array: Any = np.ndarray if EMULATED else None  # the class of device arrays, known at the first call
@@ -74,10 +75,8 @@ def call(function: Callable[..., Any], index: int, args: tuple[Any, ...]) -> Any
                 if kind is _array:
                     key += (v.dtype.num, v.shape, v.strides)
                     arrays.append(v)
-                elif kind is slice:
-                    key.append((v.start, v.stop, v.step))
                 else:
-                    key.append(v.hex() if kind is float else v)
+                    key.append(_hashable(v) if kind in _SPECIAL else v)
         else:
             key.append(a)
     places: list[Any] = [address(a) for a in arrays] if EMULATED else [a.data.ptr for a in arrays]
@@ -98,6 +97,16 @@ def call(function: Callable[..., Any], index: int, args: tuple[Any, ...]) -> Any
         if low & 15:
             return function(*args)
     return record.repeat(arrays, places, index)
+
+
+def _hashable(v: Any) -> Any:
+    """A part of the key for a slice, a float or a tuple of such."""
+    kind = v.__class__
+    if kind is float:
+        return v.hex()
+    if kind is slice:
+        return "slice", v.start, v.stop, v.step
+    return tuple([_hashable(w) if w.__class__ in _SPECIAL else w for w in v])
 
 
 def _first(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
