@@ -30,7 +30,9 @@ Conventions, read from the signatures when the op is registered:
 - a rule's first parameter is the gradient of the output(s), the others name what must be kept for it: an input (`x`),
   the output (`y`; `y0, y1, ...` with several outputs), any plain parameter, `x_shape` or `x_dtype` for that alone, and
   `needs`, a tuple of bools, one per input, that says which gradients are asked for;
-- a rule returns the gradient of the one input, or a tuple with one entry (or None) per input.
+- a rule returns the gradient of the one input, or a tuple with one entry (or None) per input;
+- what `gpu` and the rules do on a device is fixed by dtypes, shapes, strides and plain parameters, since for equal ones
+  the launches are repeated from a record (`_replay.py`, which knows the exceptions).
 """
 
 from __future__ import annotations
