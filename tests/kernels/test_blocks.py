@@ -109,3 +109,18 @@ def test_functions_that_write_their_result():
         return np.negative(x)  # which takes no notice of out
 
     assert np.array_equal(large(other, X), -X)
+
+
+@pytest.mark.usefixtures("threads")
+def test_the_result_may_replace_an_operand():
+    for w in (X, RNG.normal(size=91).astype(np.float32), 2.5):
+        x = X.copy()
+        assert large(np.multiply, x, w, out=x) is x
+        assert np.array_equal(x, X * w)
+    wide = np.concatenate([X, X], 2)
+    view = wide[..., :91]
+    large(np.add, view, X, out=view)
+    assert np.array_equal(view, X + X)
+    assert np.array_equal(wide[..., 91:], X)
+    with pytest.raises(ValueError, match="broadcast"):
+        large(np.add, X[0].copy(), X, out=X[0].copy())

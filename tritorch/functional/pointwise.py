@@ -15,6 +15,7 @@ from ..autograd.modes import STATE
 from ..binding import in_place, method, write_out
 from ..device import CPU
 from ..errors import message
+from ..kernels._blocks import LARGE, large
 from ..kernels._op import OPS
 from ..kernels.copy import where as _where
 from ..kernels.elementwise import NUMPY, TENSOR, Elementwise
@@ -101,8 +102,12 @@ def _fast_in_place(name: str) -> Callable[..., Any]:
                 if not write(side, device, self._a, value):
                     return general(self, other)
             else:
+                a = self._a
                 try:
-                    f(self._a, value, out=self._a)
+                    if a.size < LARGE or value is not a and np.may_share_memory(a, value):
+                        f(a, value, out=a)
+                    else:
+                        large(f, a, value, out=a)
                 except ValueError:
                     return general(self, other)
             if self._vc is not None:
@@ -320,6 +325,7 @@ Tensor.__invert__ = _invert  # type: ignore[attr-defined]
 # ---- relu and other table lines whose public form is elsewhere too
 
 relu = _public("relu", _apply["relu"])
+_relu: Any = OPS["relu"].cpu
 Tensor.relu = relu  # type: ignore[attr-defined]
 _relu_general = in_place(relu, "relu_")
 
@@ -332,7 +338,11 @@ def relu_(input: Tensor) -> Tensor:
         and (input._node is None or not STATE.grad)
         and input._view is None
     ):
-        np.maximum(input._a, 0, out=input._a)
+        a = input._a
+        if a.size < LARGE:
+            np.maximum(a, input.dtype.zero, out=a)
+        else:
+            large(_relu, a, out=a)
         _inplace.bump(input)
         return input
     return _relu_general(input)

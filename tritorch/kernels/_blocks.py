@@ -27,7 +27,7 @@ _CHEAP = frozenset(
 )  # fmt: skip
 
 
-def large(fn: Callable[..., Any], *operands: Any) -> Any:
+def large(fn: Callable[..., Any], *operands: Any, out: np.ndarray | None = None) -> Any:
     """`fn(*operands)`, which is elementwise, for an operand of LARGE elements or more.
 
     Args:
@@ -35,18 +35,21 @@ def large(fn: Callable[..., Any], *operands: Any) -> Any:
             its result to where it belongs.
         operands: arrays, numbers or None. The largest has the result's shape; the others have it as well, or are rows
             or columns that broadcast to it. Anything else is computed in one call.
+        out: takes the result of an `fn` that has `out` and makes one pass; may be an operand, but overlap none.
     """
     lead = max((v for v in operands if v.__class__ is np.ndarray), key=_size)
     dtype = _result(fn, tuple([v.dtype if v.__class__ is np.ndarray else v.__class__ for v in operands]))
-    order = _order(lead, operands)
+    if out is not None and not (out.flags.c_contiguous and out.shape == lead.shape and out.dtype == dtype):
+        return fn(*operands, out=out)
+    order = None if out is not None else _order(lead, operands)
     if order is not None:
         operands = tuple([v.transpose(order) if v.__class__ is np.ndarray and v.ndim else v for v in operands])
         lead = lead.transpose(order)
     plan = None if dtype is None else _plan(lead, operands)
     if plan is None:
-        y = fn(*operands)
+        y = fn(*operands) if out is None else fn(*operands, out=out)
     else:
-        y = np.empty(lead.shape, dtype)
+        y = np.empty(lead.shape, dtype) if out is None else out
         _run(fn, y, *plan)
     return y if order is None else y.transpose(np.argsort(order))
 
