@@ -106,8 +106,8 @@ def test_only_large_matrices_get_the_threads_of_the_blas(monkeypatch):
     f = lambda a: seen.append(a.shape) or a
     _library.alone(f, np.zeros((2000, 3)))
     assert seen == [(2000, 3)]
-    _library.alone(f, np.zeros((8, 8)))
-    assert seen[1:] == ["one thread", (8, 8), "as before"]
+    _library.alone(f, np.zeros((80, 80)))
+    assert seen[1:] == ["one thread", (80, 80), "as before"]
     _library.stacked(f, np.zeros((2, 2000, 3)))
     assert seen[4] == "one thread" and seen[-1] == "as before"
 

@@ -52,7 +52,8 @@ def arange(
     if len(bounds) == 1 and not more and dtype is None and device is None and out is None and not requires_grad:
         n = bounds[0]
         if n.__class__ is int and n >= 0:  # by far the most frequent call
-            return deliver("arange", _counted(n), None, False, None)
+            a = np.arange(n, dtype=np.int64) if n <= 2 * _PIECE else _counted(n)
+            return deliver("arange", a, None, False, None)
     alone = len(bounds) == 1 and "end" not in more
     given: dict[str, Any] = dict(zip(("end",) if alone else ("start", "end", "step"), bounds))
     for name in ("start", "end", "step"):

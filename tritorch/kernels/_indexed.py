@@ -21,14 +21,14 @@ from ._threads import parallel
 
 _BLOCK = 1 << 16  # places at a time: 512 KB of them
 _GRAIN = 1 << 18  # elements that are worth a thread
-_FEW = 256  # elements up to which NumPy's own way costs less
+_FEW = 4096  # elements up to which NumPy's own way costs less
 _LONG = 64  # elements of a row from which rows are added, not numbers
 _OFTEN = 8  # times that a row comes from which its values are summed on their own
 
 
 def places_of(mask: Array) -> tuple[Array, ...]:
     """`mask.nonzero()`: the indices of what is not 0, one int64 array per dim, in C order."""
-    if mask.ndim < 2:
+    if mask.ndim < 2 or mask.size <= _FEW:
         return np.atleast_1d(mask).nonzero()
     rest = np.flatnonzero(mask if mask.dtype.char == "?" else mask != 0)
     found = []
@@ -74,9 +74,26 @@ def _positive(i: Array, n: int) -> Array:
     return i + (i < 0) * np.int64(n) if i.size and i.min() < 0 else i
 
 
+def _many(x: Array, key: tuple) -> bool:
+    """Does the key reach so many elements of x that a plan pays."""
+    if x.size <= _FEW:
+        return False
+    n, rest = 0, x.size
+    for d, k in enumerate(key):
+        if k.__class__ is not slice:
+            if k.dtype.char == "?":
+                return True
+            n = max(n, k.size)
+            rest //= x.shape[d]
+    return n * rest > _FEW
+
+
 def read(x: Array, key: tuple) -> Array:
     """x[key] as a contiguous copy, for a key of index arrays and full slices whose indices are in range."""
-    plan = _key(x.shape, key) if x.ndim and x.size > _FEW else None
+    if len(key) == 1 and x.size and x.flags.c_contiguous and key[0].dtype.kind == "i":
+        if key[0].size * x.size <= 2 * _GRAIN * len(x):
+            return x.take(key[0], 0, None, "wrap")  # rows, the most frequent case
+    plan = _key(x.shape, key) if _many(x, key) else None
     if plan is None or not plan.at.size:
         return np.ascontiguousarray(x[key]) if x.ndim else np.asarray(x[key])
     lead, size, run, at, shape = plan
@@ -105,7 +122,8 @@ def _spread(v: Array, shape: tuple[int, ...]) -> Array:
 
 def write(y: Array, key: tuple, v: Array) -> None:
     """y[key] = v, broadcast; of several values for one place the last one stays."""
-    plan = _key(y.shape, key) if y.size > _FEW and y.flags.c_contiguous else None
+    rows = len(key) == 1 and key[0].dtype.char != "?"  # which NumPy does well
+    plan = _key(y.shape, key) if not rows and y.flags.c_contiguous and _many(y, key) else None
     if plan is None:
         y[key] = v
         return
@@ -113,21 +131,21 @@ def write(y: Array, key: tuple, v: Array) -> None:
     if not at.size:
         return
     values = None if v.size == 1 else _spread(v, shape).reshape(lead, at.size, run)
-    rows = y.reshape(-1) if run == 1 else y.reshape(-1, run)
+    flat = y.reshape(-1) if run == 1 else y.reshape(-1, run)
 
     def some(start: int, stop: int) -> None:
         step = max(1, _BLOCK // at.size)
         for i in range(start, stop, step):
             j = min(i + step, stop)
             to = (np.arange(i, j)[:, None] * size + at).reshape(-1)
-            rows[to] = v.reshape(()) if values is None else values[i:j].reshape(to.size, *rows.shape[1:])
+            flat[to] = v.reshape(()) if values is None else values[i:j].reshape(to.size, *flat.shape[1:])
 
     _over(some, lead, lead * at.size * run)
 
 
 def add(y: Array, key: tuple, v: Array) -> None:
     """y[key] += v, broadcast, where what falls on one place is added up."""
-    plan = _key(y.shape, key) if y.size > _FEW and y.flags.c_contiguous else None
+    plan = _key(y.shape, key) if y.flags.c_contiguous and _many(y, key) else None
     if plan is None:
         np.add.at(y, key, v)
         return

@@ -32,14 +32,14 @@ def namespace(a: Array) -> Any:
     return np if isinstance(a, np.ndarray) else backend().cupy
 
 
-_LARGE = 1024
-"""Rows or columns from which a factorisation pays for several BLAS threads. These wait for each other by spinning: where
-another process has one of two cores, the inverse of 256 x 256 takes 160 ms with them, 2 ms with one."""
+_SMALL, _LARGE = 32, 1024
+"""Rows or columns between which a factorisation would start several BLAS threads without a gain. These wait for each other
+by spinning: where another process has one of two cores, the inverse of 256 x 256 takes 160 ms with them, 2 ms with one."""
 
 
 def alone(f: Callable[..., Any], *arrays: Array) -> Any:
-    """`f(*arrays)`, for NumPy arrays with one BLAS thread unless the matrices are large."""
-    if not isinstance(arrays[0], np.ndarray) or max(arrays[0].shape[-2:]) >= _LARGE:
+    """`f(*arrays)`, for NumPy arrays with one BLAS thread unless the matrices are large, or too small for several."""
+    if not isinstance(arrays[0], np.ndarray) or not _SMALL < max(arrays[0].shape[-2:]) < _LARGE:
         return f(*arrays)
     single_enter()
     try:

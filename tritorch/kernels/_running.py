@@ -16,7 +16,7 @@ from ._strides import assign
 
 _SEGMENT = 32
 _BLOCK = 1 << 18  # elements at a time; fewer make the calls too short
-LEAST = 1 << 14  # elements from which it pays
+LEAST = 1 << 16  # elements from which it pays
 
 
 def running_product(x: np.ndarray, y: np.ndarray, wide: Any) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from ..device import as_strided
 from ._threads import parallel
 
-_FEW = 1 << 14  # elements up to which NumPy's own way costs less than a plan
+FEW = 1 << 15  # elements up to which NumPy's own way costs less than a plan
 GRAIN = 1 << 20  # elements that are worth a thread, where nothing is computed
 _NARROW = 8  # a last dim of so many elements is copied column by column
 _CALL = 1024  # elements of a call, at least: below, its cost counts
@@ -24,7 +24,7 @@ _CALL = 1024  # elements of a call, at least: below, its cost counts
 
 def dense(x: Any) -> np.ndarray:
     """A copy of a NumPy array in C order."""
-    if x.size < _FEW:
+    if x.size < FEW:
         return np.array(x, order="C")
     y = np.empty(x.shape, x.dtype)
     assign(y, x)
@@ -39,7 +39,7 @@ def assign(y: np.ndarray, x: np.ndarray, grain: int = GRAIN) -> None:
         grain: elements that are worth a thread.
     """
     n_last = x.shape[-1] if x.ndim else 1
-    if x.size < _FEW or x.size < 2 * grain and n_last > _NARROW and x.strides[-1] == x.dtype.itemsize:
+    if x.size < FEW or x.size < 2 * grain and n_last > _NARROW and abs(x.strides[-1]) == x.dtype.itemsize:
         y[...] = x
         return
     if x.flags.c_contiguous and y.flags.c_contiguous:

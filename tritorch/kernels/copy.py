@@ -13,7 +13,7 @@ from ._halves import F16, F32, convert
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._select import where as _where
-from ._strides import assign, dense
+from ._strides import FEW, assign, dense
 from .view import sum_to, unbroadcast
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class clone:
     grad_on_arrays = True
 
     def cpu(x: Array) -> Array:
-        return dense(x)
+        return np.array(x, order="C") if x.size < FEW else dense(x)
 
     def gpu(x: Array) -> Array:
         from ._pointwise import copy_into
@@ -161,10 +161,10 @@ class cat:
 
 def _joined(xs: Any, dim: int) -> Array:
     """np.concatenate, with long copies over threads."""
-    n = sum(x.shape[dim] for x in xs)
-    shape = (*xs[0].shape[:dim], n, *xs[0].shape[dim + 1 :])
-    if len(xs) > 64 or prod(shape) < 1 << 20:
+    if len(xs) > 64 or sum([x.size for x in xs]) < 1 << 20:
         return np.concatenate(xs, dim)
+    n = sum([x.shape[dim] for x in xs])
+    shape = (*xs[0].shape[:dim], n, *xs[0].shape[dim + 1 :])
     y = np.empty(shape, xs[0].dtype)
     start = 0
     for x in xs:
@@ -341,6 +341,8 @@ class repeat:
     upcast = False
 
     def cpu(x: Array, times: tuple[int, ...]) -> Array:
+        if x.size < FEW:
+            return np.tile(x, times)
         sizes = (1,) * (len(times) - x.ndim) + x.shape
         y = np.empty(tuple([t * n for t, n in zip(times, sizes, strict=True)]), x.dtype)
         if y.size:
@@ -406,6 +408,8 @@ def _triangle(x: Array, k: int, lower: bool) -> Array:
 
 def _triangle_array(x: Array, k: int, lower: bool) -> Array:
     """np.tril or np.triu in bands of rows, of which only the columns that meet the diagonal need a mask."""
+    if x.size <= 4096:
+        return np.tril(x, k) if lower else np.triu(x, k)
     n_rows, n_columns = x.shape[-2:]
     y = np.empty(x.shape, x.dtype)
     bits = np.dtype(f"i{x.dtype.itemsize}") if x.dtype.itemsize <= 8 else None

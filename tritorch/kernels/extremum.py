@@ -13,7 +13,6 @@ import numpy as np
 
 from ._configs import SMALL
 from ._fold import READ, contiguous, kept_shape, row_blocks
-from ._fold import SMALL as FEW
 from ._indexed import read_along, write_along
 from ._launch import empty, kernel, launch
 from ._op import Array, op
@@ -141,14 +140,18 @@ def arg_reduce_gpu(x: Array, dim: int, keepdim: bool, largest: bool) -> tuple[Ar
         source, at, r = y, places, splits
 
 
+_MANY = 1 << 16  # elements from which columns are worth a transpose
+
+
 def arg_array(x: Array, dim: int, keepdim: bool, largest: bool) -> Array:
     """np.argmax or np.argmin over one dim, as an int64 array."""
     if not x.ndim:
         return np.zeros((), np.int64)
+    k = prod(x.shape[dim + 1 :]) if x.size >= _MANY else 2
+    if 1 < k < 32 or k == 1 and x.size < 2 * READ:
+        at = np.asarray(x.argmax(dim) if largest else x.argmin(dim))
+        return at.reshape(kept_shape(x.shape, (dim,), True)) if keepdim else at
     shape = kept_shape(x.shape, (dim,), keepdim)
-    k = prod(x.shape[dim + 1 :])
-    if x.size < FEW or k == 1 and x.size < 2 * READ or 1 < k < 32:
-        return np.asarray(x.argmax(dim) if largest else x.argmin(dim)).reshape(shape)
     x, m, r, k = row_blocks(x, dim)
     at = np.empty((m, k), np.int64)
 
@@ -182,7 +185,8 @@ def best_array(x: Array, dim: int, keepdim: bool, largest: bool) -> tuple[Array,
     if x.size <= 1024:
         reduce = np.maximum.reduce if largest else np.minimum.reduce
         return np.asarray(reduce(x, dim, None, None, keepdim)), at
-    y = read_along(x, dim, at if keepdim else np.expand_dims(at, dim))
+    found = at if keepdim else np.expand_dims(at, dim)
+    y = read_along(x, dim, found) if at.size > 4096 else np.take_along_axis(x, found, dim)
     return y.reshape(at.shape), at
 
 

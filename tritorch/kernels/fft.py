@@ -25,6 +25,7 @@ def _kind(x: Array) -> np.dtype:
 
 
 _GRAIN = 1 << 15  # elements that are worth a thread
+_FEW = 1 << 12  # elements up to which one call of NumPy is the fastest way
 
 
 def _lines(f: Callable[..., Array], x: Array, axis: int, norm: str, **more: int) -> Array:
@@ -73,7 +74,7 @@ class fft_c2c:
     """Complex (or real) to complex; gx is the transform of g with the other sign, its real part for a real x."""
 
     def cpu(x: Array, dims: tuple[int, ...], norm: int, forward: bool) -> Array:
-        if isinstance(x, np.ndarray) and x.size:
+        if isinstance(x, np.ndarray) and x.size > _FEW:
             return _dense(_complex(x, dims, norm, forward), _kind(x))
         fft = namespace(x).fft
         y = fft.fftn(x, axes=dims, norm=_FORWARD[norm]) if forward else fft.ifftn(x, axes=dims, norm=_INVERSE[norm])
@@ -94,7 +95,7 @@ class fft_r2c:
     """Real to the half of the Hermitian result: n // 2 + 1 elements along the last of `dims`."""
 
     def cpu(x: Array, dims: tuple[int, ...], norm: int) -> Array:
-        if isinstance(x, np.ndarray) and x.size:
+        if isinstance(x, np.ndarray) and x.size > _FEW:
             y = _lines(np.fft.rfft, x, dims[-1], _FORWARD[norm])
             return _dense(_complex(y, dims[:-1], norm, True), _kind(x))
         y = namespace(x).fft.rfftn(x, axes=dims, norm=_FORWARD[norm])
@@ -122,7 +123,7 @@ class fft_c2r:
 
     def cpu(x: Array, dims: tuple[int, ...], norm: int, n: int) -> Array:
         real = np.dtype(np.float32 if _kind(x) == np.complex64 else np.float64)
-        if isinstance(x, np.ndarray) and x.size:
+        if isinstance(x, np.ndarray) and x.size > _FEW:
             y = _complex(x, dims[:-1], norm, False)
             return _dense(_lines(np.fft.irfft, y, dims[-1], _INVERSE[norm], n=n), real)
         xp = namespace(x)

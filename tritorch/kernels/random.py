@@ -414,6 +414,8 @@ def multinomial(p: np.ndarray, n_samples: int, replacement: bool, generator: Gen
     total /= total[-1]
     total[-1] = 1
     u = generator.u53(rows * n_samples).reshape(rows, n_samples)
+    if rows <= 8:
+        return np.stack([np.searchsorted(t.astype(np.float64), v) for t, v in zip(total.T, u, strict=True)])
     low = np.zeros(u.shape, np.int64)  # how many of the running sums are below u, bisected in all rows at once
     every = np.arange(rows)[:, None]
     step = 1 << (categories - 1).bit_length()

@@ -93,7 +93,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     rows, others = x1.shape[-2], x2.shape[-2]
     if p == 2 and (compute_mode == modes[1] or compute_mode == modes[0] and max(rows, others) > 25):
         return _euclidean(x1, x2)
-    step = _step(x1, functional.broadcast_shapes(x1.shape[:-2], x2.shape[:-2]).numel() * others * x1.shape[-1], rows)
+    if x1.numel() * others <= 1 << 14:
+        return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
+    step = _step(x1, max(x1.numel() // max(rows, 1) * others, x2.numel()), rows)
     parts = [
         (x1[..., i : i + step, :].unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1) for i in range(0, max(rows, 1), step)
     ]
