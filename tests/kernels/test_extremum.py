@@ -14,6 +14,7 @@ from tritorch.kernels._threads import get_num_threads, set_num_threads
 @pytest.mark.parametrize("kind", ["f4", "f8", "i8", "u1", "?"])
 def test_places(shape, kind, read, monkeypatch):
     monkeypatch.setattr(extremum, "READ", read)  # more or fewer blocks, over threads
+    monkeypatch.setattr(extremum, "_MANY", 64)
     rng = np.random.default_rng(0)
     x = (rng.normal(size=shape) * 5 + (20 if kind == "u1" else 0)).round().astype(kind)
     before = get_num_threads()

@@ -12,6 +12,7 @@ from tritorch.kernels._threads import get_num_threads, set_num_threads
 @pytest.fixture(params=[1, 3])
 def threads(request, monkeypatch):
     monkeypatch.setattr(fft, "_GRAIN", 64)
+    monkeypatch.setattr(fft, "_FEW", 0)
     before = get_num_threads()
     set_num_threads(request.param)
     yield

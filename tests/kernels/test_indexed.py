@@ -30,6 +30,7 @@ SHAPES = [(7,), (3000,), (40, 30), (6, 700), (300, 4, 5), (3, 50, 11), (9, 1, 70
 @pytest.fixture(autouse=True)
 def threads(monkeypatch):
     """Several threads and small blocks."""
+    monkeypatch.setattr(_indexed, "_FEW", 16)
     monkeypatch.setattr(_indexed, "_GRAIN", 64)
     monkeypatch.setattr(_indexed, "_BLOCK", 100)
     monkeypatch.setattr(_indexed, "_LONG", 30)

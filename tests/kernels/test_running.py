@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tritorch.kernels import _running
+from tritorch.kernels import _running, scan
 from tritorch.kernels._threads import get_num_threads, set_num_threads
 from tritorch.kernels.scan import cummax, cummin, cumprod
 
@@ -22,6 +22,11 @@ def extremum(x: np.ndarray, largest: bool) -> tuple[np.ndarray, np.ndarray]:
                 best = t
             values[t], places[t] = row[best], best
     return y, at
+
+
+@pytest.fixture(autouse=True)
+def short_rows(monkeypatch):
+    monkeypatch.setattr(scan, "LEAST", 64)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -24,7 +24,8 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("kind", ["f4", "f8", "?", "i2", "c16"])
-def test_any_order_of_dims(shape, kind):
+def test_any_order_of_dims(shape, kind, monkeypatch):
+    monkeypatch.setattr(_strides, "FEW", 64)
     x = (np.random.default_rng(0).normal(size=shape) * 9).astype(kind)
     for dims in list(itertools.permutations(range(x.ndim)))[:24]:
         want = x.transpose(dims)
@@ -36,7 +37,8 @@ def test_any_order_of_dims(shape, kind):
         np.testing.assert_array_equal(y, want)
 
 
-def test_gaps_steps_backwards_and_repeats():
+def test_gaps_steps_backwards_and_repeats(monkeypatch):
+    monkeypatch.setattr(_strides, "FEW", 64)
     rng = np.random.default_rng(1)
     x = rng.normal(size=(300, 4, 90)).astype(np.float32)
     for view in (
@@ -54,7 +56,8 @@ def test_gaps_steps_backwards_and_repeats():
         np.testing.assert_array_equal(_strides.dense(view), view)
 
 
-def test_into_a_view_of_another_dtype():
+def test_into_a_view_of_another_dtype(monkeypatch):
+    monkeypatch.setattr(_strides, "FEW", 64)
     x = np.random.default_rng(2).normal(size=(200, 150))
     for place in (np.s_[:200, :150], np.s_[::2, 1:151], np.s_[::-2, 150:0:-1]):
         y = np.zeros((400 if place != np.s_[:200, :150] else 250, 160), np.float32)
