@@ -214,7 +214,7 @@ def sum_step(x: Array, *_: bool) -> Array:
             return _single(row_sums, rows)[:, None]
         if m > 1:
             return _blocked(row_sums, rows, (m,))[:, None]
-        return row_sums(_in_parts(row_sums, rows[0])[None])[:, None]
+        return row_sums(_in_parts(_folded_sum, rows[0])[None])[:, None]
     if x.size < 2 * READ:
         return _single(column_sums, x)
     if m > 1:
@@ -227,6 +227,16 @@ def sum_step(x: Array, *_: bool) -> Array:
     if tail:
         y += column_sums(x[:, r - tail :])
     return y
+
+
+def _folded_sum(row: Array) -> Array:
+    """The sum of one long row (1, R): sums of columns read several places of the memory at a time, which is faster."""
+    width = row.size // _CHUNK
+    if width < 2048:
+        return row_sums(row)
+    whole = width * _CHUNK
+    y = row_sums(column_sums(row[:, :whole].reshape(1, _CHUNK, width)))
+    return y + row_sums(row[:, whole:]) if whole < row.size else y
 
 
 def count_step(x: Array, *_: bool) -> Array:
