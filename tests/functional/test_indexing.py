@@ -151,6 +151,17 @@ def test_searchsorted_and_isin(device):
     assert nonzero.gpu(np.zeros((0,), bool)).shape == (0, 1)
 
 
+def test_a_tensor_written_into_itself():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(300, 400)).astype(np.float32)
+    columns, rows = rng.permutation(400), rng.permutation(300)
+    for key in ((slice(None), columns), (rows,), (rows[:, None], columns)):
+        x, y = torch.tensor(a), a.copy()
+        x[key] = x
+        y[key] = a
+        assert np.array_equal(x.numpy(), y)
+
+
 @pytest.mark.parametrize("n", [10, 1000])
 def test_values_with_dims_of_size_one(n):
     x = torch.zeros(n, 3)

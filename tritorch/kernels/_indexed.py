@@ -115,8 +115,9 @@ def _over(fn: Callable[[int, int], Any], n: int, size: int) -> None:
     parallel(fn, n, max(1, _GRAIN * n // max(size, 1)))
 
 
-def _spread(v: Array, shape: tuple[int, ...]) -> Array:
-    """v broadcast to `shape`; dims of size 1 that `shape` has not are left out."""
+def _spread(v: Array, shape: tuple[int, ...], y: Array) -> Array:
+    """v broadcast to `shape`; dims of size 1 that `shape` has not are left out. It shares no memory with y."""
+    v = v.copy() if np.may_share_memory(v, y) else v
     return v.reshape(shape) if v.size == prod(shape) else np.broadcast_to(v, shape)
 
 
@@ -130,7 +131,7 @@ def write(y: Array, key: tuple, v: Array) -> None:
     lead, size, run, at, shape = plan
     if not at.size:
         return
-    values = None if v.size == 1 else _spread(v, shape).reshape(lead, at.size, run)
+    values = None if v.size == 1 else _spread(v, shape, y).reshape(lead, at.size, run)
     flat = y.reshape(-1) if run == 1 else y.reshape(-1, run)
 
     def some(start: int, stop: int) -> None:
@@ -152,7 +153,7 @@ def add(y: Array, key: tuple, v: Array) -> None:
     lead, size, run, at, shape = plan
     if not at.size:
         return
-    v = _spread(v, shape).reshape(lead, at.size, run)
+    v = _spread(v, shape, y).reshape(lead, at.size, run)
     if run >= _LONG:
         groups = _Groups(at, size)
         for to, values in zip(y.reshape(lead, size, run), v, strict=True):
