@@ -102,7 +102,7 @@ def write(target: Tensor, values: Any) -> None:
     a = target._a
     if target.device is CPU and values.device is CPU:
         try:
-            np.copyto(a, values._a, casting="unsafe")
+            a[...] = values._a
         except ValueError:
             if not a.flags.writeable:
                 raise overlap(target) from None

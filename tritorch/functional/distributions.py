@@ -13,6 +13,7 @@ from ..device import CPU
 from ..errors import message
 from ..kernels import random as fills
 from ..kernels import rejection
+from ..kernels._shapes import broadcast_shapes
 from ..kernels.reduce import amax
 from ..random import Generator, pick
 from ..tensor import Tensor, wrap
@@ -60,7 +61,7 @@ def normal(
         check_std("normal", std)
     needs_float("normal", first.dtype)
     try:
-        shape = np.broadcast_shapes(*(tuple(t.shape) for t in tensors))
+        shape = broadcast_shapes(*(tuple(t.shape) for t in tensors))
     except ValueError:
         raise RuntimeError(message("normal", "mean and std must broadcast", mean=mean, std=std)) from None
     scale = 1.0 if isinstance(std, Tensor) else float(std)

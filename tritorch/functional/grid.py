@@ -12,6 +12,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.autocast import ACTIVE, cast
 from ..errors import message
+from ..kernels._shapes import broadcast_shapes
 from ..tensor import Tensor
 from .conversion import finish, to_dtype, to_place
 from .creation import check_ignored
@@ -158,7 +159,7 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
         )
     if real.dtype.is_half:
         real, imag = real.to(dtypes.float32), imag.to(dtypes.float32)
-    shape = np.broadcast_shapes(tuple(real.shape), tuple(imag.shape))
+    shape = broadcast_shapes(tuple(real.shape), tuple(imag.shape))
     made = view_as_complex(stack([real.expand(shape), imag.expand(shape)], -1))
     if out is None:
         return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,8 +65,8 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 def _range(op: str, x: Any, low: float, high: float, margin: float = 0.5) -> tuple[float, float]:
     """The bounds, the data's where they are equal, `margin` around them where those are equal too."""
     if low == high and x.numel():
-        low, high = float(x.min()), float(x.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
+        low, high = x.min().item(), x.max().item()
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise RuntimeError(f"{op}: range of [{low}, {high}] is not finite")
     if low == high:
         low, high = low - margin, high + margin
@@ -92,7 +93,8 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
         raise RuntimeError(f"histc: bins must be > 0; got {bins}")
     low, high = _range("histc", x, float(min), float(max), 1.0)
     x = x.reshape((-1,))
-    x = x[(x >= low) & (x <= high)]
+    if min != max:  # else the range is that of the data
+        x = x[(x >= low) & (x <= high)]
     place = ((x - low) * (bins / (high - low))).to(int64).clamp(max=bins - 1)
     return _counts(place, None, bins).to(x.dtype)
 

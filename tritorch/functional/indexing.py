@@ -17,6 +17,7 @@ from ..dtypes import bool_, int32, int64
 from ..errors import check_dim, message
 from ..kernels import index as _index
 from ..kernels._index_range import out_of_range
+from ..kernels._shapes import broadcast_shapes
 from ..kernels.copy import cast
 from ..kernels.nonzero import nonzero as _nonzero
 from ..kernels.nonzero import searchsorted as _searchsorted
@@ -35,7 +36,7 @@ __all__ = [
 
 def _indices(op: str, input: Tensor, index: Any, name: str = "index") -> Any:
     """The raw array of an index tensor, which has to be where `input` is."""
-    if not isinstance(index, Tensor) or index.dtype.name not in ("int64", "int32"):
+    if not isinstance(index, Tensor) or index.dtype is not int64 and index.dtype is not int32:
         raise RuntimeError(message(op, f"{name} must be an int64 (or int32) tensor", **{name: index}))
     if index.device is not input.device:
         raise mixed_devices(op, ("input", name), (input, index))
@@ -71,26 +72,29 @@ def _checked(op: str, input: Tensor, dim: int, index: Tensor, src: Tensor | None
     """The dim and indices of gather and scatter after PyTorch's checks of shapes and range."""
     d = check_dim(op, dim, input._a.ndim)
     i = _indices(op, input, index)
-    n = max(input._a.ndim, 1)
-    if i.size and max(i.ndim, 1) != n:
+    if not i.size:
+        return d, i
+    shape, ndim = input._a.shape or (1,), i.ndim or 1
+    if ndim != len(shape):
         raise RuntimeError(
-            f"{op}: Index tensor must have the same number of dimensions as input tensor; got {i.ndim} and {n}"
+            f"{op}: Index tensor must have the same number of dimensions as input tensor; got {i.ndim} and {len(shape)}"
         )
-    if src is not None and i.size and max(src._a.ndim, 1) != max(i.ndim, 1):
+    source = None if src is None else src._a.shape or (1,)
+    if source is not None and len(source) != ndim:
         raise RuntimeError(
-            f"{op}: Index tensor must have the same number of dimensions as src tensor; got {i.ndim} and {src._a.ndim}"
+            f"{op}: Index tensor must have the same number of dimensions as src tensor; got {i.ndim} and {len(source)}"
         )
     for k, s in enumerate(i.shape):
-        if i.size and k != d and input._a.ndim and s > input._a.shape[k]:
+        if k != d and s > shape[k]:
             raise RuntimeError(
                 f"{op}: Size does not match at dimension {k} expected index {list(i.shape)} to be no larger than self "
-                f"{list(input._a.shape)} apart from dimension {d}"
+                f"{list(shape)} apart from dimension {d}"
             )
-        if i.size and src is not None and src._a.ndim and s > src._a.shape[k]:
+        if source is not None and s > source[k]:
             raise RuntimeError(
-                f"{op}: Size does not match at dimension {k} expected index {list(i.shape)} to be no larger than src {list(src._a.shape)}"
+                f"{op}: Size does not match at dimension {k} expected index {list(i.shape)} to be no larger than src {list(source)}"
             )
-    _in_range(op, i, input._a.shape[d] if input._a.ndim else 1, d, input)
+    _in_range(op, i, shape[d], d, input)
     return d, i
 
 
@@ -303,7 +307,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if mask.device is not input.device:
         raise RuntimeError(message("masked_fill", f"expected mask to be on {input.device}", mask=mask, input=input))
     try:
-        np.broadcast_shapes(input._a.shape, mask._a.shape)
+        broadcast_shapes(input._a.shape, mask._a.shape)
     except ValueError:
         raise RuntimeError(
             message("masked_fill", "mask and input do not broadcast together", mask=mask, input=input)
@@ -383,7 +387,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
                 indices=indices,
             )
         )
-    full = np.broadcast_shapes(
+    full = broadcast_shapes(
         tuple(1 if k == d else s for k, s in enumerate(input._a.shape)),
         tuple(1 if k == d else s for k, s in enumerate(i.shape)),
     )

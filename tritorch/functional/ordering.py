@@ -12,6 +12,7 @@ from ..dtypes import bool_, int64
 from ..errors import message
 from ..kernels import select as _select
 from ..kernels import sort as _sort
+from ..kernels._indexed import read
 from ..tensor import Tensor, wrap
 from ._arguments import one_dim, public, sortable, tensor
 
@@ -116,6 +117,20 @@ def _runs(x: Any, inverse: bool, counts: bool) -> tuple[Tensor, Tensor | None, T
     if n == 0:
         none = x.new_zeros((0,), dtype=int64)
         return x, none if inverse else None, none if counts else None
+    if x.device is CPU:
+        a = x._a
+        first = np.empty(n, bool)
+        first[0] = True
+        if a.ndim == 1:
+            np.not_equal(a[1:], a[:-1], out=first[1:])
+        else:
+            (a[1:] != a[:-1]).any(tuple(range(1, a.ndim)), out=first[1:])
+        places = first.nonzero()[0]
+        return (
+            wrap(read(a, (places,))),
+            wrap(first.cumsum() - 1) if inverse else None,
+            wrap(np.diff(places, append=n)) if counts else None,
+        )
     differs = x[1:] != x[:-1]
     if x._a.ndim > 1:
         differs = differs.reshape((n - 1, -1)).any(1) if differs._a.size else differs.new_zeros((n - 1,), dtype=bool_)
@@ -184,7 +199,9 @@ def unique(
     if dim is None:
         flat = x.reshape((-1,))
         if x.device is CPU and not return_inverse and flat._a.dtype.kind in "biuf":
-            ordered, at = wrap(np.sort(flat._a)), None
+            a = flat._a.copy()
+            a.sort()
+            ordered, at = wrap(a), None
         else:
             ordered, at = _sorted("unique", flat, 0, False)
     else:

@@ -17,6 +17,7 @@ from ..device import CPU
 from ..errors import message
 from ..kernels._blocks import LARGE, large
 from ..kernels._op import OPS
+from ..kernels._shapes import broadcast_shapes
 from ..kernels.copy import where as _where
 from ..kernels.elementwise import NUMPY, TENSOR, Elementwise
 from ..tensor import TENSORS, Tensor, wrap
@@ -542,7 +543,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
             v = v.to(condition.device)
         pair.append(v if v.dtype is common else v.to(common))
     try:
-        np.broadcast_shapes(condition._a.shape, pair[0]._a.shape, pair[1]._a.shape)
+        broadcast_shapes(condition._a.shape, pair[0]._a.shape, pair[1]._a.shape)
     except ValueError:
         raise RuntimeError(
             message("where", "the shapes do not broadcast together", condition=condition, input=pair[0], other=pair[1])

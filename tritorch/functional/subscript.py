@@ -19,6 +19,7 @@ from ..kernels import index as _index
 from ..kernels._gather import of_mask
 from ..kernels._index_range import out_of_range
 from ..kernels._pointwise import fill
+from ..kernels._shapes import broadcast_shapes
 from ..kernels.copy import cast
 from ..kernels.view import slice_ as _slice
 from ..tensor import TENSORS, Tensor, host, wrap
@@ -32,15 +33,32 @@ def _basic(x: Tensor, key: tuple) -> Tensor:
     return make_view(_slice, x, a[key], (key,), (a.shape, key))
 
 
+def _plain(x: Tensor, key: Any) -> Tensor | None:
+    """x[key] for a key of ints, None, Ellipsis and slices forwards that is in order: NumPy reads those as PyTorch does."""
+    items = key if key.__class__ is tuple else (key,)
+    dots = False
+    for k in items:
+        kind = k.__class__
+        if k is Ellipsis:
+            dots = True
+        elif kind is slice:
+            if k.step is not None and (k.step.__class__ is not int or k.step <= 0):
+                return None
+        elif kind is not int and k is not None:
+            return None
+    if not dots:
+        items += (...,)
+    a = x._a
+    try:
+        return make_view(_slice, x, a[items], (items,), (a.shape, items))
+    except (IndexError, TypeError):
+        return None  # `_parse` says what is wrong
+
+
 def _getitem(self: Tensor, key: Any) -> Tensor:
-    kind = key.__class__
-    if kind is int or kind is slice and (key.step is None or key.step.__class__ is int and key.step > 0):
-        a = self._a
-        key = (key, ...)
-        try:
-            return make_view(_slice, self, a[key], (key,), (a.shape, key))
-        except (IndexError, TypeError):
-            key = key[0]
+    view = _plain(self, key)
+    if view is not None:
+        return view
     basic, advanced = _parse(self, key)
     view = self if basic is None else _basic(self, basic)
     return view if advanced is None else _index.index(view, advanced)
@@ -149,7 +167,7 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
         return first if first is not None else (...,), None
     arrays = [k for k in advanced if k.__class__ is not slice]
     try:
-        np.broadcast_shapes(*[k.shape for k in arrays])
+        broadcast_shapes(*[k.shape for k in arrays])
     except ValueError:
         raise IndexError(
             "shape mismatch: indexing tensors could not be broadcast together with shapes "
@@ -203,9 +221,11 @@ def _index_array(k: Any) -> Any:
 
 
 def _setitem(self: Tensor, key: Any, value: Any) -> None:
-    basic, advanced = _parse(self, key)
+    view, advanced = _plain(self, key), None
+    if view is None:
+        basic, advanced = _parse(self, key)
+        view = self if basic is None else _basic(self, basic)
     _inplace.check(self, "__setitem__")
-    view = self if basic is None else _basic(self, basic)
     if value.__class__ not in TENSORS:
         if advanced is None and self.device is CPU and isinstance(value, (int, float, bool)) and self._node is None:
             view._a[...] = _scalar(self, value)
@@ -218,13 +238,9 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
         extra = value._a.ndim - view._a.ndim
         if extra > 0 and value._a.shape[:extra] == (1,) * extra:
             value = value.reshape(value._a.shape[extra:])
-        try:
-            np.broadcast_to(np.empty(0), ())
-        except ValueError:
-            pass
         shape = view._a.shape
         try:
-            fits = np.broadcast_shapes(value._a.shape, shape) == shape
+            fits = value._a.shape == shape or broadcast_shapes(value._a.shape, shape) == shape
         except ValueError:
             fits = False
         if not fits:
@@ -296,7 +312,7 @@ def _check_put(x: Tensor, key: tuple, value: Tensor, name: str) -> None:
         shape = np.broadcast_to(np.empty(()), x._a.shape)[key if x.device is CPU else flat].shape
     have = value._a.shape
     try:
-        fits = np.broadcast_shapes(have, shape) == shape or tuple(s for s in have if s != 1) == tuple(
+        fits = broadcast_shapes(have, shape) == shape or tuple(s for s in have if s != 1) == tuple(
             s for s in shape if s != 1
         )
     except ValueError:

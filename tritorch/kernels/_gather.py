@@ -18,6 +18,7 @@ from ..device import EMULATED, as_strided, constant, cuda_index
 from ._indexed import places_of
 from ._launch import empty, kernel, launch
 from ._op import Array
+from ._shapes import broadcast_shapes
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -155,7 +156,7 @@ def places(shape: tuple[int, ...], key: tuple) -> tuple[Array, int, tuple[int, .
     m = strides[len(parts) - 1] if parts else 1
     tail = tuple(shape[len(parts) :])
     dims = [d for d, k in enumerate(parts) if k.__class__ is not slice]
-    joint = np.broadcast_shapes(*[parts[d].shape for d in dims])
+    joint = broadcast_shapes(*[parts[d].shape for d in dims])
     together = dims[-1] - dims[0] + 1 == len(dims)
     whole = [d for d, k in enumerate(parts) if k.__class__ is slice]
     front = [d for d in whole if together and d < dims[0]]

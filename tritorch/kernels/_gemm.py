@@ -24,6 +24,7 @@ from ._configs import SMALL, next_power_of_2
 from ._launch import empty, kernel, launch
 from ._op import Array
 from ._replay import forget
+from ._shapes import broadcast_shapes
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -259,7 +260,7 @@ def gemm(a: Array, b: Array, bias: Array | None = None, tile: tuple[int, ...] | 
         splits: parts of k, for tests; default `gemm_splits`'s.
     """
     kind = gemm_kind(a.dtype)
-    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    lead = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     m, k = a.shape[-2:]
     n = b.shape[-1]
     c = empty((*lead, m, n), a.dtype)

@@ -16,6 +16,7 @@ import numpy as np
 from .._capture import CAPTURES
 from ..device import EMULATED, to_host
 
+_UNSIGNED = {n: np.dtype(f"u{n}") for n in (1, 2, 4, 8)}
 SYNC = os.environ.get("TRITORCH_SYNC", "0") == "1"
 
 
@@ -30,7 +31,7 @@ def out_of_range(i: Any, size: int, low: int = 0) -> int | None:
     if not i.size:
         return None
     if low == 0 and i.dtype.kind == "i":  # as numbers without sign, negative ones are the largest: one pass
-        if i.view(f"u{i.dtype.itemsize}").max() < size:
+        if np.maximum.reduce(i.view(_UNSIGNED[i.dtype.itemsize]), None) < size:
             return None
     elif i.min() >= low and i.max() < size:
         return None

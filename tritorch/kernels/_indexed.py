@@ -212,10 +212,8 @@ class _Groups:
 
 def along(i: Array, dim: int) -> tuple:
     """The key that reads, for every element of `i`, its own place with `dim` replaced by the element."""
-    key = list(np.ogrid[tuple(slice(n) for n in i.shape)]) if i.ndim else []
-    if i.ndim:
-        key[dim] = i
-    return tuple(key)
+    last = i.ndim - 1
+    return tuple([i if d == dim else np.arange(n).reshape(-1, *(1,) * (last - d)) for d, n in enumerate(i.shape)])
 
 
 def read_along(x: Array, dim: int, i: Array) -> Array:

@@ -26,6 +26,7 @@ from ._expressions import RARE, compute_type, translate
 from ._launch import Kernel, empty, launch
 from ._op import Array
 from ._replay import call
+from ._shapes import broadcast_shapes
 
 _INT_TILE = 2**31 - 2**16  # beyond so many elements offsets are int64
 _ROUTES_KEPT = 4096
@@ -164,7 +165,7 @@ def _route(
     scalars: dict[str, float | int],
     outs: tuple[Array, ...] | None,
 ) -> _Route:
-    shape = outs[0].shape if outs else np.broadcast_shapes(*[a.shape for a in arrays])
+    shape = outs[0].shape if outs else broadcast_shapes(*[a.shape for a in arrays])
     route = _Route()
     route.shape = tuple(shape)
     route.kernel = None

@@ -12,6 +12,7 @@ from ._gather import along, copy_of, fold_runs, gather_runs, places, scatter_run
 from ._launch import empty
 from ._op import Array, op
 from ._select import where as _where
+from ._shapes import broadcast_shapes
 from ._strides import dense
 from .copy import where
 
@@ -28,7 +29,7 @@ def _reach(shape: tuple[int, ...], key: tuple) -> tuple[int, int]:
             joint.append((k.size,) if mask else k.shape)
             d += k.ndim if mask else 1
             at += k.nbytes
-    return prod(np.broadcast_shapes(*joint)) * whole * prod(shape[d:]), at
+    return prod(broadcast_shapes(*joint)) * whole * prod(shape[d:]), at
 
 
 def _added(y: Array, key: tuple, v: Array) -> Array:
@@ -260,7 +261,7 @@ def padded(g: Any, shape: tuple[int, ...]) -> Any:
 
 def _spread(mask: Array, x: Array) -> Array:
     """A mask that is broadcast to a large x, in its shape: the choice by bits takes masks of x's shape."""
-    if x.size < 4096 or mask.shape == x.shape or np.broadcast_shapes(mask.shape, x.shape) != x.shape:
+    if x.size < 4096 or mask.shape == x.shape or broadcast_shapes(mask.shape, x.shape) != x.shape:
         return mask
     return np.broadcast_to(mask, x.shape)
 

@@ -13,6 +13,7 @@ import numpy as np
 from ._blas import LARGE_PRODUCT, single_enter, single_exit
 from ._gemm import gemm
 from ._op import Array, op
+from ._shapes import broadcast_shapes
 from ._threads import parallel, product
 
 # ----------------------------------------------------------------------------------------------- on NumPy arrays
@@ -29,7 +30,7 @@ def _for_blas(x: np.ndarray) -> np.ndarray:
 
 def batched_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """`a @ b` with broadcasting batch dims: one BLAS thread, our own threads over the longest batch dim."""
-    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     flops = 2 * m * k * n
     total = flops
@@ -149,7 +150,7 @@ class matmul:
             yield (rng.normal(size=a), rng.normal(size=b)), ()
 
     def cost(a, b):
-        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
         y = int(np.prod(batch)) * a.shape[-2] * b.shape[-1]
         return a.nbytes + b.nbytes + y * a.itemsize, 2 * y * a.shape[-1]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..autograd.apply import mixed_devices
 from ..autograd.autocast import ACTIVE, cast
 from ..errors import LinAlgError, message
+from ..kernels._shapes import broadcast_shapes
 from ..tensor import TENSORS, Tensor
 
 
@@ -50,7 +49,7 @@ def joint_batch(op: str, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     if x[:-2] == y[:-2]:
         return a, b
     try:
-        batch = np.broadcast_shapes(x[:-2], y[:-2])
+        batch = broadcast_shapes(x[:-2], y[:-2])
     except ValueError:
         raise RuntimeError(message(op, "the batch dims of A and B do not broadcast", A=a, B=b)) from None
     return a.expand((*batch, *x[-2:])), b.expand((*batch, *y[-2:]))  # type: ignore[attr-defined]

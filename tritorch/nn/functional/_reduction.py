@@ -5,11 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
-
 from ... import functional
 from ...dtypes import FLOAT, promote_types
 from ...errors import message, shapes_differ
+from ...kernels._shapes import broadcast_shapes
 from ...kernels.cross_entropy import REDUCTIONS
 from ...tensor import Tensor
 
@@ -43,7 +42,7 @@ def check_broadcast(op: str, **tensors: Tensor | None) -> None:
     shapes = {t.shape for t in tensors.values() if t is not None}
     if len(shapes) > 1:
         try:
-            np.broadcast_shapes(*shapes)
+            broadcast_shapes(*shapes)
         except ValueError:
             given = {name: t for name, t in tensors.items() if t is not None}
             raise shapes_differ(op, "the shapes must broadcast to one", **given) from None

@@ -10,10 +10,10 @@ from ... import functional
 from ...autograd.apply import mixed_devices
 from ...autograd.modes import no_grad
 from ...device import CPU
+from ...dtypes import int32, int64
 from ...errors import message
 from ...kernels import embedding as kernels
 from ...kernels._index_range import out_of_range
-from ...kernels._indexed import write_along
 from ...tensor import Tensor, wrap
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
@@ -21,18 +21,19 @@ __all__ = ["embedding", "embedding_bag", "one_hot"]
 
 def _indices(op: str, input: Tensor, weight: Tensor) -> Tensor:
     """input as int64, checked."""
-    if input.dtype.name not in ("int64", "int32"):
+    if input.dtype is not int64 and input.dtype is not int32:
         raise RuntimeError(
             message(op, "Expected tensor for argument 'indices' to have one of the scalar types Long, Int", input=input)
         )
-    if weight.ndim != 2:
+    if weight._a.ndim != 2:
         raise RuntimeError(message(op, "'weight' must be 2-D", weight=weight))
     if input.device is not weight.device:
         raise mixed_devices(op, ("input", "weight"), (input, weight))
-    bad = out_of_range(input._a, weight.shape[0])
+    rows = weight._a.shape[0]
+    bad = out_of_range(input._a, rows)
     if bad is not None:
-        raise IndexError(f"{op}: index out of range: weight has {weight.shape[0]} rows; got index {bad}")
-    return input if input.dtype.name == "int64" else input.long()
+        raise IndexError(f"{op}: index out of range: weight has {rows} rows; got index {bad}")
+    return input if input.dtype is int64 else input.long()
 
 
 def _padding(op: str, padding_idx: int | None, rows: int) -> int:
@@ -86,7 +87,7 @@ def embedding(
     if sparse:
         raise NotImplementedError("embedding: sparse gradients are not supported; use sparse=False")
     index = _indices("embedding", input, weight)
-    padding = _padding("embedding", padding_idx, weight.shape[0])
+    padding = _padding("embedding", padding_idx, weight._a.shape[0])
     if max_norm is not None:
         _renorm_(weight, index, max_norm, norm_type)
     return kernels.embedding(weight, index, padding, scale_grad_by_freq)
@@ -231,11 +232,11 @@ def one_hot(tensor: Tensor, num_classes: Any = -1) -> Tensor:
     Raises:
         RuntimeError: another dtype; an index is negative or not below num_classes; no classes are known.
     """
-    if tensor.dtype.name != "int64":
+    if tensor.dtype is not int64:
         raise RuntimeError(
             message("one_hot", "one_hot is only applicable to index tensor of type LongTensor", tensor=tensor)
         )
-    if tensor.numel() == 0:
+    if not tensor._a.size:
         if num_classes <= 0:
             raise RuntimeError("one_hot: Can not infer total number of classes from empty tensor.")
         return functional.zeros((*tensor.shape, num_classes), dtype=tensor.dtype, device=tensor.device)
@@ -252,8 +253,10 @@ def one_hot(tensor: Tensor, num_classes: Any = -1) -> Tensor:
         if wrong is not None:
             raise RuntimeError(f"one_hot: Class values must be smaller than num_classes {num_classes}; got {wrong}")
     if tensor.device is CPU:
-        y, at = np.zeros((*tensor.shape, num_classes), np.int64), tensor._a[..., None]
-        write_along(y, tensor.ndim, at, np.broadcast_to(np.int64(1), at.shape))
+        y = np.zeros((*tensor._a.shape, num_classes), np.int64)
+        ones = np.arange(0, y.size, num_classes)
+        ones += tensor._a.reshape(-1)
+        y.reshape(-1)[ones] = 1
         return wrap(y)
     classes = functional.arange(num_classes, device=tensor.device)
     return (tensor.unsqueeze(-1) == classes).long()
