@@ -28,6 +28,10 @@ UNPACKED = 1_000_000
 """m n k up to which OpenBLAS multiplies without packing (with AVX-512): thin factors gain twice from it."""
 
 
+LOCKED = 512
+"""NumPy's products and dot products keep the interpreter's lock where they have up to 500 results, however long."""
+
+
 class OutputClass(NamedTuple):
     """Outputs that meet the same taps, and where they lie."""
 
@@ -133,10 +137,12 @@ def input_plan(size, grad_size, kernel, stride, padding, dilation) -> Plan:
 class _Source:
     """Frames of a few images at a time, (phase, channel, image, flat frame); the zeros around them are set once."""
 
-    def __init__(self, x: np.ndarray, plan: Plan, images: int):
+    def __init__(self, x: np.ndarray, plan: Plan, images: int, beyond: tuple[int, int] = (0, 0)):
+        """`beyond`: how many images and elements of a frame more the tiles reach over; they stay zero."""
         self.x, self.plan = x, plan
         size = math.prod(plan.frame)
-        self.flat = np.zeros((len(plan.phases), x.shape[1], images, max(plan.length, size)), x.dtype)
+        shape = (len(plan.phases), x.shape[1], images + beyond[0], max(plan.length + beyond[1], size))
+        self.flat = np.zeros(shape, x.dtype)
         self.frames = self.flat[..., :size].reshape(*self.flat.shape[:3], *plan.frame)
 
     def fill(self, start: int, stop: int) -> None:
@@ -144,26 +150,48 @@ class _Source:
         for frames, (inside, source) in zip(self.frames, self.plan.phases, strict=True):
             frames[(slice(None), slice(0, stop - start), *inside)] = part[(slice(None), slice(None), *source)]
 
-    def empty_into(self, x: np.ndarray, start: int, stop: int) -> None:
-        """The way back: what the frames hold inside of the image goes to x."""
-        part = x[start:stop].swapaxes(0, 1)
-        for frames, (inside, source) in zip(self.frames, self.plan.phases, strict=True):
-            part[(slice(None), slice(None), *source)] = frames[(slice(None), slice(0, stop - start), *inside)]
+
+class _Tiles(NamedTuple):
+    """How the columns of some images are cut: each tile is the second factor of one product."""
+
+    together: int  # images whose columns lie in one tile,
+    height: int  # or the rows of a tile, of one image
+    pieces: int  # tiles along an image
+    at_once: int  # of those, whose columns are made at a time
+
+    def of(self, images: int) -> _Tiles:
+        """The tiles of fewer images."""
+        return self if images >= self.together else self._replace(together=images)
+
+    def beyond(self, images: int, count: int, width: int) -> tuple[int, int]:
+        """How many images, and elements after the `count` rows of `width`, the last tiles reach over."""
+        return -images % self.together, (self.pieces * self.height - count) * width
 
 
 def _images_at_a_time(n: int, rows: int, length: int, itemsize: int) -> int:
-    """Images whose columns fit together, so that small images share one product."""
-    wanted = max(MIN_COLUMNS, COLUMN_BYTES // max(rows * itemsize, 1))
-    return max(1, min(-(-n // get_num_threads()), wanted // max(length, 1)))
+    """Images whose columns fit into the cache together, about as many each time."""
+    share = -(-n // get_num_threads())
+    times = -(-share // max(1, _columns_in_cache(rows, itemsize) // max(length, 1)))
+    return -(-share // times)
 
 
-def _chunk(images: int, rows: int, length: int, itemsize: int) -> int:
-    """Columns made at a time of one image (all of them when several images share a product)."""
-    if images > 1:
-        return length
-    wanted = max(MIN_COLUMNS, COLUMN_BYTES // max(rows * itemsize, 1))
-    pieces = max(1, round(length / wanted))
-    return -(-length // pieces)
+def _columns_in_cache(rows: int, itemsize: int) -> int:
+    return max(MIN_COLUMNS, COLUMN_BYTES // max(rows * itemsize, 1))
+
+
+def _tiles(images: int, rows: int, count: int, width: int, product: int, itemsize: int) -> _Tiles:
+    """Tiles for `images` frames of `count` rows of `width`; `rows` of columns, `product` multiplications in each."""
+    wanted, length = _columns_in_cache(rows, itemsize), count * width
+    product = max(product, 1)
+    best = UNPACKED // product  # columns that OpenBLAS does not pack
+    if best < MIN_COLUMNS:
+        best = wanted
+    if length <= best:
+        blocks = max(-(-images // (best // length)), min(images, -(-LOCKED // product)))
+        return _Tiles(-(-images // blocks), count, 1, 1)
+    height = -(-count // -(-length // best))
+    pieces = -(-count // height)
+    return _Tiles(1, height, pieces, pieces if images > 1 else max(1, min(pieces, wanted // (height * width))))
 
 
 @lru_cache(512)
@@ -183,37 +211,103 @@ def _lattice(
     return (int(first), counts, steps) if np.array_equal(grid, offsets) else None
 
 
-def _fill_columns(cols: np.ndarray, source: _Source, outputs: OutputClass, images: int, a: int, b: int) -> None:
-    """cols (group, channel, tap, image, column) of the columns a .. b of each image.
+def _columns(source: _Source, outputs: OutputClass, t: _Tiles, m: int, first: int, last: int, ones: bool, groups: int):
+    """(block of images, piece, group, channel x tap, column) of the pieces first .. last of the first m images.
 
-    Regular taps are copied by one call: threads would meet at the interpreter's lock after each of many.
+    With `ones` a row of ones comes last, for the bias. Regular taps are copied by one call: threads would meet at the
+    interpreter's lock after each of many.
     """
-    g, c = cols.shape[:2]
+    width = math.prod(source.plan.frame[1:])
+    length = t.height * width
+    channels, taps = source.x.shape[1] // groups, len(outputs.taps)
+    outer = (-(-m // t.together), last - first, groups)
+    cols = np.empty((*outer, channels * taps + ones, t.together * length), source.x.dtype)
+    if ones:
+        cols[:, :, :, -1] = 1
+    base, channel, image, item = source.flat.strides
+
+    def windows(phase: int, offset: int, counts: tuple[int, ...], steps: tuple[int, ...]) -> np.ndarray:
+        shape = (*outer, channels, *counts, t.together, length)
+        strides = (
+            t.together * image,
+            length * item,
+            channels * channel,
+            channel,
+            *(s * item for s in steps),
+            image,
+            item,
+        )
+        start = phase * base + (offset + first * length) * item
+        return np.ndarray(shape, cols.dtype, source.flat, start, strides)  # as_strided takes ten times as long
+
+    target = cols[:, :, :, : channels * taps]
     lattice = _lattice(outputs.taps, outputs.phases, outputs.offsets)
     if lattice is not None:
-        first, counts, steps = lattice
-        frames = source.flat[outputs.phases[0], :, :, first + a :]
-        channel, image, item = frames.strides
-        shape = (g * c, *counts, images, b - a)
-        strides = (channel, *(step * item for step in steps), image, item)
-        cols.reshape(shape)[...] = np.lib.stride_tricks.as_strided(frames, shape, strides)
-        return
-    for t, (phase, offset) in enumerate(zip(outputs.phases, outputs.offsets, strict=True)):
-        frames = source.flat[phase].reshape(g, c, *source.flat.shape[2:])
-        cols[:, :, t] = frames[:, :, :images, offset + a : offset + b]
+        found = windows(outputs.phases[0], *lattice)
+        target.reshape(found.shape)[...] = found
+        return cols
+    apart = target.reshape(*outer, channels, taps, t.together, length)
+    for i, (phase, offset) in enumerate(zip(outputs.phases, outputs.offsets, strict=True)):
+        apart[:, :, :, :, i] = windows(phase, offset, (), ())
+    return cols
 
 
-def _widths(n: int, product: int) -> Iterator[slice]:
-    """n columns in pieces that OpenBLAS does not pack, where each column costs few products; else all at once."""
-    width = UNPACKED // product
-    if width < 4 * MIN_COLUMNS:
-        width = n
-    for i in range(0, n, width):
-        yield slice(i, i + width)
+def _pairs(tiled: np.ndarray, y: np.ndarray, tiles: _Tiles, first: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The parts of `tiled` (block, piece, channel, image, *rows of frames) and of y (image, channel, *size) that agree.
+
+    Pieces are counted from `first`; what the frames have beyond y's rows is left out.
+    """
+    blocks = len(y) // tiles.together
+    whole = blocks * tiles.together
+    inner = tuple(slice(0, n) for n in y.shape[3:])
+    for i in range(tiled.shape[1]):
+        rows = y[:, :, (first + i) * tiles.height : (first + i + 1) * tiles.height]
+        part = tiled[(slice(None), i, slice(None), slice(None), slice(0, rows.shape[2]), *inner)].swapaxes(1, 2)
+        if blocks:
+            yield part[:blocks], rows[:whole].reshape(blocks, tiles.together, *rows.shape[1:])
+        if whole < len(y):
+            yield part[blocks, : len(y) - whole], rows[whole:]
 
 
-def _row_length(plan: Plan, outputs: OutputClass) -> int:
-    return outputs.counts[0] * math.prod(plan.frame[1:])
+class _Task(NamedTuple):
+    """What `correlate` does for one class of outputs."""
+
+    outputs: OutputClass  # those of its taps that have columns
+    weights: np.ndarray  # (groups, K / groups * shifts, C / groups * taps, and 1 for the bias)
+    shifts: tuple[int, ...]  # where the summands of an output lie in the product
+
+
+def _task(outputs: OutputClass, w: np.ndarray, bias: np.ndarray | None) -> _Task:
+    """The taps of the last dim become shifts of the product instead of columns, where that moves less memory.
+
+    y = sum_s (w_s * columns) shifted by s: columns for the other taps only, but s times as many rows to add up.
+    """
+    (groups, kg, rows), shifts = w.shape, (0,)
+    lattice = _lattice(outputs.taps, outputs.phases, outputs.offsets) if outputs.taps else None
+    if lattice is not None and len(lattice[1]) > 1:  # a row of one dim has no room beside it
+        s, step = lattice[1][-1], lattice[2][-1]
+        if s > 1 and rows // s + 3 * kg * s < rows:
+            w = w.reshape(groups, kg, rows // s, s).swapaxes(2, 3)
+            kept = slice(s - 1 if step < 0 else 0, None, s)  # the tap that reads first
+            taps, phases, offsets = outputs.taps[kept], outputs.phases[kept], outputs.offsets[kept]
+            outputs = outputs._replace(taps=taps, phases=phases, offsets=offsets)
+            shifts = tuple(i * step - min(0, (s - 1) * step) for i in range(s))
+    w = w.reshape(groups, kg, len(shifts), -1)
+    if bias is not None:
+        column = np.zeros((*w.shape[:3], 1), w.dtype)
+        column[:, :, shifts.index(0), 0] = bias.reshape(groups, kg)
+        w = np.concatenate((w, column), 3)
+    return _Task(outputs, w.reshape(groups, kg * len(shifts), -1), shifts)
+
+
+def _add_shifted(products: np.ndarray, shifts: tuple[int, ...]) -> np.ndarray:
+    """(..., shift, column) to (..., column); the last columns, which lack a summand, are no outputs."""
+    n = products.shape[-1] - max(shifts)
+    y = products[..., shifts.index(0), :]
+    for i, shift in enumerate(shifts):
+        if shift:
+            y[..., :n] += products[..., i, shift : shift + n]
+    return y
 
 
 def correlate(x, weights, plan: Plan, y, bias, groups: int) -> None:
@@ -223,79 +317,35 @@ def correlate(x, weights, plan: Plan, y, bias, groups: int) -> None:
     """
     n, channels = x.shape[:2]
     k = y.shape[1]
-    cg, kg = channels // groups, k // groups
-    shifted = None if bias is None else bias.reshape(-1, *(1,) * (x.ndim - 2))
-    lengths = [_row_length(plan, c) for c in plan.classes]
-    rows = channels * max(len(c.taps) for c in plan.classes)
-    images = _images_at_a_time(n, rows, max(lengths), x.itemsize)
+    width = math.prod(plan.frame[1:])
+    tasks = [_task(outputs, w, bias) for outputs, w in zip(plan.classes, weights, strict=True)]
+    rows = max(channels * len(task.outputs.taps) for task in tasks)
+    images = _images_at_a_time(n, rows, max(c.counts[0] for c in plan.classes) * width, x.itemsize)
+    tiles = [_tiles(images, rows, o.counts[0], width, w[0].size, x.itemsize) for o, w, _ in tasks]
+    reach = [t.beyond(images, o.counts[0], width) for t, (o, _, _) in zip(tiles, tasks, strict=True)]
+    beyond = max(r[0] for r in reach), max(r[1] for r in reach)
 
-    def block(first: int, last: int) -> None:
-        source = _Source(x, plan, images)
-        for start in range(first, last, images):
-            stop = min(start + images, last)
-            m = stop - start
-            source.fill(start, stop)
-            for outputs, w, length in zip(plan.classes, weights, lengths, strict=True):
-                target = y[(slice(start, stop), slice(None), *outputs.place)]
+    def block(start: int, stop: int) -> None:
+        source = _Source(x, plan, images, beyond)
+        for i in range(start, stop, images):
+            j = min(i + images, stop)
+            source.fill(i, j)
+            for (outputs, w, shifts), t in zip(tasks, tiles, strict=True):
+                target = y[(slice(i, j), slice(None), *outputs.place)]
                 if not outputs.taps:
-                    target[...] = 0 if shifted is None else shifted
+                    target[...] = 0 if bias is None else bias.reshape(-1, *(1,) * (x.ndim - 2))
                     continue
-                frames = np.empty((groups, kg, m * length), y.dtype)
-                step = _chunk(images, rows, length, x.itemsize)
-                for a in range(0, length, step):
-                    b = min(a + step, length)
-                    cols = np.empty((groups, cg, len(outputs.taps), m, b - a), x.dtype)
-                    _fill_columns(cols, source, outputs, m, a, b)
-                    cols = cols.reshape(groups, -1, m * (b - a))
-                    out = frames if m > 1 else frames[:, :, a:b]
-                    for part in _widths(cols.shape[2], w.shape[1] * w.shape[2]):
-                        np.matmul(w, cols[:, :, part], out=out[:, :, part])
-                crop = frames.reshape(k, m, outputs.counts[0], *plan.frame[1:]).swapaxes(0, 1)
-                crop = crop[(slice(None), slice(None), *(slice(0, c) for c in outputs.counts))]
-                if shifted is None:
-                    target[...] = crop
-                else:
-                    np.add(crop, shifted, out=target)
+                t = t.of(j - i)
+                for first in range(0, t.pieces, t.at_once):
+                    last = min(first + t.at_once, t.pieces)
+                    cols = _columns(source, outputs, t, j - i, first, last, bias is not None, groups)
+                    products = np.matmul(w, cols)
+                    frames = _add_shifted(products.reshape(*cols.shape[:2], k, len(shifts), -1), shifts)
+                    frames = frames.reshape(*cols.shape[:2], k, t.together, t.height, *plan.frame[1:])
+                    for found, wanted in _pairs(frames, target, t, first):
+                        wanted[...] = found
 
-    over_images(block, n, 2 * y.size * rows // max(groups, 1))
-
-
-def scatter(g, weights, plan: Plan, gx, groups: int) -> None:
-    """The adjoint of `correlate` with a forward plan, for gradients with far fewer input than output channels.
-
-    One product gives the contribution of each tap, (C / groups * taps, columns), which is added to the frames at the
-    tap's offset. g (N, K, *out), weights (groups, C / groups * taps, K / groups); gx (N, C, *size), zeros, is written.
-    """
-    n, k = g.shape[:2]
-    channels = gx.shape[1]
-    cg, kg = channels // groups, k // groups
-    outputs = plan.classes[0]
-    taps = len(outputs.taps)
-    length = _row_length(plan, outputs)
-    images = _images_at_a_time(n, channels * taps, length, g.itemsize)
-    step = _chunk(images, channels * taps, length, g.itemsize)
-
-    def block(first: int, last: int) -> None:
-        padded = np.zeros((k, images, outputs.counts[0], *plan.frame[1:]), g.dtype)
-        inner = padded[(slice(None), slice(None), *(slice(0, c) for c in g.shape[2:]))]
-        target = _Source(gx, plan, images)
-        for start in range(first, last, images):
-            stop = min(start + images, last)
-            m = stop - start
-            inner[:, :m] = g[start:stop].swapaxes(0, 1)
-            rows = padded.reshape(groups, kg, images, length)[:, :, :m]
-            if start > first:
-                target.flat[...] = 0
-            for a in range(0, length, step):
-                b = min(a + step, length)
-                piece = rows[..., a:b].reshape(groups, kg, m * (b - a)) if m > 1 else rows[:, :, 0, a:b]
-                z = np.matmul(weights, piece).reshape(groups, cg, taps, m, b - a)
-                for t, (phase, offset) in enumerate(zip(outputs.phases, outputs.offsets, strict=True)):
-                    frames = target.flat[phase].reshape(groups, cg, *target.flat.shape[2:])
-                    frames[:, :, :m, offset + a : offset + b] += z[:, :, t]
-            target.empty_into(gx, start, stop)
-
-    over_images(block, n, 2 * g.size * channels * taps // max(groups, 1))
+    over_images(block, n, 2 * y.size * max(w.shape[2] for w in weights))
 
 
 def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
@@ -305,42 +355,38 @@ def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
     cg, kg = channels // groups, k // groups
     outputs = plan.classes[0]
     taps = len(outputs.taps)
-    length = _row_length(plan, outputs)
-    images = _images_at_a_time(n, channels * taps, length, x.itemsize)
-    step = _chunk(images, channels * taps, length, x.itemsize)
+    count, width = outputs.counts[0], math.prod(plan.frame[1:])
+    images = _images_at_a_time(n, channels * taps, count * width, x.itemsize)
+    tiles = _tiles(images, channels * taps, count, width, kg * cg * taps, x.itemsize)
     partial: dict[int, np.ndarray] = {}
     # the BLAS is faster with the longer side in front, as long as the result is small enough to be turned in cache
     columns_first = cg * taps > kg and k * cg * taps < 500_000
-    shape = (groups, cg * taps, kg) if columns_first else (groups, kg, cg * taps)
 
-    def block(first: int, last: int) -> None:
-        source = _Source(x, plan, images)
-        total = np.zeros(shape, x.dtype)
-        room = np.empty_like(total)
-        padded = np.zeros((k, images, outputs.counts[0], *plan.frame[1:]), g.dtype)
-        inner = padded[(slice(None), slice(None), *(slice(0, c) for c in g.shape[2:]))]
-        for start in range(first, last, images):
-            stop = min(start + images, last)
-            m = stop - start
-            source.fill(start, stop)
-            inner[:, :m] = g[start:stop].swapaxes(0, 1)
-            rows = padded.reshape(groups, kg, images, length)[:, :, :m]
-            for a in range(0, length, step):
-                b = min(a + step, length)
-                cols = np.empty((groups, cg, taps, m, b - a), x.dtype)
-                _fill_columns(cols, source, outputs, m, a, b)
-                cols = cols.reshape(groups, -1, m * (b - a))
-                piece = rows[..., a:b].reshape(groups, kg, m * (b - a)) if m > 1 else rows[:, :, 0, a:b]
-                for part in _widths(cols.shape[2], kg * cg * taps):
-                    if columns_first:
-                        np.matmul(cols[:, :, part], piece[:, :, part].mT, out=room)
-                    else:
-                        np.matmul(piece[:, :, part], cols[:, :, part].mT, out=room)
-                    total += room
-        partial[first] = total
+    def block(start: int, stop: int) -> None:
+        source = _Source(x, plan, images, tiles.beyond(images, count, width))
+        total = np.zeros((groups, cg * taps, kg) if columns_first else (groups, kg, cg * taps), x.dtype)
+        padded = None
+        for i in range(start, stop, images):
+            j = min(i + images, stop)
+            source.fill(i, j)
+            t = tiles.of(j - i)
+            if padded is None or j - i < images:
+                blocks = -(-(j - i) // t.together)
+                padded = np.zeros((blocks, t.pieces, k, t.together, t.height, *plan.frame[1:]), g.dtype)
+                source.flat[:, :, j - i :] = 0  # an infinity that was there before would come back times zero
+            for room, found in _pairs(padded, g[i:j], t, 0):
+                room[...] = found
+            rows = padded.reshape(*padded.shape[:2], groups, kg, -1)
+            for first in range(0, t.pieces, t.at_once):
+                last = min(first + t.at_once, t.pieces)
+                cols = _columns(source, outputs, t, j - i, first, last, False, groups)
+                part = rows[:, first:last]
+                products = np.matmul(cols, part.mT) if columns_first else np.matmul(part, cols.mT)
+                total += products.sum((0, 1))
+        partial[start] = total
 
     over_images(block, n, 2 * g.size * channels * taps // max(groups, 1))
-    total = sum(partial[first] for first in sorted(partial))  # in a fixed order: equal bits in each run
+    total = sum(partial[start] for start in sorted(partial))  # in a fixed order: equal bits in each run
     if columns_first:
         total = np.ascontiguousarray(total.mT)
     return total.reshape(k, cg, *kernel)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._columns import Plan, _row_length, _Source, over_images
+from ._columns import Plan, _Source, over_images
 from ._launch import kernel
+from ._rows import vecdot
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -73,7 +74,7 @@ def depthwise_weight_gradient(g, x, kernel, plan: Plan) -> np.ndarray:
     n, channels = x.shape[:2]
     many = g.shape[1] // channels
     outputs = plan.classes[0]
-    length = _row_length(plan, outputs)
+    length = outputs.counts[0] * math.prod(plan.frame[1:])
     partial: dict[int, np.ndarray] = {}
 
     def block(first: int, last: int) -> None:
@@ -87,7 +88,7 @@ def depthwise_weight_gradient(g, x, kernel, plan: Plan) -> np.ndarray:
             inner[...] = g[i].reshape(channels, many, *g.shape[2:])
             for t, (phase, offset) in enumerate(zip(outputs.phases, outputs.offsets, strict=True)):
                 piece = source.flat[phase, :, 0, offset : offset + length]
-                total[:, :, t] += np.vecdot(rows, piece[:, None])
+                total[:, :, t] += vecdot(rows, piece[:, None])
         partial[first] = total
 
     over_images(block, n, 2 * g.size * math.prod(kernel))

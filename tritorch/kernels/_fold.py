@@ -18,7 +18,7 @@ from ..device import cuda_index
 from ._launch import empty_like
 from ._op import Array
 from ._pointwise import copy_into
-from ._rows import over_blocks
+from ._rows import over_blocks, vecdot
 from ._strides import dense
 from ._threads import parallel, single_enter, single_exit
 
@@ -134,7 +134,7 @@ def _chunk(r: int) -> int:
 
 def _short_sums(x: Array) -> Array:
     """Sums of short rows. A product with ones is the faster way to read the cache, `einsum` to read memory."""
-    return x @ _ones(x.shape[1], x.dtype.char) if x.size < READ or x.shape[1] < 64 else np.einsum("ij->i", x)
+    return x.dot(_ones(x.shape[1], x.dtype.char)) if x.size < READ or x.shape[1] < 64 else np.einsum("ij->i", x)
 
 
 def row_sums(x: Array) -> Array:
@@ -158,9 +158,9 @@ def row_dots(x: Array, w: Array) -> Array:
     """Dot products of the rows of two float (M, R) whose rows are contiguous, with the error of a chunked sum."""
     m, r = x.shape
     if r <= _CHUNK:
-        return np.vecdot(x, w)
+        return vecdot(x, w)
     c, tail = divmod(r, _CHUNK)
-    y = np.vecdot(x[:, : r - tail].reshape(m, c, _CHUNK), w[:, : r - tail].reshape(m, c, _CHUNK))
+    y = vecdot(x[:, : r - tail].reshape(m, c, _CHUNK), w[:, : r - tail].reshape(m, c, _CHUNK))
     y = row_sums(y)
     if tail:
         y += np.vecdot(x[:, r - tail :], w[:, r - tail :])

@@ -94,6 +94,37 @@ def averaging(n: int, kind: str) -> Array:
     return row
 
 
+LOCKED = 500
+"""NumPy's products and dot products (matmul, vecdot ...) keep the interpreter's lock where they have up to so many
+results, however long the sums are: two threads then take turns. The method `dot` of arrays lets go of it."""
+
+
+@lru_cache(maxsize=512)
+def _pieces(results: int, n: int) -> int:
+    """How many parts of n summands, of one length if that can be, make more than LOCKED results."""
+    least = -(-(LOCKED + 1) // results)
+    return next((p for p in range(least, 2 * least) if n % p == 0), least)
+
+
+def vecdot(x: Array, y: Array, out: Array | None = None) -> Array:
+    """np.vecdot(x, y), the dot products along the last dim, without the interpreter's lock; y broadcasts to x.
+
+    >>> vecdot(np.ones((2, 3)), np.arange(3.0))
+    array([3., 3.])
+    """
+    n = x.shape[-1]
+    results = x.size // max(n, 1)
+    if x.size <= ALONE or results > LOCKED:
+        return np.vecdot(x, y, out=out)
+    p = min(n, _pieces(results, n))
+    whole = n - n % p
+    parts = (a[..., :whole].reshape(*a.shape[:-1], p, whole // p) for a in (x, y))
+    total = np.add.reduce(np.vecdot(*parts), -1, out=out)
+    if whole < n:
+        total += np.vecdot(x[..., whole:], y[..., whole:])
+    return total
+
+
 NEAR = 4.0
 """Means of at most so many standard deviations: E[x^2] - E[x]^2 then cancels four bits at most, and spares a pass."""
 
@@ -105,14 +136,14 @@ def moments(rows: Array, mean_of: Array) -> tuple[Array, Array, Array]:
         rows: contiguous (R, n).
         mean_of: `averaging(n, kind)`.
     """
-    mean = rows @ mean_of
+    mean = rows.dot(mean_of)
     square = mean * mean
-    var = np.vecdot(rows, rows)
+    var = vecdot(rows, rows)
     var /= rows.shape[1]
     var -= square
     if not (square <= NEAR * NEAR * var).all():
         rows = np.subtract(rows, mean[:, None])
-        var = np.vecdot(rows, rows)
+        var = vecdot(rows, rows)
         var /= rows.shape[1]
         mean[...] = 0
     return rows, mean, var

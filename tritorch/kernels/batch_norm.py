@@ -22,7 +22,7 @@ from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._pointwise import cast, pointwise
 from ._replay import call
-from ._rows import BLOCK, FEW, LONG_RUN, NEAR, averaging, over_blocks, wide
+from ._rows import BLOCK, FEW, LONG_RUN, NEAR, averaging, over_blocks, vecdot, wide
 from .reduce import reduce_gpu
 
 if TYPE_CHECKING:
@@ -219,8 +219,8 @@ def _plane_moments(x3: Array) -> tuple[Array, Array]:
 
     def block(x: Array, mid: Array, m: Array, q: Array) -> None:
         d = (x - mid).reshape(-1, length)
-        np.matmul(d, mean_of, out=m)
-        np.vecdot(d, d, out=q)
+        np.dot(d, mean_of, out=m)
+        vecdot(d, d, q)
 
     _by_channel(block, [x3], [centre], [mean, square])
     mean, square = (v.astype(np.float64).reshape(n, c) for v in (mean, square))
@@ -271,8 +271,8 @@ def _plane_dots(g3: Array, x3: Array, mean: Array, rstd: Array) -> tuple[Array, 
 
     def block(g: Array, x: Array, mid: Array, total: Array, product: Array) -> None:
         g = g.reshape(-1, length)
-        np.matmul(g, ones, out=total)
-        np.vecdot(g, (x - mid if centred else x).reshape(-1, length), out=product)
+        np.dot(g, ones, out=total)
+        vecdot(g, (x - mid if centred else x).reshape(-1, length), product)
 
     _by_channel(block, [g3, x3], [mean], [sum_g, dot])
     sum_g, dot = sum_g.astype(np.float64).reshape(n, c), dot.astype(np.float64).reshape(n, c)

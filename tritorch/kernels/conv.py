@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _implicit_gemm as on_gpu
 from ._blas import single_enter, single_exit
-from ._columns import correlate, forward_plan, input_plan, output_size, scatter, weight_gradient
+from ._columns import correlate, forward_plan, input_plan, output_size, weight_gradient
 from ._depthwise import depthwise_weight_gradient
 from ._op import Array, op
 from ._threads import parallel
@@ -184,11 +184,6 @@ class conv_input_grad:
         whole = output_size(g.shape[2:], kernel, stride, around, dilation) == tuple(size)
         if whole and suits(g.dtype, k, cg, kernel, stride, around, dilation, groups, g.shape[2:]):
             return correlate_rows(g, _turned(w, 1)[0][:, :, ::-1, ::-1], around, None)
-        if 2.5 * cg < kg:  # adding up few channels is cheaper than columns of many
-            gx = np.zeros(shape, g.dtype)
-            weights = w.reshape(groups, kg, -1).mT
-            scatter(g, weights, forward_plan(tuple(size), kernel, stride, padding, dilation), gx, groups)
-            return gx
         plan = input_plan(tuple(size), g.shape[2:], kernel, stride, padding, dilation)
         turned = _turned(w, groups)
         weights = []

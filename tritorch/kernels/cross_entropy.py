@@ -274,7 +274,7 @@ class cross_entropy:
             top = rows.max(axis=1)
             buf = np.subtract(rows, top[:, None])
             np.exp(buf, out=buf)
-            total = buf @ ones
+            total = buf.dot(ones)
             np.log(total, out=total)
             np.add(total, top, out=lse[start:stop])
             if smooth is not None:

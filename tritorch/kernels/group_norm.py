@@ -12,7 +12,7 @@ import numpy as np
 
 from ._launch import empty
 from ._op import Array, op
-from ._rows import averaging, by_column, moments, over_blocks, wide
+from ._rows import averaging, by_column, moments, over_blocks, vecdot, wide
 from .batch_norm import affine_gpu, channel_dims, dense, per_channel, planes_of, small, stats_gpu, wide_type
 from .reduce import reduce_gpu
 
@@ -84,8 +84,8 @@ class group_norm:
             rstd = _rstd(var, eps)
             planes, gy = part.reshape(-1, length), g2[start:stop].reshape(-1, length)
             total, dot = sums[start:stop], dots[start:stop]
-            np.matmul(gy, ones, out=total.reshape(-1))
-            np.vecdot(gy, planes, out=dot.reshape(-1))
+            np.dot(gy, ones, out=total.reshape(-1))
+            vecdot(gy, planes, dot.reshape(-1))
             dot -= mean[:, None] * total
             dot *= rstd[:, None]  # sum of g xhat over the plane
             if gx is None:

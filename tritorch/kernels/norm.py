@@ -22,7 +22,7 @@ from ._fold import contiguous
 from ._launch import empty, empty_like, kernel, launch
 from ._op import Array, op
 from ._pointwise import pointwise
-from ._rows import FEW, averaging, block_rows, by_column, by_row, over_blocks, sizes, tiled, wide
+from ._rows import FEW, averaging, block_rows, by_column, by_row, over_blocks, sizes, tiled, vecdot, wide
 from .reduce import reduce_gpu
 from .softmax import row_tiles
 
@@ -256,7 +256,7 @@ def _tiled(w: Array | None, n_rows: int, n: int) -> Array | None:
 
 def _rstd(rows: Array, n: int, eps: float) -> Array:
     """1 / sqrt(mean(row^2) + eps) of each row."""
-    y = np.vecdot(rows, rows)
+    y = vecdot(rows, rows)
     y /= n
     y += eps
     np.sqrt(y, out=y)
@@ -307,7 +307,7 @@ class layer_norm:
 
         def block(start: int, stop: int) -> None:
             rows, out = x2[start:stop], y2[start:stop]
-            by_column(np.subtract, rows, rows @ mean_of, out)
+            by_column(np.subtract, rows, rows.dot(mean_of), out)
             by_column(np.multiply, out, _rstd(out, n, eps), out)
             if w is not None:
                 by_row(np.multiply, out, w, out)
@@ -426,7 +426,7 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
         xc = rows
         if centred:
             xc = np.empty_like(rows)
-            by_column(np.subtract, rows, rows @ mean_of, xc)
+            by_column(np.subtract, rows, rows.dot(mean_of), xc)
         rstd = _rstd(xc, n, eps)
         if part_b is not None:
             np.matmul(np.ones(stop - start, x.dtype), gy, out=part_b[i])
@@ -435,7 +435,7 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
             np.matmul(rstd, product, out=part_w[i])
         if gx2 is None:
             return
-        slope = product @ mean_w  # mean of h * xc, h = g * w
+        slope = product.dot(mean_w)  # mean of h * xc, h = g * w
         slope *= rstd * rstd
         by_column(np.multiply, xc, slope, product)
         out = gx2[start:stop]
@@ -445,7 +445,7 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
             by_row(np.multiply, gy, scale, out)
             out -= product
         if centred:
-            by_column(np.subtract, out, gy @ mean_w, out)
+            by_column(np.subtract, out, gy.dot(mean_w), out)
         by_column(np.multiply, out, rstd, out)
 
     over_blocks(block, n_rows, n, step)
