@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,42 @@ def test_second_backward_needs_retain_graph() -> None:
     with pytest.raises(RuntimeError, match="second time"):
         y.backward()
     assert x.grad.item() == 8.0
+
+
+def test_second_backward_where_only_sizes_were_saved() -> None:
+    x = leaf(2.0, 3.0)
+    y = (torch.cat([x, x + 1]).view(2, 2) - x).sum()
+    y.backward()
+    y.backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("call", ["index", "gather", "masked_fill", "index_put", "function"])
+def test_arrays_go_with_the_backward(call: str, device: str) -> None:
+    class Kept(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x + 0)
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 2
+
+    x = torch.zeros(3, 4, device=device, requires_grad=True)
+    i = torch.zeros(3, 4, dtype=torch.int64, device=device)
+    made = {
+        "index": lambda: x[i],
+        "gather": lambda: x.gather(0, i.clone()),
+        "masked_fill": lambda: x.masked_fill(i == 0, 1.0),
+        "index_put": lambda: x.index_put((i[0].clone(),), x[0]),
+        "function": lambda: Kept.apply(x),
+    }[call]()
+    made.sum().backward()
+    node = made.grad_fn
+    while node is not None and node.op.name == "clone":
+        node = node.next[0]
+    assert node.saved is None
 
 
 def test_backward_needs_a_scalar_or_a_gradient() -> None:

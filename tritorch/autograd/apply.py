@@ -169,26 +169,23 @@ def _function(op: Op, Tensor: type) -> Callable[..., Any]:
             out = wrap(y, device)
             if record and out.dtype.category >= 2:  # an integer or bool result carries no gradient
                 edges = tuple([None if t is None else t._node for t in tensors])
-                out._node = make_node(op, edges, None, device)
-                out._node.saved = keep(tensors, params, (out,))
-                if saves_input:
-                    out._node.versions = versions_of(tensors)
+                versions = versions_of(tensors) if saves_input else None
+                out._node = make_node(op, edges, keep(tensors, params, (out,)), device, versions)
             return out
         outs = tuple([wrap(a, device) for a in y])
         if record:
             edges = tuple([None if t is None else t._node for t in tensors])
-            node = make_node(op, edges, None, device)
+            versions = versions_of(tensors) if saves_input else None
+            saved = keep(tensors, params, outs)
             count = k if op.n_outputs > 1 else len(outs)
             if count == 1 and op.n_outputs > 1:
-                outs[0]._node = node
+                outs[0]._node = make_node(op, edges, saved, device, versions)
             else:
-                node = make_node(_Several(op, [(o._a.shape, o._a.dtype) for o in outs[:count]]), edges, None, device)
+                several = _Several(op, [(o._a.shape, o._a.dtype) for o in outs[:count]])
+                node = make_node(several, edges, saved, device, versions)
                 for i in range(count):
                     if outs[i].dtype.category >= 2:
                         outs[i]._node = make_port(node, i)
-            node.saved = keep(tensors, params, outs)
-            if saves_input:
-                node.versions = versions_of(tensors)
         return outs
 
     def keep(tensors: Any, params: Any, outs: Any) -> tuple:
@@ -225,10 +222,10 @@ _NOTHING: tuple = ()
 class _Several:
     """An op's node with several differentiable outputs: the gradients come as a list with None for unused outputs."""
 
-    __slots__ = ("op", "metas", "name", "differentiable")
+    __slots__ = ("op", "metas", "name", "differentiable", "holds")
 
     def __init__(self, op: Op, metas: list):
-        self.op, self.metas, self.name, self.differentiable = op, metas, op.name, len(metas)
+        self.op, self.metas, self.name, self.differentiable, self.holds = op, metas, op.name, len(metas), op.holds
 
     def pull(self, node: Node, gs: Any) -> Any:
         full = [zeros(s, d, node.device) if g is None else g for g, (s, d) in zip(gs, self.metas, strict=True)]

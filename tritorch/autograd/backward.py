@@ -9,35 +9,54 @@ from ..errors import message
 from ..kernels._op import OPS
 from . import bridge
 from .apply import filled
+from .edges import GradientEdge
 from .engine import copied, run
 from .graph import Leaf
 
 
 def _root(t: Any, g: Any, create_graph: bool, op: str) -> tuple[Any, Any]:
-    if t._node is None:
+    if t.__class__ is GradientEdge:
+        node, place = t.node, t.ownership_token
+        if place is None:
+            if g is None:
+                raise RuntimeError(
+                    f"{op}: the gradient of {t} must be given: the edge does not know its tensor's shape"
+                )
+            return node, g if create_graph else g._a
+        shape, dtype, device = place
+    else:
+        node, shape, dtype, device = t._node, t._a.shape, t.dtype, t.device
+    if node is None:
         raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
     if g is None:
-        if t._a.size != 1:
-            raise RuntimeError(
-                "grad can be implicitly created only for scalar outputs; got shape " + str(tuple(t._a.shape))
-            )
-        if t.dtype.is_complex:
-            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {t.dtype}")
-        g = filled(t._a.shape, t._a.dtype, t.device, 1)
-        return t._node, bridge.wrap(g, t.device) if create_graph else g
-    if g._a.shape != t._a.shape:
+        if any(n != 1 for n in shape):
+            raise RuntimeError(f"grad can be implicitly created only for scalar outputs; got shape {tuple(shape)}")
+        if dtype.is_complex:
+            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {dtype}")
+        g = filled(shape, dtype.np, device, 1)
+        return node, bridge.wrap(g, device) if create_graph else g
+    if g._a.shape != shape:
         raise RuntimeError(
-            f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a shape of {t.shape}."
+            f"Mismatch in shape: grad_output[0] has a shape of {g.shape} and output[0] has a shape of "
+            f"torch.Size({list(shape)})."
         )
-    if g.dtype is not t.dtype:
-        g = g.to(t.dtype)
-    if g.device is not t.device:
-        raise RuntimeError(message(op, f"the gradient must be on {t.device}", gradient=g))
-    return t._node, g if create_graph else g._a
+    if g.dtype is not dtype:
+        g = g.to(dtype)
+    if g.device is not device:
+        raise RuntimeError(message(op, f"the gradient must be on {device}", gradient=g))
+    return node, g if create_graph else g._a
 
 
 def _list(x: Any) -> list:
-    return list(x) if isinstance(x, (tuple, list)) else [x]
+    return list(x) if isinstance(x, (tuple, list)) and x.__class__ is not GradientEdge else [x]
+
+
+def _targets(inputs: list) -> list:
+    """The nodes of `inputs`, tensors or edges."""
+    nodes = [t.node if t.__class__ is GradientEdge else t._node for t in inputs]
+    if any(node is None for node in nodes):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return nodes
 
 
 def backward(
@@ -50,7 +69,7 @@ def backward(
     """Accumulate the gradients of `tensors` into the `.grad` of the leaves (or of `inputs` only).
 
     Arguments:
-        tensors: a tensor or several; grad_tensors: their gradients, None for tensors of one element.
+        tensors: a tensor (or `graph.GradientEdge`) or several; grad_tensors: their gradients, None for tensors of one element.
         retain_graph: keep saved values, default `create_graph`. create_graph: record the backward itself.
     """
     outs = _list(tensors)
@@ -69,22 +88,25 @@ def backward(
     wanted = _list(inputs)
     if not wanted:
         raise RuntimeError("backward: 'inputs' argument to backward() cannot be empty.")
-    for t in wanted:
-        if t._node is None:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
-    capture: dict[int, Any] = {t._node.seq: None for t in wanted}
+    targets = _targets(wanted)
+    capture: dict[int, Any] = {node.seq: None for node in targets}
     run(roots, grads, retain=keep, create_graph=create_graph, capture=capture, accumulate=False)
-    for t in wanted:
-        g = capture[t._node.seq]
+    for t, leaf in zip(wanted, targets, strict=True):
+        g = capture[leaf.seq]
+        if t.__class__ is GradientEdge:
+            if leaf.__class__ is not Leaf:
+                continue  # no tensor that could receive it
+            t = leaf
         if g is None:
             continue
         made = g if create_graph else bridge.wrap(copied(g), t.device)
         old = t.grad
         t.grad = made if old is None else old + made
-        leaf = t._node
         if leaf.__class__ is Leaf and leaf.post_hooks:
-            for hook in list(leaf.post_hooks.values()):
-                hook(t)
+            owner = leaf.owner() if t is leaf else t
+            if owner is not None:
+                for hook in list(leaf.post_hooks.values()):
+                    hook(owner)
 
 
 def grad(
@@ -101,7 +123,7 @@ def grad(
     """The gradients of the sum of `outputs` by `inputs`, without touching any `.grad`.
 
     Arguments:
-        outputs, inputs: a tensor or several. grad_outputs: gradients of the outputs, None for single elements.
+        outputs, inputs: a tensor (or `graph.GradientEdge`) or several. grad_outputs: gradients of the outputs, None for single elements.
         retain_graph: keep saved values, default `create_graph`. create_graph: the result can be differentiated again.
         allow_unused: None for an input that the outputs do not depend on, instead of an error.
         is_grads_batched: `grad_outputs` carry a leading batch dim; one backward per entry.
@@ -128,29 +150,30 @@ def grad(
         node, seed = _root(t, g, create_graph, "grad")
         roots.append(node)
         seeds.append(seed)
-    for t in ins:
-        if t._node is None:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
-    capture: dict[int, Any] = {t._node.seq: None for t in ins}
+    targets = _targets(ins)
+    capture: dict[int, Any] = {node.seq: None for node in targets}
     run(roots, seeds, retain=keep, create_graph=create_graph, capture=capture, accumulate=False)
     result = []
-    for i, t in enumerate(ins):
-        g = capture[t._node.seq]
+    for i, (t, node) in enumerate(zip(ins, targets, strict=True)):
+        g = capture[node.seq]
         if g is None:
             if materialize_grads:
+                if t.__class__ is GradientEdge:
+                    raise RuntimeError("grad: materialize_grads cannot be used when the given input is a GradientEdge")
                 g = t.new_zeros(t._a.shape)
                 result.append(g)
                 continue
             if not allow_unused:
                 raise RuntimeError(
-                    f"One of the differentiated Tensors appears to not have been used in the graph (input {i}, shape "
-                    f"{tuple(t.shape)}). Set allow_unused=True if this is the desired behavior."
+                    f"One of the differentiated Tensors appears to not have been used in the graph (input {i}, "
+                    f"{t if t.__class__ is GradientEdge else f'shape {tuple(t.shape)}'}). Set allow_unused=True if this "
+                    "is the desired behavior."
                 )
             result.append(None)
         elif create_graph:
             result.append(g)
         else:
-            result.append(bridge.wrap(g, t.device))
+            result.append(bridge.wrap(g, node.device))
     return tuple(result)
 
 

@@ -25,8 +25,8 @@ from . import elementwise_cuda as cuda
 from .apply import mixed_devices, output_array, saved_output
 from .autocast import ACTIVE, cast
 from .engine import check_versions, freed
-from .graph import Node, Version, make_node, next_seq, versions_of
-from .modes import ANOMALY, NO_GRAD, STATE
+from .graph import Node, Version, make_node, next_seq, versions_of, watch
+from .modes import NO_GRAD, STATE, WATCHED
 
 _new = object.__new__
 _asarray = np.asarray
@@ -90,7 +90,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         if (xn is None and wn is None) or not recorded or (NO_GRAD[0] and not STATE.grad):
             out._node = None
             return out
-        if saves_y or ANOMALY[0]:
+        if saves_y or WATCHED[0]:
             return record(out, x, w, xn, wn)
         sx = x if (aa and xn is not None) or (ba and wn is not None) else None
         sw = w if (ab and xn is not None) or (bb and wn is not None) else None
@@ -140,7 +140,7 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         if xn is None and wn is None or NO_GRAD[0] and not STATE.grad:
             out._node = None
             return out
-        if ANOMALY[0]:
+        if WATCHED[0]:
             return record(out, x, w, xn, wn)
         n = out._node = Node()
         n.seq = next_seq()
@@ -164,8 +164,8 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         shape = out._a.shape
         xs = x._a.shape if x.__class__ in TENSORS else shape
         ws = w._a.shape if w.__class__ in TENSORS else shape
-        out._node = make_node(op, (xn, wn), None, out.device, _versions(sx, sw))
-        out._node.saved = (sx, sw, saved_output(out) if saves_y else None, xs, ws)
+        saved = sx, sw, saved_output(out) if saves_y else None, xs, ws
+        out._node = make_node(op, (xn, wn), saved, out.device, _versions(sx, sw))
         return out
 
     def general(x: Any, w: Any) -> Any:
@@ -360,8 +360,8 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
             n.saved = (None, None, params)
         if saves_x and x._vc is not None:
             n.versions = versions_of((x,))
-        if ANOMALY[0]:
-            n.trace = make_node(op, (), ()).trace
+        if WATCHED[0]:
+            watch(n)
         return out
 
     def against_zero(x: Any) -> Any:
@@ -379,7 +379,7 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         if xn is None or NO_GRAD[0] and not STATE.grad:
             out._node = None
             return out
-        if ANOMALY[0]:
+        if WATCHED[0]:
             return apply(x)
         n = out._node = Node()
         n.seq = next_seq()
@@ -404,8 +404,8 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
         out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
         out._vc = out._view = out._node = None
         if x._node is not None and recorded and STATE.grad:
-            out._node = make_node(op, (x._node,), None, device, versions_of((x,)) if saves_x else None)
-            out._node.saved = (saved_output(out) if saves_y else None, x if saves_x else None, params)
+            saved = saved_output(out) if saves_y else None, x if saves_x else None, params
+            out._node = make_node(op, (x._node,), saved, device, versions_of((x,)) if saves_x else None)
         return out
 
     def arrays(node: Any) -> Any:
@@ -468,8 +468,8 @@ def ternary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., 
         if any(e is not None for e in edges) and STATE.grad and op.has_rule:
             kept = tuple([t if need else None for t, need in zip(operands, needed, strict=True)])
             shapes = tuple([t._a.shape if t.__class__ in TENSORS else () for t in operands])
-            out._node = make_node(op, edges, None, device, versions_of(kept))
-            out._node.saved = (kept, saved_output(out) if op.saves_output else None, params, shapes)
+            saved = kept, saved_output(out) if op.saves_output else None, params, shapes
+            out._node = make_node(op, edges, saved, device, versions_of(kept))
         return out
 
     def pull_tensors(node: Any, g: Any) -> Any:
@@ -651,4 +651,5 @@ _MAKE = {1: unary, 2: binary, 3: ternary}
 
 def bind(op: Elementwise, Tensor: type, TENSORS: set[type]) -> None:
     """Make one line of the table a function on Tensors."""
+    op.holds = any(name in u for u in op.uses for name in (*op.inputs, "y"))
     op.apply = _MAKE[len(op.inputs)](op, Tensor, TENSORS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,48 @@ from .modes import STATE, set_grad
 
 getrefcount = sys.getrefcount
 ndarray = np.ndarray
+
+
+class Task:
+    """One backward: where it started; `passed` and `capture` of `run` where it does not go everywhere."""
+
+    __slots__ = ("roots", "passed", "capture", "reached", "__weakref__")
+
+    def __init__(self, roots: Sequence[Node], passed: set[int] | None, capture: Any):
+        self.roots, self.passed, self.capture, self.reached = roots, passed, capture, None
+
+    def runs(self, node: Node) -> bool:
+        """Will `node` get a gradient."""
+        if self.reached is None:
+            self.reached = {n.seq for n in reached(self.roots)}
+        seq = node.seq
+        return seq in self.reached and (self.passed is None or seq in self.passed or seq in self.capture)
+
+
+def reached(roots: Sequence[Node], lowest: int = 0) -> list[Node]:
+    """The nodes that a backward from `roots` can come to, of those made since `lowest`."""
+    found: dict[int, Node] = {}
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node.seq >= lowest and node.seq not in found:
+            found[node.seq] = node
+            stack += [n for n in node.next if n is not None]
+    return list(found.values())
+
+
+def leading_to(roots: Sequence[Node], targets: dict[int, Any]) -> set[int]:
+    """The nodes, by `seq`, that must run for the gradients at `targets`: those on the ways from `roots` to them."""
+    passed: set[int] = set()
+    for node in sorted(reached(roots, min(targets)), key=_seq):
+        for n in node.next:
+            if n is not None and (n.seq in passed or n.seq in targets):
+                passed.add(node.seq)
+                break
+    return passed
+
+
+_seq = attrgetter("seq")
 
 
 def run(
@@ -48,9 +91,10 @@ def run(
             heappush(heap, -node.seq)
         else:
             entry[1] = entry[1] + g
-    lowest = min(capture) if capture and not accumulate else -1
+    passed = leading_to(roots, capture) if capture and not accumulate else None  # what captures alone runs
     plain = not create_graph and not STATE.anomaly
-    before = STATE.grad
+    before = STATE.grad, STATE.task
+    STATE.task = Task(roots, passed, capture)
     switches = suspend() if ACTIVE else None
     set_grad(create_graph)
     try:
@@ -60,12 +104,14 @@ def run(
             else:
                 seq = -heappop(heap)
             node, g, _ = pending.pop(seq)
-            if node.hooks:
-                g = _call_hooks(node, g, create_graph)
-            if capture is not None:
-                if seq in capture:
+            if node.hooks or capture is not None:
+                if passed is not None and seq not in passed and seq not in capture:  # type: ignore[operator]
+                    continue
+                if node.hooks:
+                    g = _call_hooks(node, g, create_graph)
+                if capture is not None and seq in capture:
                     capture[seq] = g
-                if seq < lowest:
+                if passed is not None and seq not in passed:
                     continue
             if node.__class__ is not Node:
                 if isinstance(node, Leaf):
@@ -92,7 +138,7 @@ def run(
                 grads = _watched(node, g)
             if node.hooks:
                 grads = _call_node_hooks(node, grads, g, create_graph)
-            if not retain and node.saved:
+            if not retain and node.op.holds:
                 node.saved = None
             del g
             for target, gx in zip(node.next, grads):
@@ -120,7 +166,8 @@ def run(
                     entry[2] = True
             grads = gx = entry = target = None  # nothing here may keep a buffer that a leaf could take
     finally:
-        set_grad(before)
+        set_grad(before[0])
+        STATE.task = before[1]
         if switches is not None:
             restore(switches)
 

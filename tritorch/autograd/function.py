@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from . import bridge
-from .engine import changed, freed
-from .graph import Leaf, Node, Version, make_node, make_port
+from .apply import output_array, saved_output
+from .engine import check_versions, freed
+from .graph import Leaf, Node, Version, make_node, make_port, versions_of
 from .modes import STATE, no_grad
+from .saved_tensors import unpack
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -23,7 +25,8 @@ class FunctionCtx:
 
     needs_input_grad: tuple[bool, ...] = ()
     _to_save: tuple = ()
-    _saved: Any = None
+    _node: Any = None
+    _edges: tuple = ()
     _dirty: tuple = ()
     _constant: tuple = ()
     _materialize = True
@@ -49,46 +52,39 @@ class FunctionCtx:
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        if self._saved is None:
-            raise freed(self._node)
-        node = self._node
+        node = self._node() if self._node is not None else None
+        if node is None:
+            return ()
+        if node.saved is None:
+            raise freed(node)
+        saved = unpack(node.saved)
+        check_versions(node, [v for v in saved if isinstance(v, bridge.Tensor)])
         result = []
-        for kind, value, version, n in self._saved:
-            if kind == "none":
-                result.append(None)
-                continue
-            if version is not None and version.n != n:
-                raise changed(node, value.shape, value.dtype, version.n, n)
-            if kind == "output":
-                t = bridge.wrap(value, node.device)
-                t._vc = version
-                t._node = self._edges[self._output_index[id(value)]]()
-                result.append(t)
-            else:
-                result.append(value)
+        for value, edge in zip(saved, self._edges, strict=True):
+            if edge is not None:
+                version = value[1]
+                value = bridge.wrap(output_array(node, value), node.device)
+                value._vc, value._node = version, edge()
+            result.append(value)
         return tuple(result)
 
-    def _keep(self, node: Node, outputs: list, edges: list) -> None:
-        """Turn what was saved into what survives: inputs as they are, outputs as arrays (no cycle through the node)."""
-        self._node, self._edges = node, [ref(e) for e in edges]  # weak: the edges lead back to this ctx
-        self._output_index = {}
-        kept = []
+    def _keep(self, outputs: list) -> tuple[tuple, list[int | None]]:
+        """What was saved as what survives: inputs as they are, outputs as arrays (no cycle through the node).
+
+        Beside it, for each of them, which output it is.
+        """
+        kept: list[Any] = []
+        places: list[int | None] = []
         for t in self._to_save:
-            if t is None:
-                kept.append(("none", None, None, 0))
-                continue
-            if not isinstance(t, bridge.Tensor):
+            if t is not None and not isinstance(t, bridge.Tensor):
                 raise TypeError(f"save_for_backward can only save tensors, but argument is of type {type(t).__name__}")
-            if t._vc is None:
+            place = None if t is None else next((i for i, o in enumerate(outputs) if o is t), None)
+            if t is not None and t._vc is None:
                 t._vc = Version()
-            place = next((i for i, o in enumerate(outputs) if o is t), None)
-            if place is None:
-                kept.append(("input", t, t._vc, t._vc.n))
-            else:
-                self._output_index[id(t._a)] = place
-                kept.append(("output", t._a, t._vc, t._vc.n))
-        self._saved = tuple(kept)
+            kept.append(t if place is None else saved_output(t))
+            places.append(place)
         self._to_save = ()
+        return tuple(kept), places
 
 
 class _Caller:
@@ -101,8 +97,6 @@ class _Caller:
         self.differentiable = len(metas)
 
     def _gradients(self, node: Node, gs: list) -> list:
-        if node.saved is None:
-            raise freed(node)
         ctx = self.ctx
         full = []
         for g, (shape, kind) in zip(gs, self.metas, strict=True):
@@ -145,6 +139,7 @@ class _Caller:
     def pull_tensors(self, node: Node, g: Any) -> Any:
         return self._gradients(node, g if isinstance(g, list) else [g])
 
+    holds = unpacks = True  # what was saved stays packed until `ctx.saved_tensors` is read
     count = 0
     shapes: list[tuple[int, ...]] = []
 
@@ -215,35 +210,21 @@ class Function(FunctionCtx):
         caller = _Caller(cls, ctx, [(o._a.shape, o.dtype) for o in carrying], [i for i, _ in tensors])
         caller.count, caller.shapes = len(args), [t._a.shape for _, t in tensors]
         place = carrying[0].device if carrying else tensors[0][1].device
-        node = make_node(caller, edges, (ctx,), place)
+        saved, places = ctx._keep(carrying)
+        node = make_node(caller, edges, saved, place, versions_of(saved))
         if len(carrying) == 1:
             ports = [node]
         else:
             ports = [make_port(node, i) for i in range(len(carrying))]
-        ctx._keep(node, carrying, ports)
+        ctx._node = ref(node)  # weak, as the edges: both lead back to this ctx
+        ctx._edges = tuple([None if i is None else ref(ports[i]) for i in places])
         for o, port in zip(carrying, ports, strict=True):
             o._node = port
-        ctx._node = _Weak(node)
         return tuple(made) if isinstance(output, tuple) else made[0]
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
         raise NotImplementedError("Function.vmap: vmap over custom Functions is not supported")
-
-
-class _Weak:
-    """What a ctx needs of its node, without holding it (node -> ctx -> node would be a cycle)."""
-
-    def __init__(self, node: Node):
-        self.text, self.device, self.op, self.trace = node.name(), node.device, _Name(node.op.name), None
-
-    def name(self) -> str:
-        return self.text
-
-
-class _Name:
-    def __init__(self, name: str):
-        self.name = name
 
 
 def once_differentiable(backward: Any) -> Any:

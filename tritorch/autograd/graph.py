@@ -8,19 +8,22 @@ descending order of `seq` is a valid order of the backward.
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import os
 import traceback
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from ..device import CPU
 from . import bridge
-from .modes import ANOMALY, NO_GRAD, STATE
+from .modes import NO_GRAD, STATE, WATCHED
 
 if TYPE_CHECKING:
     from ..device import device
 
 next_seq = itertools.count(1).__next__
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _new = object.__new__
 
 
@@ -54,7 +57,7 @@ class Node:
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        return tuple((n, 0) for n in self.next)
+        return tuple((n, n.saved if n.__class__ is Port else 0) for n in self.next)
 
     @property
     def metadata(self) -> dict:
@@ -183,9 +186,23 @@ def make_view(op: Any, x: Any, a: Any, params: tuple, saved: tuple) -> Any:
     n.saved = saved
     n.device = device
     n.versions = n.hooks = n.trace = None
-    if ANOMALY[0]:
-        n.trace = trace()
+    if WATCHED[0]:
+        watch(n)
     return out
+
+
+def __getattr__(name: str) -> Any:
+    """The rest of PyTorch's module of this name, which stands on the engine."""
+    for file, names in _ABOVE.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__package__}.{file}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+_ABOVE = {
+    "saved_tensors": ("saved_tensors_hooks", "save_on_cpu", "disable_saved_tensors_hooks"),
+    "edges": ("GradientEdge", "get_gradient_edge", "increment_version", "register_multi_grad_hook"),
+}
 
 
 class RemovableHandle:
@@ -225,14 +242,20 @@ def make_node(op: Any, edges: tuple, saved: Any, device: Any = CPU, versions: An
     n.saved = saved
     n.versions = versions
     n.device = device
-    n.hooks = None
-    n.trace = trace()
+    n.hooks = n.trace = None
+    if WATCHED[0]:
+        watch(n)
     return n
 
 
-def trace() -> Any:
-    """Where the forward call is being made, in anomaly mode."""
-    return traceback.format_stack()[:-3] if STATE.anomaly else None
+def watch(node: Node) -> None:
+    """A node was made while some thread is in anomaly mode or has hooks on saved tensors."""
+    if STATE.anomaly:
+        stack = traceback.extract_stack()
+        last = max((i for i, f in enumerate(stack) if not f.filename.startswith(_PACKAGE)), default=len(stack) - 1)
+        node.trace = traceback.format_list(stack[: last + 1])  # up to the user's own line
+    if STATE.hooks is not None:
+        STATE.hooks.pack(node)
 
 
 def make_port(node: Node, index: int) -> Port:

@@ -14,7 +14,7 @@ from weakref import ref
 
 from . import bridge
 from .apply import record_view
-from .engine import clear, copied
+from .engine import clear, copied, freed
 from .graph import Leaf, Version, make_node
 from .modes import STATE
 
@@ -144,16 +144,23 @@ def follow(x: Any, path: Any) -> Any:
     return x
 
 
+def _path(node: Any) -> Any:
+    if node.saved is None:
+        raise freed(node)
+    return node.saved
+
+
 class _Scatter:
     """The node of a base after an in-place change of one of its views: (old base, new values) -> new base."""
 
     name = "copy_slices"
     grad_name = "CopySlices"
     differentiable = 1
+    holds = True  # the path alone, but PyTorch's refuses a second backward, too
 
     @staticmethod
     def pull(node: Any, g: Any) -> Any:
-        path = node.saved
+        path = _path(node)
         gr = copied(follow(g, path)) if node.next[1] is not None else None
         if node.next[0] is None:
             return None, gr
@@ -163,7 +170,7 @@ class _Scatter:
 
     @staticmethod
     def pull_tensors(node: Any, g: Any) -> Any:
-        path = node.saved
+        path = _path(node)
         gr = g
         for op, params in path:
             gr = op(gr, *params)

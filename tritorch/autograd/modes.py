@@ -17,11 +17,15 @@ class _State(threading.local):
     anomaly = False  # does each node keep the traceback of its forward call
     check_nan = True
     rules = 0  # depth of rules running on Tensors with recording off
+    hooks: Any = None  # the innermost `saved_tensors_hooks`
+    no_hooks: str | None = None  # the text of `disable_saved_tensors_hooks`
+    task: Any = None  # the backward that runs, see `engine.Task`
 
 
 STATE = _State()
-ANOMALY = [0]
-"""How many threads are in anomaly mode: one cheap test on the hot path, before the thread's own `STATE.anomaly`."""
+WATCHED = [0]
+"""How many anomaly modes and saved-tensor hooks are active in all threads: while it is 0, the hot path need not ask for
+the thread's own `STATE.anomaly` and `STATE.hooks`."""
 
 
 NO_GRAD = [0]
@@ -35,7 +39,7 @@ def set_grad(mode: bool) -> None:
 
 
 def _anomaly(mode: bool, check_nan: bool) -> None:
-    ANOMALY[0] += mode - STATE.anomaly
+    WATCHED[0] += mode - STATE.anomaly
     STATE.anomaly, STATE.check_nan = mode, check_nan
 
 

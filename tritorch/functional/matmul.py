@@ -7,7 +7,7 @@ from typing import Any
 from ..autograd.apply import mixed_devices
 from ..autograd.autocast import ACTIVE, cast
 from ..autograd.graph import Node, make_node, next_seq, versions_of
-from ..autograd.modes import ANOMALY, NO_GRAD, STATE
+from ..autograd.modes import NO_GRAD, STATE, WATCHED
 from ..binding import method, write_out
 from ..device import CPU
 from ..dtypes import FLOAT, bool_
@@ -37,7 +37,7 @@ def _finish(y: Any, dtype: Any, op: Any, tensors: tuple, saved: tuple) -> Tensor
     if not NO_GRAD[0] or STATE.grad:
         edges = tuple([x._node for x in tensors])
         if any(edges):
-            if ANOMALY[0]:
+            if WATCHED[0]:
                 t._node = make_node(op, edges, saved, CPU, versions_of(tensors))
                 return t
             n = t._node = Node()

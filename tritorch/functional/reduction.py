@@ -11,7 +11,7 @@ import numpy as np
 from ..autograd.autocast import ACTIVE
 from ..autograd.autocast import cast as autocast
 from ..autograd.graph import Node, next_seq
-from ..autograd.modes import ANOMALY, NO_GRAD, STATE
+from ..autograd.modes import NO_GRAD, STATE, WATCHED
 from ..binding import method, write_out
 from ..device import CPU
 from ..dtypes import bool_, dtype, float32, float64, uint8
@@ -92,7 +92,7 @@ def _fast(op: Any, general: Callable[..., Tensor]) -> Callable[..., Tensor]:
         if xn is None or NO_GRAD[0] and not STATE.grad:
             t._node = None
             return t
-        if ANOMALY[0]:
+        if WATCHED[0]:
             return general(input, dim, keepdim, None, None)
         node = Node()
         node.seq = next_seq()

@@ -8,8 +8,8 @@ from weakref import ref
 import numpy as np
 
 from ..autograd.apply import view_saves
-from ..autograd.graph import Node, Version, make_view, next_seq, trace
-from ..autograd.modes import ANOMALY, NO_GRAD, STATE
+from ..autograd.graph import Node, Version, make_view, next_seq, watch
+from ..autograd.modes import NO_GRAD, STATE, WATCHED
 from ..binding import method
 from ..device import CPU
 from ..dtypes import dtype
@@ -132,8 +132,9 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     n.next = (xn,)
     n.saved = (x.shape,)
     n.device = device
-    n.versions = n.hooks = None
-    n.trace = trace() if ANOMALY[0] else None
+    n.versions = n.hooks = n.trace = None
+    if WATCHED[0]:
+        watch(n)
     return out
 
 

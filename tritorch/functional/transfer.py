@@ -69,7 +69,7 @@ Tensor.copy_ = _copy_  # type: ignore[attr-defined]
 class _ToDevice:
     """The op between devices; its rule is the way back."""
 
-    name, differentiable = "to_copy", 1
+    name, differentiable, holds = "to_copy", 1, False
 
     @staticmethod
     def pull(node: Any, g: Any) -> Any:

@@ -59,6 +59,7 @@ class Op:
         params: names of the plain parameters.
         n_outputs: number of outputs; `differentiable` of them, counted from the first, carry gradients.
         saved: per rule parameter after the gradient, what to keep for it.
+        holds: that are arrays, which a backward without `retain_graph` lets go.
         view: the output shares the input's memory; `cpu` serves all devices.
         upcast: half-precision arrays are computed in float32 and rounded to the result's type.
     """
@@ -71,6 +72,7 @@ class Op:
     gpu_grad: Callable[..., Any] | None
     samples: Callable[..., Iterator[tuple[tuple, dict]]] | None
     cost: Callable[..., tuple[int, int]] | None
+    holds: bool
     apply: Any  # made by BIND at the first use, see __getattr__
     pull: Any
     pull_tensors: Any
@@ -118,6 +120,10 @@ class Op:
         for rule in (cpu_grad, gpu_grad):
             if rule is not None and self._saved(rule) != self.saved:
                 raise TypeError(f"op {name}: grad and {rule.__name__} must have the same parameters")
+        self.holds = any(
+            kind in ("input", "output") or kind == "param" and not view and self.params[i] in _INDICES
+            for kind, i in self.saved
+        )
 
     def _saved(self, rule: Callable[..., Any] | None) -> tuple[tuple[str, int], ...]:
         """What each parameter of the rule asks for: ('input' | 'shape' | 'dtype' | 'output' | 'param', position) or ('needs', 0)."""
@@ -173,6 +179,8 @@ def register(operator: Op) -> Op:
     OPS[operator.name] = operator
     return operator
 
+
+_INDICES = frozenset(("i", "key", "mask"))  # plain parameters by these names carry arrays, except of views
 
 _FIELDS = frozenset(
     (
