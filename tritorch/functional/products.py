@@ -58,7 +58,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
             [6., 8.]])
     """
     _check_dims("outer", input=(input, 1), vec2=(vec2, 1))
-    return input.unsqueeze(1) * vec2.unsqueeze(0)
+    return input.unsqueeze(1) * vec2
 
 
 @method(out=True)

@@ -219,12 +219,14 @@ def _linspace(start: Any, end: Any, steps: int, kind: dtypes.dtype) -> np.ndarra
     step = float((last - first) / single(steps - 1))
     a = np.empty(steps, single)
     fused = fma64 if single is np.float64 else _two_roundings
+    first, last = float(first), float(last)
     for i in builtins.range(0, steps, _PIECE):  # in pieces that stay in cache
-        at = np.arange(i, min(i + _PIECE, half), dtype=np.float64)
-        a[i : i + at.size] = fused(at, step, float(first))
-        at = np.arange(max(i, half), min(i + _PIECE, steps), dtype=np.float64)
-        if at.size:
-            a[int(at[0]) : int(at[-1]) + 1] = fused(steps - 1 - at, -step, float(last))
+        at = np.arange(i, min(i + _PIECE, steps), dtype=np.float64)
+        left, part = max(half - i, 0), a[i : i + _PIECE]
+        if left:
+            part[:left] = fused(at[:left], step, first)
+        if left < at.size:
+            part[left:] = fused(steps - 1 - at[left:], -step, last)
     return (np.trunc(a) if kind.category == dtypes.INT else a).astype(kind.np, copy=False)
 
 

@@ -11,7 +11,6 @@ from ..autograd.apply import view_saves
 from ..autograd.graph import Node, Version, make_view, next_seq, watch
 from ..autograd.modes import NO_GRAD, STATE, WATCHED
 from ..binding import method
-from ..device import CPU
 from ..dtypes import dtype
 from ..errors import check_dim, message
 from ..kernels import view as _view
@@ -297,12 +296,8 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A dim of size 1 inserted at `dim`; a view."""
     d = check_dim("unsqueeze", dim, input._a.ndim + 1)
     shape = input._a.shape
-    return made(_view_op, input, np.expand_dims(input._a, d) if input.device is CPU else _expand_dims(input._a, d),
-                 ((*shape[:d], 1, *shape[d:]),))  # fmt: skip
-
-
-def _expand_dims(a: Any, d: int) -> Any:
-    return a[(slice(None),) * d + (None,)]
+    view = input._a[(slice(None),) * d + (None, ...)]
+    return made(_view_op, input, view, ((*shape[:d], 1, *shape[d:]),))
 
 
 @method

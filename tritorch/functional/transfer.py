@@ -14,6 +14,7 @@ from ..device import CPU, device, resolve, to_device, to_host
 from ..device import copy as device_copy
 from ..dtypes import NAMES, dtype
 from ..errors import message
+from ..kernels._shapes import broadcast_shapes
 from ..kernels.copy import cast
 from ..kernels.copy import clone as _clone
 from ..tensor import TENSORS, Tensor, wrap
@@ -47,7 +48,7 @@ def _copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         src = wrap(np.asarray(src))
     _inplace.check(self, "copy_")
     try:
-        fits = np.broadcast_shapes(src._a.shape, self._a.shape) == self._a.shape
+        fits = src._a.shape == self._a.shape or broadcast_shapes(src._a.shape, self._a.shape) == self._a.shape
     except ValueError:
         fits = False
     if not fits:

@@ -252,6 +252,10 @@ def _per_plane(v: Array, x3: Array) -> Array:
 
 def _scale_shift(x3: Array, scale: Array, shift: Array) -> Array:
     """x3 * scale + shift, with scale and shift per channel (C,)."""
+    if x3.size <= FEW:
+        y = x3 * scale.astype(x3.dtype)[:, None]
+        y += shift.astype(x3.dtype)[:, None]
+        return y
     y = np.empty(x3.shape, x3.dtype)
 
     def block(x: Array, out: Array, a: Array, b: Array) -> None:

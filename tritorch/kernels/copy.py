@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -260,6 +261,11 @@ class unbind:
         yield (rng.normal(size=(2, 3, 2)),), (1,)
 
 
+def _mirrored(ndim: int, dims: tuple[int, ...]) -> tuple[slice, ...]:
+    """The key that reverses the order along `dims`."""
+    return tuple([slice(None, None, -1) if d in dims else slice(None) for d in range(ndim)])
+
+
 @op
 class flip:
     """x with the order along `dims` reversed."""
@@ -267,21 +273,21 @@ class flip:
     upcast = False
 
     def cpu(x: Array, dims: tuple[int, ...]) -> Array:
-        return dense(np.flip(x, dims))
+        return dense(x[_mirrored(x.ndim, dims)])
 
     def gpu(x: Array, dims: tuple[int, ...]) -> Array:
         from ._pointwise import copy_into
 
         y = empty(x.shape, x.dtype)
         if y.size:
-            copy_into(y, x[tuple([slice(None, None, -1) if i in dims else slice(None) for i in range(x.ndim)])])
+            copy_into(y, x[_mirrored(x.ndim, dims)])
         return y
 
     def grad(g, dims):
         return flip(g, dims)
 
     def cpu_grad(g, dims):
-        return dense(np.flip(g, dims))
+        return dense(g[_mirrored(g.ndim, dims)])
 
     def samples(rng):
         yield (rng.normal(size=(2, 3, 2)),), ((0, 2),)
@@ -409,9 +415,9 @@ def _triangle(x: Array, k: int, lower: bool) -> Array:
 
 def _triangle_array(x: Array, k: int, lower: bool) -> Array:
     """np.tril or np.triu in bands of rows, of which only the columns that meet the diagonal need a mask."""
-    if x.size <= 4096:
-        return np.tril(x, k) if lower else np.triu(x, k)
     n_rows, n_columns = x.shape[-2:]
+    if x.size <= 4096:
+        return np.where(_kept_mask(n_rows, n_columns, k, lower), x, x.dtype.type(0))
     y = np.empty(x.shape, x.dtype)
     bits = np.dtype(f"i{x.dtype.itemsize}") if x.dtype.itemsize <= 8 else None
     for i in range(0, n_rows, _BAND):
@@ -432,6 +438,11 @@ def _triangle_array(x: Array, k: int, lower: bool) -> Array:
 
 
 _BAND = 64  # rows
+
+
+@lru_cache(maxsize=64)
+def _kept_mask(n_rows: int, n_columns: int, k: int, lower: bool) -> np.ndarray:
+    return np.tri(n_rows, n_columns, k, np.bool_) if lower else ~np.tri(n_rows, n_columns, k - 1, np.bool_)
 
 
 def _kept(x: Array, k: int, lower: bool) -> int:

@@ -12,8 +12,9 @@ import numpy as np
 
 from ._launch import empty
 from ._op import Array, op
-from ._rows import averaging, by_column, moments, over_blocks, vecdot, wide
+from ._rows import FEW, averaging, by_column, moments, over_blocks, vecdot, wide
 from .batch_norm import affine_gpu, channel_dims, dense, per_channel, planes_of, small, stats_gpu, wide_type
+from .norm import few
 from .reduce import reduce_gpu
 
 
@@ -27,14 +28,21 @@ class group_norm:
         x3 = planes_of(wide(x))
         if x3.size == 0:
             return np.empty(x.shape, x.dtype)
+        if x3.size <= FEW:
+            y = few(x3, len(x3) * groups, x3.size // (len(x3) * groups), None, None, eps, True)
+            for v, combine in ((w, np.multiply), (b, np.add)):
+                if v is not None:
+                    combine(y, v[:, None], out=y)
+            return y.reshape(x.shape).astype(x.dtype, copy=False)
         (_, spread, length), rows = _group_rows(x3, groups, w is None is b)
         y = np.empty(rows.shape, rows.dtype)
         mean_of = averaging(rows.shape[1], rows.dtype.char)
+        ws, bs = _of_groups(w, groups, spread, 1, rows), _of_groups(b, groups, spread, 0, rows)
 
         def block(start: int, stop: int) -> None:
             part, mean, var = moments(rows[start:stop], mean_of)
-            scale = _rstd(var, eps)[:, None] * _of_groups(w, groups, spread, start, stop, 1, part.dtype)
-            shift = _of_groups(b, groups, spread, start, stop, 0, part.dtype) - mean[:, None] * scale
+            scale = _rstd(var, eps)[:, None] * ws[start:stop]
+            shift = bs[start:stop] - mean[:, None] * scale
             out = y[start:stop].reshape(-1, length)
             by_column(np.multiply, part.reshape(-1, length), scale.reshape(-1), out)
             by_column(np.add, out, shift.reshape(-1), out)
@@ -78,6 +86,7 @@ class group_norm:
         sums, dots = np.empty((n * groups, spread), rows.dtype), np.empty((n * groups, spread), rows.dtype)
         count = spread * length
         mean_of, ones = averaging(count, rows.dtype.char), np.ones(length, rows.dtype)
+        ws = _of_groups(w, groups, spread, 1, rows)
 
         def block(start: int, stop: int) -> None:
             part, mean, var = moments(rows[start:stop], mean_of)
@@ -90,7 +99,7 @@ class group_norm:
             dot *= rstd[:, None]  # sum of g xhat over the plane
             if gx is None:
                 return
-            weight = _of_groups(w, groups, spread, start, stop, 1, part.dtype)
+            weight = ws[start:stop]
             mean_h, slope = (np.add.reduce(v * weight, 1) / count for v in (total, dot))
             slope *= rstd
             shift = slope * mean - mean_h  # gx = rstd (g w - slope x + shift)
@@ -154,11 +163,11 @@ def _group_rows(x3: Array, groups: int, plain: bool = False) -> tuple[tuple[int,
     return shape, x3.reshape(n * groups, spread * length)
 
 
-def _of_groups(v: Array | None, groups: int, spread: int, start: int, stop: int, default: float, kind) -> Array:
-    """The entries of v (C,) for the rows start ... stop of `_group_rows`, (rows, C / G)."""
-    if v is None:
-        return np.full((stop - start, spread), default, kind)
-    return v.astype(kind, copy=False).reshape(groups, spread)[np.arange(start, stop) % groups]
+def _of_groups(v: Array | None, groups: int, spread: int, default: float, rows: Array) -> Array:
+    """The entries of v (C,) for the rows of `_group_rows`, (N G, C / G), in their dtype."""
+    entries = np.empty((len(rows) // groups, groups, spread), rows.dtype)
+    entries[...] = default if v is None else v.reshape(groups, spread)
+    return entries.reshape(len(rows), spread)
 
 
 def _rstd(var: Array, eps: float) -> Array:

@@ -263,11 +263,11 @@ def _rstd(rows: Array, n: int, eps: float) -> Array:
     return np.reciprocal(y, out=y)
 
 
-def _few(x: Array, n_rows: int, n: int, w: Array | None, b: Array | None, eps: float, centred: bool) -> Array:
+def few(x: Array, n_rows: int, n: int, w: Array | None, b: Array | None, eps: float, centred: bool) -> Array:
     """Either norm of so few numbers that each call counts."""
     y = x.reshape(n_rows, n)
     if centred:
-        y = y - (y @ averaging(n, y.dtype.char))[:, None]
+        y = y - y.dot(averaging(n, y.dtype.char))[:, None]
     y = y * _rstd(y, n, eps)[:, None]
     if w is not None:
         y *= w.reshape(n)
@@ -298,7 +298,7 @@ class layer_norm:
         n_rows, n = sizes(x.shape, ndim)
         kind, x = x.dtype, wide(x)
         if 0 < x.size <= FEW:
-            return _few(x, n_rows, n, w, b, eps, True).astype(kind, copy=False)
+            return few(x, n_rows, n, w, b, eps, True).astype(kind, copy=False)
         y = np.empty(x.shape, x.dtype)
         if y.size == 0:
             return y.astype(kind, copy=False)
@@ -357,7 +357,7 @@ class rms_norm:
         n_rows, n = sizes(x.shape, ndim)
         kind, x = x.dtype, wide(x)
         if 0 < x.size <= FEW:
-            return _few(x, n_rows, n, w, None, eps, False).astype(kind, copy=False)
+            return few(x, n_rows, n, w, None, eps, False).astype(kind, copy=False)
         y = np.empty(x.shape, x.dtype)
         if y.size == 0:
             return y.astype(kind, copy=False)

@@ -15,7 +15,7 @@ import numpy as np
 from ._fold import row_blocks
 from ._indexed import combine_along
 from ._op import Array, op
-from ._rows import over_blocks
+from ._rows import FEW, over_blocks
 from ._running import LEAST, running_extremum, running_product
 from ._scans import extremum_gpu, scan_gpu
 from .recurrence import linear_recurrence, recurrence, shifted, shifted_tensor
@@ -36,11 +36,12 @@ def accumulate(
         result: dtype of the result, x's own by default.
         wide: dtype of the running value, the result's by default.
     """
-    result = np.dtype(result or x.dtype)
-    wide = np.dtype(wide or result)
+    result = result or x.dtype
+    wide = wide or result
+    if x.size <= FEW and x.ndim:
+        turn = (*(slice(None),) * dim, slice(None, None, -1 if reverse else 1))
+        return ufunc.accumulate(x[turn], dim, wide)[turn].astype(result, "C", copy=False)
     y = np.empty(x.shape, result)
-    if y.size == 0:
-        return y
     x, m, r, k = row_blocks(x, dim)
     to = y.reshape(m, r, k)
     if reverse:
@@ -115,8 +116,11 @@ def cumulative_sum(x: Array, dim: int, reverse: bool) -> Array:
     return accumulate(np.add, x, dim, _integer(x.dtype), _wide(x.dtype), reverse)
 
 
+_WIDE = {"f": np.dtype(np.float64), "F": np.dtype(np.complex128)}
+
+
 def _wide(dtype: Any) -> Any:
-    return {"f": np.float64, "F": np.complex128}.get(dtype.char)
+    return _WIDE.get(dtype.char)
 
 
 def _integer(dtype: Any) -> Any:

@@ -104,7 +104,7 @@ def _chosen(x: Array, rows: Array, at: Array, dim: int, keepdim: bool) -> tuple[
 
 def _kth(x: Array, k: int, dim: int, keepdim: bool) -> tuple[Array, Array]:
     rows = last_dim(x, dim)
-    at = np.argpartition(rows, k - 1, 1)[:, k - 1] if rows.size else np.empty(len(rows), np.int64)
+    at = rows.argpartition(k - 1, 1)[:, k - 1] if rows.size else np.empty(len(rows), np.int64)
     return _chosen(x, rows, at, dim, keepdim)
 
 
@@ -114,7 +114,7 @@ def _median(x: Array, dim: int, keepdim: bool, ignore_nan: bool) -> tuple[Array,
     if not rows.size:
         return _chosen(x, rows, np.empty(len(rows), np.int64), dim, keepdim)
     middle = (r - 1) // 2
-    at = np.argpartition(rows, middle, 1)[:, middle]
+    at = rows.argpartition(middle, 1)[:, middle]
     bad = rows != rows if rows.dtype.kind == "f" else None
     if bad is not None and bad.any():
         if ignore_nan:

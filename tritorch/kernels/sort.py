@@ -266,7 +266,7 @@ def last_dim(x: Array, dim: int) -> Array:
         return x.reshape(1, 1)
     n = x.shape[dim]
     rest = prod(x.shape[:dim]) * prod(x.shape[dim + 1 :])
-    rows = np.moveaxis(x, dim, -1)
+    rows = x if dim == x.ndim - 1 else np.moveaxis(x, dim, -1)
     return (rows if rows.flags.c_contiguous else dense(rows)).reshape(rest, n)
 
 
@@ -275,7 +275,9 @@ def back(rows: Array, shape: tuple[int, ...], dim: int) -> Array:
     if not shape:
         return rows.reshape(())
     rest = shape[:dim] + shape[dim + 1 :]
-    y = np.moveaxis(rows.reshape(*rest, rows.shape[1]), -1, dim)
+    y = rows.reshape(*rest, rows.shape[1])
+    if dim < len(rest):
+        y = np.moveaxis(y, -1, dim)
     return y if y.flags.c_contiguous else dense(y)
 
 
@@ -292,16 +294,27 @@ def _sorted(x: Array, dim: int, descending: bool) -> tuple[Array, Array]:
     if x.ndim and x.shape[dim] == 0 or x.size == 0:
         return x.copy(), np.empty(x.shape, np.int64)
     if x.size <= 1024 and x.ndim:
-        n = x.shape[dim]
-        if not descending:
-            return np.sort(x, dim, kind="stable"), np.ascontiguousarray(np.argsort(x, dim, kind="stable"))
-        turned = x[(slice(None),) * dim + (slice(None, None, -1),)]  # equal elements: reverse of the reverse
-        at, y = n - 1 - np.argsort(turned, dim, kind="stable"), np.sort(turned, dim, kind="stable")
-        back_again = (slice(None),) * dim + (slice(None, None, -1),)
-        return np.ascontiguousarray(y[back_again]), np.ascontiguousarray(at[back_again])
+        return _sorted_few(x, dim, descending, x.shape[dim])
     rows = last_dim(x, dim)
     at = order(rows, descending)
     return back(take_rows(rows, at), x.shape, dim), back(at, x.shape, dim)
+
+
+def _sorted_few(x: Array, dim: int, descending: bool, k: int) -> tuple[Array, Array]:
+    """The first k of the sorted values and their indices, by NumPy's own sort."""
+    if not descending:
+        at = x.argsort(dim, "stable")
+        y = x.copy()
+        y.sort(dim, "stable")
+        first = slice(k)
+    else:
+        x = x[(slice(None),) * dim + (slice(None, None, -1),)]  # equal elements: reverse of the reverse
+        at = x.shape[dim] - 1 - x.argsort(dim, "stable")
+        y = x.copy()
+        y.sort(dim, "stable")
+        first = slice(-1, -1 - k, -1)
+    part = (slice(None),) * dim + (first,)
+    return np.ascontiguousarray(y[part]), np.ascontiguousarray(at[part])
 
 
 def _top(x: Array, k: int, dim: int, largest: bool) -> tuple[Array, Array]:
@@ -310,9 +323,7 @@ def _top(x: Array, k: int, dim: int, largest: bool) -> tuple[Array, Array]:
         result = (*shape[:dim], k, *shape[dim + 1 :]) if shape else ()
         return np.empty(result, x.dtype), np.empty(result, np.int64)
     if x.size <= 1024 and shape:
-        first = (slice(None),) * dim + (slice(k),)
-        y, at = _sorted(x, dim, largest)
-        return np.ascontiguousarray(y[first]), np.ascontiguousarray(at[first])
+        return _sorted_few(x, dim, largest, k)
     rows = last_dim(x, dim)
     r = rows.shape[1]
     if r >= 64 and k <= r // 4:

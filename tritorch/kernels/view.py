@@ -84,6 +84,8 @@ class expand:
         strides = tuple(
             [0 if have == 1 != want else s for have, want, s in zip(x.shape, shape, x.strides, strict=True)]
         )
+        if x.__class__ is np.ndarray and x.flags.c_contiguous and x.dtype.kind in "fiubc":
+            return np.ndarray(shape, x.dtype, x, 0, strides)  # in a third of the time
         return _as_strided(x, shape, strides)
 
     def grad(g, x_shape):

@@ -75,10 +75,10 @@ def batch_norm(
     """
     op = "batch_norm"
     _float(op, input)
-    if input.ndim < 2:
+    if input._a.ndim < 2:
         raise RuntimeError(message(op, "expected input of at least 2 dims (N, C, ...)", input=input))
-    channels = input.shape[1]
-    n = input.numel() // channels if channels else 0
+    channels = input._a.shape[1]
+    n = input._a.size // channels if channels else 0
     if training:
         if n == 1:
             raise ValueError(
@@ -150,11 +150,11 @@ def _trailing(op: str, input: Tensor, normalized_shape: Sequence[int] | int, **t
     if not shape:
         raise RuntimeError(f"{op}: Expected normalized_shape to be at least 1-dimensional; got {list(shape)}")
     for name, t in tensors.items():
-        if t is not None and tuple(t.shape) != shape:
+        if t is not None and t._a.shape != shape:
             raise RuntimeError(
                 message(op, f"Expected {name} to be of same shape as normalized_shape {list(shape)}", **{name: t})
             )
-    if tuple(input.shape[-len(shape) :]) != shape:
+    if input._a.shape[-len(shape) :] != shape:
         wanted = ", ".join(["*", *map(str, shape)])
         raise RuntimeError(
             f"{op}: Given normalized_shape={list(shape)}, expected input with shape [{wanted}], but got input of size"
@@ -230,16 +230,17 @@ def group_norm(
         input, weight, bias = cast("group_norm", input, weight, bias)
     op = "group_norm"
     _float(op, input)
-    if input.ndim < 2:
+    shape, size = input._a.shape, input._a.size
+    if len(shape) < 2:
         raise RuntimeError(message(op, "Expected at least 2 dimensions for input tensor", input=input))
-    n, channels = input.shape[:2]
+    n, channels = shape[:2]
     if num_groups <= 0 or channels % num_groups:
         rule = f"Expected number of channels in input to be divisible by num_groups={num_groups}"
         raise RuntimeError(message(op, rule, input=input))
-    if input.numel() and input.numel() // num_groups == 1 and n == 1:
+    if size and size // num_groups == 1 and n == 1:
         raise ValueError(f"{op}: Expected more than 1 value per channel when training, got input size {input.shape}")
     for name, t in (("weight", weight), ("bias", bias)):
-        if t is not None and tuple(t.shape) != (channels,):
+        if t is not None and t._a.shape != (channels,):
             raise RuntimeError(
                 message(
                     op, f"Expected {name} to be a vector of size equal to the number of channels in input", **{name: t}
