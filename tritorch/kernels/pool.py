@@ -25,7 +25,7 @@ from ._threads import parallel
 
 Ints = tuple[int, ...]
 
-_BLOCK = 1 << 17  # elements of the input worked on at a time
+_BLOCK = 1 << 18  # elements of the input worked on at a time
 
 
 def pooled_size(size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool) -> Ints:
@@ -55,6 +55,14 @@ def _taps(size: Ints, out: Ints, kernel: Ints, stride: Ints, padding: Ints, dila
     for tap in itertools.product(*map(range, kernel)):
         pairs = [_tap(*args) for args in zip(size, out, tap, stride, padding, dilation, strict=True)]
         yield tap, (..., *(a for a, _ in pairs)), (..., *(b for _, b in pairs))
+
+
+def _gathered(inputs: tuple, outputs: slice, every: int) -> tuple[int, tuple]:
+    """A tap's inputs in columns 0::every, 1::every, ...: which of these, and the place there."""
+    if every == 1:
+        return 0, inputs
+    part, first = inputs[-1].start % every, inputs[-1].start // every
+    return part, (*inputs[:-1], slice(first, first + outputs.stop - outputs.start))
 
 
 def _combine(
@@ -100,7 +108,7 @@ def _separable(
                 part = _combine(part, axis + 1, m, taps[axis], ufunc, start)
             y[i : min(i + step, last)] = part
 
-    parallel(block, len(images), step)
+    parallel(block, len(images), -(-step // 2))
     return y.reshape(*x.shape[:2], *out)
 
 
@@ -150,8 +158,10 @@ class max_pool:
         if np.isnan(y.max()):
             index = max_pool_indices.cpu(x, kernel, stride, padding, dilation, out)
             return _scatter_add(g, index, size)
-        taps = [(a, b) for _, a, b in _taps(size, out, kernel, stride, padding, dilation)]
         alone = all(s >= (k - 1) * d + 1 for k, s, d in zip(kernel, stride, dilation, strict=True))
+        every = 1 if alone else stride[-1]
+        # windows that overlap: columns with the same remainder are gathered first, so that a tap's are neighbours
+        taps = [(a, *_gathered(b, a[-1], every)) for _, a, b in _taps(size, out, kernel, stride, padding, dilation)]
         step = max(1, _BLOCK // max(math.prod(size), 1))
         integer = np.dtype(f"i{g.itemsize}")
 
@@ -159,20 +169,24 @@ class max_pool:
             for i in range(first, last, step):
                 j = min(i + step, last)
                 left = gs[i:j].copy()  # what has not found its place yet
-                bits = left.view(integer)
-                part, best, target = images[i:j], ys[i:j], gx[i:j]
-                for a, b in taps:
-                    here = (part[b] == best[a]).view(np.int8)
+                bits, best = left.view(integer), ys[i:j]
+                parts = [np.ascontiguousarray(images[i:j, ..., c::every]) for c in range(every)]
+                sums = [gx[i:j]] if every == 1 else [np.zeros(part.shape, g.dtype) for part in parts]
+                for a, c, b in taps:
+                    here = (parts[c][b] == best[a]).view(np.int8)
                     np.negative(here, out=here)  # -1, all bits set, where the maximum is: `&` and `^` on the bits
                     moved = here.astype(integer)  # are several times as fast as np.where and masked copies
                     np.bitwise_and(bits[a], moved, out=moved)
                     bits[a] ^= moved
                     if alone:
-                        target[b] = moved.view(g.dtype)
+                        sums[c][b] = moved.view(g.dtype)
                     else:
-                        target[b] += moved.view(g.dtype)
+                        sums[c][b] += moved.view(g.dtype)
+                if every > 1:
+                    for c, total in enumerate(sums):
+                        gx[i:j, ..., c::every] = total
 
-        parallel(block, len(images), step)
+        parallel(block, len(images), -(-step // 2))
         return gx.reshape(x.shape)
 
     def gpu_grad(g, x, y, kernel, stride, padding, dilation, out):
@@ -223,7 +237,7 @@ class max_pool_indices:
                         np.copyto(found[a], t, where=np.isnan(part[b]))
                 np.add(shifts[found], start, out=index[i:j])
 
-        parallel(block, len(images), step)
+        parallel(block, len(images), -(-step // 2))
         return index.reshape(y.shape)
 
     def gpu(x: Array, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, out: Ints) -> Array:
