@@ -130,15 +130,16 @@ def run(
                     i = node.saved
                     entry[1][i] = g if entry[1][i] is None else plus(entry[1][i], g)
                     continue
+            op = node.op
             if plain:
-                grads = node.op.pull(node, g)
+                grads = op.pull(node, g)
             elif create_graph:
-                grads = node.op.pull_tensors(node, g)
+                grads = op.pull_tensors(node, g)
             else:
                 grads = _watched(node, g)
             if node.hooks:
                 grads = _call_node_hooks(node, grads, g, create_graph)
-            if not retain and node.op.holds:
+            if not retain and op.holds:
                 node.saved = None
             del g
             for target, gx in zip(node.next, grads):
