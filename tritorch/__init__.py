@@ -83,7 +83,7 @@ _PACKAGES = (
 _FROM = {
     "save": "serialization", "load": "serialization", "save_file": "serialization", "load_file": "serialization",
     "autocast": "amp", "GradScaler": "amp", "set_printoptions": "tensor_repr", "cdist": "nn.functional.distance",
-    "vmap": "func", "fork": "jit", "wait": "jit", "Event": "cuda", "Stream": "cuda",
+    "to_dlpack": "utils.dlpack", "vmap": "func", "fork": "jit", "wait": "jit", "Event": "cuda", "Stream": "cuda",
 }  # fmt: skip
 _FROM |= dict.fromkeys((
     "clear_autocast_cache", "get_autocast_cpu_dtype", "get_autocast_dtype", "get_autocast_gpu_dtype",
@@ -113,7 +113,7 @@ _FROM |= dict.fromkeys((
     "is_anomaly_check_nan_enabled", "is_deterministic_algorithms_warn_only_enabled", "is_warn_always_enabled",
     "set_anomaly_enabled", "set_deterministic_debug_mode", "set_flush_denormal", "set_num_interop_threads",
     "set_warn_always", "sym_float", "sym_int", "sym_ite", "sym_max", "sym_min", "sym_not", "sym_sqrt", "sym_sum",
-    "to_dlpack", "while_loop", "cond", "compiled_with_cxx11_abi", "has_lapack", "has_spectral", "has_mkl", "has_openmp",
+    "while_loop", "cond", "compiled_with_cxx11_abi", "has_lapack", "has_spectral", "has_mkl", "has_openmp",
 ), "_switches")  # fmt: skip
 
 

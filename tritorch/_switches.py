@@ -85,11 +85,6 @@ def get_device_module(device: Any = None) -> Any:
     return cuda
 
 
-def to_dlpack(tensor: Tensor) -> Any:
-    """The tensor as a DLPack capsule, for other libraries' `from_dlpack`."""
-    return tensor.__dlpack__()
-
-
 def from_file(
     filename: str, shared: bool | None = None, size: int = 0, *, dtype: Any = None, layout: Any = None, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False,

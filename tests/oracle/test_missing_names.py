@@ -6,6 +6,7 @@ A name that is here and still listed fails, as does a name of torch that is neit
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import warnings
 
@@ -95,6 +96,27 @@ ABSENT_FUNC = {
 }
 
 
+ABSENT_GRAPH = {
+    "settings of PyTorch's C++ engine and compiler": """
+        region_activation_memory_budget set_override_stale_capture_stream set_warn_on_accumulate_grad_stream_mismatch""",
+    "values that are changed after they were saved raise here": "allow_mutation_on_saved_tensors",
+}
+ABSENT_ATTENTION = {
+    "kernels of other packages, and warnings of a choice that is not made here": """
+        WARN_FOR_UNFUSED_KERNELS activate_flash_attention_impl current_flash_attention_impl list_flash_attention_impls
+        register_flash_attention_impl restore_flash_attention_impl""",
+}
+ABSENT_UTILS_HOOKS = {"inner functions of PyTorch's modules": "BackwardHook unserializable_hook warn_if_has_hooks"}
+ABSENT_BACKENDS_CUDA = {
+    "libraries that are not used here": """
+        SDPAParams allow_fp16_bf16_reduction_math_sdp blas_workspace_size can_use_cudnn_attention
+        can_use_efficient_attention can_use_flash_attention cuBLASModule cuFFTPlanCache cuFFTPlanCacheAttrContextProp
+        cuFFTPlanCacheManager cublas_workspace_size cublaslt_workspace_size cufft_plan_cache
+        fp16_bf16_reduction_math_sdp_allowed is_ck_sdpa_available preferred_blas_library preferred_linalg_library
+        preferred_rocm_fa_library""",
+}
+
+
 def names(groups: dict[str, str]) -> set[str]:
     found = [n for text in groups.values() for n in text.split()]
     assert len(found) == len(set(found)), "listed twice"
@@ -151,14 +173,42 @@ def test_the_packages() -> None:
     )
 
 
+LISTED = {
+    "autograd.graph": ABSENT_GRAPH,
+    "nn.attention": ABSENT_ATTENTION,
+    "utils.hooks": ABSENT_UTILS_HOOKS,
+    "utils.dlpack": {},
+    "backends.cuda": ABSENT_BACKENDS_CUDA,
+}
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_the_listed_names_of_a_module(name: str) -> None:
+    """What the module says is public (`__all__`), where it says so."""
+    theirs, ours = importlib.import_module(f"torch.{name}"), importlib.import_module(f"tritorch.{name}")
+    check(theirs, ours, LISTED[name], public(theirs) - set(theirs.__all__) - names(LISTED[name]))
+
+
 @pytest.mark.parametrize(
-    "name", ["nn.functional", "nn", "nn.init", "optim", "optim.lr_scheduler", "autograd", "autograd.functional"]
+    "name",
+    [
+        "nn.functional",
+        "nn",
+        "nn.init",
+        "optim",
+        "optim.lr_scheduler",
+        "autograd",
+        "autograd.functional",
+        "autograd.graph",
+        "nn.attention",
+        "utils.dlpack",
+        "utils.hooks",
+        "backends.cuda",
+    ],  # fmt: skip
 )
 def test_functions_of_a_package_have_its_signature(name: str) -> None:
     """Every function that both have takes PyTorch's parameters, in order."""
-    ours, theirs = tritorch, torch
-    for part in name.split("."):
-        ours, theirs = getattr(ours, part), getattr(theirs, part)
+    ours, theirs = importlib.import_module(f"tritorch.{name}"), importlib.import_module(f"torch.{name}")
     for n in public(theirs):
         a, b = getattr(ours, n, None), getattr(theirs, n)
         if not inspect.isfunction(b) or not inspect.isfunction(a):

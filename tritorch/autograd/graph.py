@@ -12,6 +12,7 @@ import importlib
 import itertools
 import os
 import traceback
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -206,23 +207,55 @@ _ABOVE = {
 
 
 class RemovableHandle:
-    """Returned when a hook is registered; `remove()` takes the hook away again; also a context manager."""
+    """Returned when a hook is registered; `remove()` takes the hook away again; also a context manager.
+
+    Arguments:
+        hooks_dict: where the hook is (or comes), under `id`. An OrderedDict is referred to weakly, so that a handle does
+            not keep a module alive.
+        extra_dict: a dict, or several, that hold something under the same id, to be removed with it.
+
+    >>> from collections import OrderedDict
+    >>> import tritorch as torch
+    >>> hooks = OrderedDict()
+    >>> handle = torch.utils.hooks.RemovableHandle(hooks)
+    >>> hooks[handle.id] = print
+    >>> handle.remove()
+    >>> len(hooks)
+    0
+    """
 
     _next_id = itertools.count()
 
-    def __init__(self, hooks: dict):
-        self.hooks, self.id = ref(hooks) if hooks.__class__ is not dict else (lambda: hooks), next(self._next_id)
+    def __init__(self, hooks_dict: Any, *, extra_dict: Any = None):
+        extra = () if extra_dict is None else extra_dict if isinstance(extra_dict, (list, tuple)) else (extra_dict,)
+        self.id = next(self._next_id)
+        self.hooks_dict_ref, self.extra_dict_ref = _reference(hooks_dict), tuple(map(_reference, extra))
 
     def remove(self) -> None:
-        hooks = self.hooks()
-        if hooks is not None:
-            hooks.pop(self.id, None)
+        """Take the hook away; a second call does nothing."""
+        for place in (self.hooks_dict_ref, *self.extra_dict_ref):
+            hooks = place()
+            if hooks is not None:
+                hooks.pop(self.id, None)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.id, self.hooks_dict_ref(), tuple([place() for place in self.extra_dict_ref])
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        # A dict that did not survive is replaced by an empty one, which has nothing to remove.
+        self.id, hooks, extra = state
+        self.hooks_dict_ref = _reference(OrderedDict() if hooks is None else hooks)
+        self.extra_dict_ref = tuple([_reference(OrderedDict() if d is None else d) for d in extra])
 
     def __enter__(self) -> RemovableHandle:
         return self
 
     def __exit__(self, *exc: Any) -> None:
         self.remove()
+
+
+def _reference(hooks: Any) -> Any:
+    return (lambda: hooks) if hooks.__class__ is dict else ref(hooks)  # a plain dict takes no weak reference
 
 
 def add_hook(node: Node, hook: Any) -> RemovableHandle:

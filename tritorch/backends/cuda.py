@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..device import device_count
 from ..kernels._gemm import get_float32_precision, set_float32_precision
+from ..nn.attention import SDPBackend, sdpa_kernel
 
 __all__ = [
     "cudnn_sdp_enabled", "enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp", "enable_mem_efficient_sdp",
     "flash_sdp_enabled", "is_built", "is_flash_attention_available", "math_sdp_enabled", "matmul",
-    "mem_efficient_sdp_enabled",
+    "mem_efficient_sdp_enabled", "sdp_kernel",
 ]  # fmt: skip
 
 _KERNELS = {"highest": "ieee", "high": "tf32", "medium": "tf32"}
@@ -125,3 +129,27 @@ def enable_math_sdp(enabled: bool) -> None:
 
 def enable_cudnn_sdp(enabled: bool) -> None:
     """Accepted: there is one attention kernel, nothing to choose from."""
+
+
+@contextmanager
+def sdp_kernel(
+    enable_flash: bool = True, enable_math: bool = True, enable_mem_efficient: bool = True, enable_cudnn: bool = True
+) -> Iterator[None]:
+    """The older form of `torch.nn.attention.sdpa_kernel`; warns that it is going away, as PyTorch's.
+
+    Raises:
+        RuntimeError: from `scaled_dot_product_attention`, when all but cuDNN's kernel are switched off.
+    """
+    warnings.warn(
+        "torch.backends.cuda.sdp_kernel() is deprecated; use torch.nn.attention.sdpa_kernel()",
+        FutureWarning,
+        stacklevel=3,
+    )
+    wanted = {
+        SDPBackend.FLASH_ATTENTION: enable_flash,
+        SDPBackend.MATH: enable_math,
+        SDPBackend.EFFICIENT_ATTENTION: enable_mem_efficient,
+        SDPBackend.CUDNN_ATTENTION: enable_cudnn,
+    }
+    with sdpa_kernel([backend for backend, enabled in wanted.items() if enabled]):
+        yield

@@ -8,13 +8,13 @@ torch.Size([64, 10])
 
 from __future__ import annotations
 
-from . import functional, init, modules, parallel, utils
+from . import attention, functional, init, modules, parallel, utils
 from .modules import *
 from .parallel import DataParallel
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
-    "Buffer", "DataParallel", "Parameter", "UninitializedBuffer", "UninitializedParameter", "functional", "init",
-    "modules", "parallel", "utils",
+    "Buffer", "DataParallel", "Parameter", "UninitializedBuffer", "UninitializedParameter", "attention",
+    "functional", "init", "modules", "parallel", "utils",
 ]  # fmt: skip
 __all__ += modules.__all__

@@ -15,6 +15,9 @@ from .dropout import dropout
 
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 
+CHOICES: list[bool] = []
+"""Per active `nn.attention.sdpa_kernel`, the innermost last: does it allow what is here."""
+
 
 def scaled_dot_product_attention(
     query: Tensor,
@@ -49,6 +52,11 @@ def scaled_dot_product_attention(
     tensor([1., 1.])
     """
     op = "scaled_dot_product_attention"
+    if CHOICES and not CHOICES[-1]:
+        raise RuntimeError(
+            f"{op}: No viable backend for scaled_dot_product_attention was found: sdpa_kernel allows none of MATH, "
+            "FLASH_ATTENTION and EFFICIENT_ATTENTION"
+        )
     if ACTIVE:
         query, key, value, attn_mask = cast(op, query, key, value, attn_mask)
     if query.dtype is not key.dtype or query.dtype is not value.dtype or query.dtype.category != FLOAT:

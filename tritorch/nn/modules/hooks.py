@@ -7,13 +7,12 @@ the module (or, for the hooks of all modules, on the class).
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...autograd import Function
-from ...autograd.graph import RemovableHandle as _Handle
+from ...autograd.graph import RemovableHandle
 from ...tensor import Tensor
 
 if TYPE_CHECKING:
@@ -31,34 +30,6 @@ buffer_registration_hooks: dict[int, Callable[..., Any]] = OrderedDict()
 module_registration_hooks: dict[int, Callable[..., Any]] = OrderedDict()
 
 
-class RemovableHandle(_Handle):
-    """Takes a hook off again: `handle.remove()`, or at the end of a `with` block.
-
-    The dicts that hold the hook are referred to weakly, so that a handle does not keep a module alive.
-    """
-
-    def __init__(self, hooks: dict[int, Any], extra_dict: Any = ()):
-        super().__init__(hooks)
-        extra = extra_dict if isinstance(extra_dict, (list, tuple)) else (extra_dict,)
-        self.extra = tuple(weakref.ref(d) for d in extra)
-
-    def remove(self) -> None:
-        """Take the hook off; a second call does nothing."""
-        for place in (self.hooks, *self.extra):
-            hooks = place()
-            if hooks is not None:
-                hooks.pop(self.id, None)
-
-    def __getstate__(self) -> tuple[Any, ...]:
-        return self.id, self.hooks(), tuple(place() for place in self.extra)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        # A dict that did not survive is replaced by an empty one, which has nothing to remove.
-        self.id, hooks, extra = state
-        self.hooks = weakref.ref(OrderedDict() if hooks is None else hooks)
-        self.extra = tuple(weakref.ref(OrderedDict() if d is None else d) for d in extra)
-
-
 def add(
     hooks: dict[int, Any],
     hook: Any,
@@ -68,7 +39,7 @@ def add(
 ) -> RemovableHandle:
     """Enter `hook` into `hooks`, and its id into each dict of `flags` that is not None."""
     wanted = [f for f in flags if f is not None]
-    handle = kind(hooks, wanted)
+    handle = kind(hooks, extra_dict=wanted)
     hooks[handle.id] = hook
     for flag in wanted:
         flag[handle.id] = True
