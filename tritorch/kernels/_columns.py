@@ -65,6 +65,17 @@ def output_size(size, kernel, stride, padding, dilation) -> tuple[int, ...]:
     )
 
 
+def _shared(frame: tuple[int, ...], counts: tuple[int, ...], phases) -> tuple[int, ...]:
+    """The frame with narrower rows, where the zeros before a row serve the row above as the zeros behind it."""
+    if len(frame) == 1:
+        return frame
+    spare = [frame[-1] - counts[-1]]
+    for inside, _ in phases:
+        first, last = inside[-1].start, inside[-1].stop
+        spare.append(min(first, frame[-1] - last))
+    return (*frame[:-1], frame[-1] - max(0, min(spare)))
+
+
 @lru_cache(512)
 def forward_plan(size, kernel, stride, padding, dilation) -> Plan:
     """Source: the input, one frame per residue class of the stride. One class of outputs."""
@@ -72,7 +83,6 @@ def forward_plan(size, kernel, stride, padding, dilation) -> Plan:
     dims = range(len(size))
     shift = tuple((kernel[i] - 1) * dilation[i] // stride[i] for i in dims)
     frame = tuple(out[i] + shift[i] for i in dims)
-    strides = _flat_strides(frame)
     taps = tuple(itertools.product(*(range(k) for k in kernel)))
     residues = [tuple(t[i] * dilation[i] % stride[i] for i in dims) for t in taps]
     used = tuple(dict.fromkeys(residues))
@@ -86,6 +96,8 @@ def forward_plan(size, kernel, stride, padding, dilation) -> Plan:
             inside.append(slice(first, first + count))
             source.append(slice(start, start + (count - 1) * stride[i] + 1, stride[i]) if count else slice(0, 0))
         phases.append((tuple(inside), tuple(source)))
+    frame = _shared(frame, out, phases)
+    strides = _flat_strides(frame)
     offsets = tuple(sum(t[i] * dilation[i] // stride[i] * strides[i] for i in dims) for t in taps)
     place = tuple(slice(0, n) for n in out)
     outputs = OutputClass(taps, tuple(used.index(r) for r in residues), offsets, place, out)
@@ -111,13 +123,14 @@ def input_plan(size, grad_size, kernel, stride, padding, dilation) -> Plan:
     base = tuple(min(s) for s in shifts)
     counts = tuple(-(-size[i] // stride[i]) for i in dims)
     frame = tuple(counts[i] + max(shifts[i]) - base[i] for i in dims)
-    strides = _flat_strides(frame)
     inside, source = [], []
     for i in dims:
         first = max(0, -base[i])
         count = max(0, min(frame[i] - first, grad_size[i] - (first + base[i])))
         inside.append(slice(first, first + count))
         source.append(slice(first + base[i], first + base[i] + count))
+    frame = _shared(frame, counts, [(inside, source)])
+    strides = _flat_strides(frame)
     classes = []
     for residue in itertools.product(*(range(min(stride[i], size[i])) for i in dims)):
         found = list(itertools.product(*(matches[i][residue[i]] for i in dims)))
@@ -211,33 +224,28 @@ def _lattice(
     return (int(first), counts, steps) if np.array_equal(grid, offsets) else None
 
 
-def _columns(source: _Source, outputs: OutputClass, t: _Tiles, m: int, first: int, last: int, ones: bool, groups: int):
-    """(block of images, piece, group, channel x tap, column) of the pieces first .. last of the first m images.
+def _columns(
+    source: _Source, outputs: OutputClass, t: _Tiles, m: int, pieces: range, groups: int, ones: bool, margin: int
+) -> np.ndarray:
+    """(block of images, piece, group, channel x tap, column) of some pieces of the first m images.
 
-    With `ones` a row of ones comes last, for the bias. Regular taps are copied by one call: threads would meet at the
-    interpreter's lock after each of many.
+    Each image's share of a tile is longer than the rows by `margin`. With `ones` a row of ones comes last, for the
+    bias. Regular taps are copied by one call: threads would meet at the interpreter's lock after each of many.
     """
-    width = math.prod(source.plan.frame[1:])
-    length = t.height * width
+    length = t.height * math.prod(source.plan.frame[1:])
+    wide = length + margin
     channels, taps = source.x.shape[1] // groups, len(outputs.taps)
-    outer = (-(-m // t.together), last - first, groups)
-    cols = np.empty((*outer, channels * taps + ones, t.together * length), source.x.dtype)
+    outer = (-(-m // t.together), len(pieces), groups)
+    cols = np.empty((*outer, channels * taps + ones, t.together * wide), source.x.dtype)
     if ones:
         cols[:, :, :, -1] = 1
     base, channel, image, item = source.flat.strides
 
     def windows(phase: int, offset: int, counts: tuple[int, ...], steps: tuple[int, ...]) -> np.ndarray:
-        shape = (*outer, channels, *counts, t.together, length)
-        strides = (
-            t.together * image,
-            length * item,
-            channels * channel,
-            channel,
-            *(s * item for s in steps),
-            image,
-            item,
-        )
-        start = phase * base + (offset + first * length) * item
+        shape = (*outer, channels, *counts, t.together, wide)
+        outer_strides = (t.together * image, length * item, channels * channel)
+        strides = (*outer_strides, channel, *(step * item for step in steps), image, item)
+        start = phase * base + (offset + pieces.start * length) * item
         return np.ndarray(shape, cols.dtype, source.flat, start, strides)  # as_strided takes ten times as long
 
     target = cols[:, :, :, : channels * taps]
@@ -246,7 +254,7 @@ def _columns(source: _Source, outputs: OutputClass, t: _Tiles, m: int, first: in
         found = windows(outputs.phases[0], *lattice)
         target.reshape(found.shape)[...] = found
         return cols
-    apart = target.reshape(*outer, channels, taps, t.together, length)
+    apart = target.reshape(*outer, channels, taps, t.together, wide)
     for i, (phase, offset) in enumerate(zip(outputs.phases, outputs.offsets, strict=True)):
         apart[:, :, :, :, i] = windows(phase, offset, (), ())
     return cols
@@ -336,12 +344,14 @@ def correlate(x, weights, plan: Plan, y, bias, groups: int) -> None:
                     target[...] = 0 if bias is None else bias.reshape(-1, *(1,) * (x.ndim - 2))
                     continue
                 t = t.of(j - i)
+                margin, length = max(shifts), t.height * width
                 for first in range(0, t.pieces, t.at_once):
-                    last = min(first + t.at_once, t.pieces)
-                    cols = _columns(source, outputs, t, j - i, first, last, bias is not None, groups)
-                    products = np.matmul(w, cols)
-                    frames = _add_shifted(products.reshape(*cols.shape[:2], k, len(shifts), -1), shifts)
-                    frames = frames.reshape(*cols.shape[:2], k, t.together, t.height, *plan.frame[1:])
+                    pieces = range(first, min(first + t.at_once, t.pieces))
+                    cols = _columns(source, outputs, t, j - i, pieces, groups, bias is not None, margin)
+                    products = np.matmul(w, cols).reshape(*cols.shape[:2], k, len(shifts), -1)
+                    frames = _add_shifted(products, shifts)
+                    frames = frames.reshape(*frames.shape[:3], t.together, length + margin)[..., :length]
+                    frames = frames.reshape(*frames.shape[:4], t.height, *plan.frame[1:])
                     for found, wanted in _pairs(frames, target, t, first):
                         wanted[...] = found
 
@@ -378,9 +388,9 @@ def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
                 room[...] = found
             rows = padded.reshape(*padded.shape[:2], groups, kg, -1)
             for first in range(0, t.pieces, t.at_once):
-                last = min(first + t.at_once, t.pieces)
-                cols = _columns(source, outputs, t, j - i, first, last, False, groups)
-                part = rows[:, first:last]
+                pieces = range(first, min(first + t.at_once, t.pieces))
+                cols = _columns(source, outputs, t, j - i, pieces, groups, False, 0)
+                part = rows[:, pieces.start : pieces.stop]
                 products = np.matmul(cols, part.mT) if columns_first else np.matmul(part, cols.mT)
                 total += products.sum((0, 1))
         partial[start] = total

@@ -429,10 +429,10 @@ def _row_norm_grad(g: Array, x: Array, w: Array | None, ndim: int, eps: float, n
             by_column(np.subtract, rows, rows.dot(mean_of), xc)
         rstd = _rstd(xc, n, eps)
         if part_b is not None:
-            np.matmul(np.ones(stop - start, x.dtype), gy, out=part_b[i])
+            np.dot(np.ones(stop - start, x.dtype), gy, out=part_b[i])
         product = gy * xc  # xhat = rstd * xc is never written: rstd goes into the sums
         if part_w is not None:
-            np.matmul(rstd, product, out=part_w[i])
+            np.dot(rstd, product, out=part_w[i])
         if gx2 is None:
             return
         slope = product.dot(mean_w)  # mean of h * xc, h = g * w
