@@ -219,11 +219,11 @@ class Generator:
         for start in range(0, n, _BLOCK // 2):
             part = u[start : start + _BLOCK // 2]
             w = self.words(2 * part.size)
-            x = w[0::2] << np.uint64(64 - 21)
-            x >>= np.uint64(64 - 53)
+            x = w[0::2] << _UP
+            x >>= _DOWN
             x |= w[1::2]
-            np.copyto(part, x.view(np.int64), casting="same_kind")  # the conversion from int64 is the fast one
-            part *= 2.0**-53
+            part[...] = x.view(np.int64)  # the conversion from int64 is the fast one
+            part *= _ULP53
         return u
 
     def u24(self, n: int) -> np.ndarray:
@@ -236,9 +236,8 @@ class Generator:
         """`u24` written into a contiguous float32 array of one dim."""
         for start in range(0, out.size, _BLOCK):
             part = out[start : start + _BLOCK]
-            w = self.words(part.size).view(np.int32)[_LOW::2]
-            np.copyto(part, np.bitwise_and(w, 0xFFFFFF), casting="same_kind")
-            part *= np.float32(2.0**-24)
+            part[...] = self.words(part.size).view(np.int32)[_LOW::2] & _24_BITS
+            part *= _ULP24
 
     # --------------------------------------------------------------------------------------- the counters, on cuda
 
@@ -273,6 +272,9 @@ class Generator:
 
 _BLOCK = 1 << 15  # words at a time: 256 KB as uint64, so that they stay in cache
 _LOW = 0 if np.little_endian else 1
+# arrays without dims, which NumPy takes faster than its scalars
+_UP, _DOWN, _24_BITS = np.array(64 - 21, np.uint64), np.array(64 - 53, np.uint64), np.array(0xFFFFFF, np.int32)
+_ULP53, _ULP24 = np.array(2.0**-53), np.array(2.0**-24, np.float32)
 
 
 def _device(value: Any) -> device:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..autograd.autocast import ACTIVE, cast
@@ -73,9 +74,7 @@ def einsum(*args: Any) -> Tensor:
         b, a = parts.pop(j), parts.pop(i)
         later = set(output).union(*[labels for _, labels in parts])
         parts.insert(i, _contract(a, b, later))
-    t, labels = _sum_out(*parts[0], set(output))
-    order = [labels.index(label) for label in output]
-    return t if order == list(range(len(order))) else t.permute(order)
+    return _ordered(*_sum_out(*parts[0], set(output)), output)
 
 
 # ------------------------------------------------------------------------------------------------ the equation
@@ -107,6 +106,7 @@ def _parse(args: tuple) -> tuple[list[Labels], Labels | None, list[Any]]:
     return terms, _letters(right, equation) if arrow else None, operands
 
 
+@lru_cache(maxsize=1024)
 def _letters(term: str, equation: str) -> Labels:
     term = term.replace(" ", "")
     head, dots, tail = term.partition("...")
@@ -139,8 +139,10 @@ def _sublist(labels: Any) -> Labels:
 
 def _label(t: Tensor, term: Labels) -> tuple[Tensor, Labels]:
     """The operand with one label per dim: the ellipsis spelt out, repeated labels taken by the diagonal."""
-    named = len(term) - (Ellipsis in term)
     n = t._a.ndim
+    if len(term) == n == len(set(term)) and Ellipsis not in term:
+        return t, term
+    named = len(term) - (Ellipsis in term)
     if named > n or (named < n and Ellipsis not in term):
         text = "".join("..." if v is Ellipsis else v for v in term)
         raise RuntimeError(
@@ -191,6 +193,8 @@ def _explicit(output: Labels, labelled: list[tuple[Tensor, Labels]]) -> Labels:
 
 def _without_ones(t: Tensor, labels: Labels, sizes: dict) -> tuple[Tensor, Labels]:
     """Dims of size 1 that broadcast are left out: the other operands have the label."""
+    if 1 not in t._a.shape:
+        return t, labels
     drop = [i for i, v in enumerate(labels) if t._a.shape[i] == 1 and sizes[v] != 1]
     for i in reversed(drop):
         t = t.squeeze(i)
@@ -198,10 +202,14 @@ def _without_ones(t: Tensor, labels: Labels, sizes: dict) -> tuple[Tensor, Label
 
 
 def _sum_out(t: Tensor, labels: Labels, keep: set) -> tuple[Tensor, Labels]:
-    dims = tuple(i for i, v in enumerate(labels) if v not in keep)
-    if not dims:
+    if keep.issuperset(labels):
         return t, labels
-    return t.sum(dims, dtype=t.dtype), tuple(v for v in labels if v in keep)
+    dims = tuple([i for i, v in enumerate(labels) if v not in keep])
+    return t.sum(dims, dtype=t.dtype), tuple([v for v in labels if v in keep])
+
+
+def _ordered(t: Tensor, labels: Labels, order: Labels) -> Tensor:
+    return t if labels == order else t.permute([labels.index(v) for v in order])
 
 
 def _next_pair(parts: list[tuple[Tensor, Labels]], output: Labels, sizes: dict) -> tuple[int, int]:
@@ -224,29 +232,35 @@ def _next_pair(parts: list[tuple[Tensor, Labels]], output: Labels, sizes: dict) 
 
 def _contract(a: tuple[Tensor, Labels], b: tuple[Tensor, Labels], later: set) -> tuple[Tensor, Labels]:
     """Sum over the labels that only these two have; the result's labels are batch, a's own, b's own."""
-    x, xl = _sum_out(*a, later | set(b[1]))
-    y, yl = _sum_out(*b, later | set(a[1]))
-    batch = [v for v in xl if v in yl and v in later]
-    summed = [v for v in xl if v in yl and v not in later]
-    left = [v for v in xl if v not in yl]
-    right = [v for v in yl if v not in xl]
-    size_of = dict(zip(xl, x._a.shape, strict=True)) | dict(zip(yl, y._a.shape, strict=True))
-
-    def sizes(labels: list) -> list[int]:
-        return [size_of[v] for v in labels]
-
-    labels = (*batch, *left, *right)
-    if not summed or x.dtype is bool_:
-        u = x.permute([xl.index(v) for v in batch + left]).reshape(sizes(batch + left) + [1] * len(right))
-        w = y.permute([yl.index(v) for v in batch + right]).reshape(sizes(batch) + [1] * len(left) + sizes(right))
-        return u * w, labels
-    if ACTIVE:
+    x, xl = _sum_out(*a, later.union(b[1]))
+    y, yl = _sum_out(*b, later.union(a[1]))
+    batch, left, summed, right = _roles(xl, yl, frozenset(later))
+    labels = batch + left + right
+    if summed and ACTIVE:
         x, y = cast("einsum", x, y)
-    b_, l_, s_, r_ = (math.prod(sizes(v)) for v in (batch, left, summed, right))
-    u = x.permute([xl.index(v) for v in batch + left + summed])
-    w = y.permute([yl.index(v) for v in batch + summed + right])
+    u, w = _ordered(x, xl, batch + left + summed), _ordered(y, yl, batch + summed + right)
+    i, j, k = len(batch), len(batch) + len(left), len(batch) + len(summed)
+    us, ws = u._a.shape, w._a.shape
+    if not summed:
+        return u.reshape(us + (1,) * len(right)) * w.reshape(ws[:i] + (1,) * len(left) + ws[i:]), labels
+    if x.dtype is bool_:
+        raise NotImplementedError(message("einsum", "sums are not implemented for 'Bool'", x=x, y=y))
+    b_, l_, s_, r_ = map(math.prod, (us[:i], us[i:j], us[j:], ws[k:]))
     if batch:
-        z = _matmul(u.reshape(b_, l_, s_), w.reshape(b_, s_, r_))
+        z = _matmul(_shaped(u, (b_, l_, s_)), _shaped(w, (b_, s_, r_)))
     else:
-        z = _matmul(u.reshape(l_, s_), w.reshape(s_, r_))
-    return z.reshape(sizes(list(labels))), labels
+        z = _matmul(_shaped(u, (l_, s_)), _shaped(w, (s_, r_)))
+    return _shaped(z, us[:j] + ws[k:]), labels
+
+
+@lru_cache(maxsize=1024)
+def _roles(xl: Labels, yl: Labels, later: frozenset) -> tuple[Labels, Labels, Labels, Labels]:
+    """Labels of both that stay, of x alone, of both that are summed over, of y alone."""
+    batch = tuple([v for v in xl if v in yl and v in later])
+    summed = tuple([v for v in xl if v in yl and v not in later])
+    left = tuple([v for v in xl if v not in yl])
+    return batch, left, summed, tuple([v for v in yl if v not in xl])
+
+
+def _shaped(t: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return t if t._a.shape == shape else t.reshape(shape)

@@ -41,7 +41,7 @@ def _spread_arguments(name: str, x: Tensor, dim: Any, unbiased: Any, keepdim: bo
         )
     correction = 1 if correction is None else correction
     dims = check_dims(name, dim, x._a.ndim)
-    if x._a.size and prod(x._a.shape[d] for d in dims) - correction <= 0 or not x._a.size and not dims:
+    if x._a.size and prod([x._a.shape[d] for d in dims]) - correction <= 0 or not x._a.size and not dims:
         warnings.warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
             "(input numel divided by output numel).",

@@ -31,10 +31,11 @@ READ = 1 << 21
 
 
 @lru_cache(maxsize=64)
-def _ones(n: int, kind: str) -> Array:
-    ones = np.ones(n, kind)
-    ones.flags.writeable = False
-    return ones
+def ones(n: int, kind: str) -> Array:
+    """A row of n ones, read-only; `kind` is a NumPy dtype character."""
+    row = np.ones(n, kind)
+    row.flags.writeable = False
+    return row
 
 
 def kept_shape(shape: tuple[int, ...], dim: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
@@ -134,7 +135,7 @@ def _chunk(r: int) -> int:
 
 def _short_sums(x: Array) -> Array:
     """Sums of short rows. A product with ones is the faster way to read the cache, `einsum` to read memory."""
-    return x.dot(_ones(x.shape[1], x.dtype.char)) if x.size < READ or x.shape[1] < 64 else np.einsum("ij->i", x)
+    return x.dot(ones(x.shape[1], x.dtype.char)) if x.size < READ or x.shape[1] < 64 else np.einsum("ij->i", x)
 
 
 def row_sums(x: Array) -> Array:
@@ -150,7 +151,7 @@ def row_sums(x: Array) -> Array:
         y = np.einsum("ijk->ij", x[:, : r - tail].reshape(m, c, size))
     y = row_sums(y) if c > 8 else np.add.reduce(y, 1)
     if tail:
-        y += x[:, r - tail :] @ _ones(tail, x.dtype.char)
+        y += x[:, r - tail :] @ ones(tail, x.dtype.char)
     return y
 
 
@@ -173,12 +174,12 @@ def column_sums(x: Array) -> Array:
     if r * k < 128 and m > 16:  # a product per m would cost more than its few elements
         return _by_columns(np.add, x) if r <= 32 else np.add.reduce(x, 1)
     if r <= _CHUNK:
-        return _ones(r, x.dtype.char) @ x
+        return ones(r, x.dtype.char) @ x
     c, tail = divmod(r, _CHUNK)
-    y = _ones(_CHUNK, x.dtype.char) @ x[:, : r - tail].reshape(m, c, _CHUNK, k)
+    y = ones(_CHUNK, x.dtype.char) @ x[:, : r - tail].reshape(m, c, _CHUNK, k)
     y = np.add.reduce(y, 1) if c <= 16 else column_sums(y)
     if tail:
-        y += _ones(tail, x.dtype.char) @ x[:, r - tail :]
+        y += ones(tail, x.dtype.char) @ x[:, r - tail :]
     return y
 
 
@@ -251,7 +252,7 @@ def count_step(x: Array, *_: bool) -> Array:
     if m * k == 1:
         return np.array([[np.count_nonzero(x)]])
     if k == 1 and r < 128:
-        sums = _in_cache(lambda rows: rows.astype(np.float32) @ _ones(r, "f"), x[:, :, 0])
+        sums = _in_cache(lambda rows: rows.astype(np.float32) @ ones(r, "f"), x[:, :, 0])
         return sums.astype(np.int64)[:, None]
     tail = r % 8 if k == 1 else 0
     part = x[:, : r - tail, 0].view(np.uint64) if k == 1 else x.view(np.uint8)

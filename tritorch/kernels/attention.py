@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..device import EMULATED
-from ._fold import contiguous
+from ._fold import contiguous, ones
 from ._gemm import is_amd
 from ._launch import empty, kernel, launch
 from ._op import Array, op
@@ -344,20 +344,9 @@ class _Walk:
         self.mask = None
         if mask is not None:
             self.mask = np.broadcast_to(mask, (b, heads, n_rows, n_keys)).reshape(b, g, h, n_rows, n_keys)
-        step = max(1, min(n_rows, SCORES // (n_keys * h)))
-        several = max(1, SCORES // (h * n_rows * n_keys))  # whole heads in one task
-        group = min(several, g)
-        batch = min(b, max(1, several // g))
-        self.tasks = [
-            (slice(i, min(i + batch, b)), slice(j, min(j + group, g)))
-            for i in range(0, b, batch)
-            for j in range(0, g, group)
-        ]
-        spans = [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
-        self.rows = [(span, min(n_keys, span.stop) if causal else n_keys) for span in spans]
+        self.tasks, self.rows, self.grain = _plan(b, g, h, n_rows, n_keys, causal)
         self.hidden = [_hidden(span.start, span.stop, n, q.dtype.char) if causal else None for span, n in self.rows]
         self.run_length = n_keys
-        self.grain = max(1, (1 << 18) // max(1, batch * group * h * n_rows * n_keys))
 
     def run(self, block) -> None:
         """`block(bs, gs, i, rows, n)` for each task and its i-th span of rows, tasks over threads."""
@@ -386,6 +375,23 @@ class _Walk:
         if self.hidden[i] is not None:
             s += self.hidden[i]
         return q[..., : self.width], s
+
+
+@lru_cache(maxsize=256)
+def _plan(b: int, g: int, h: int, n_rows: int, n_keys: int, causal: bool) -> tuple[list, list, int]:
+    """The tasks, the rows, and how many tasks are worth a thread."""
+    step = max(1, min(n_rows, SCORES // (n_keys * h)))
+    several = max(1, SCORES // (h * n_rows * n_keys))  # whole heads in one task
+    group = min(several, g)
+    batch = min(b, max(1, several // g))
+    tasks = [
+        (slice(i, min(i + batch, b)), slice(j, min(j + group, g)))
+        for i in range(0, b, batch)
+        for j in range(0, g, group)
+    ]
+    spans = [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
+    rows = [(span, min(n_keys, span.stop) if causal else n_keys) for span in spans]
+    return tasks, rows, max(1, (1 << 18) // max(1, batch * group * h * n_rows * n_keys))
 
 
 @lru_cache(maxsize=8)
@@ -417,21 +423,21 @@ class attention:
     differentiable = 1
 
     def cpu(q: Array, k: Array, v: Array, mask: Array | None, scale: float, causal: bool) -> tuple[Array, Array]:
-        y = np.zeros((*q.shape[:3], v.shape[3]), q.dtype)
-        lse = np.full(q.shape[:3], np.inf, q.dtype)
-        if y.size == 0 or k.shape[2] == 0:
-            return y, lse
+        if 0 in q.shape[:3] or not v.size:
+            return np.zeros((*q.shape[:3], v.shape[3]), q.dtype), np.full(q.shape[:3], np.inf, q.dtype)
+        y = np.empty((*q.shape[:3], v.shape[3]), q.dtype)
+        lse = np.empty(q.shape[:3], q.dtype)
         walk = _Walk(q, k, mask, scale, causal)
         y5, lse4 = y.reshape((*walk.q.shape[:4], v.shape[3])), lse.reshape(walk.q.shape[:4])
 
         def block(bs: slice, gs: slice, i: int, rows: slice, n: int) -> None:
             _, s = walk.scores(bs, gs, i)
             b, g, h, length, _ = s.shape
-            ones = np.ones(n, s.dtype)
-            top, total = 0, None
+            one = ones(n, s.dtype.char)
+            top = total = None
             if np.maximum.reduce(s, axis=None) <= 60:  # exp cannot overflow: no need for each row's maximum
                 np.exp(s, out=s)
-                total = s @ ones
+                total = s @ one
                 if not np.minimum.reduce(total, axis=None) >= 1e-10:  # digits lost, or a row without any key
                     total = None
                     _, s = walk.scores(bs, gs, i)
@@ -441,13 +447,14 @@ class attention:
                 top[dead] = 0
                 s -= top[..., None]
                 np.exp(s, out=s)
-                total = s @ ones
+                total = s @ one
                 total[dead] = np.inf  # makes y 0 here, and exp(s - lse) 0 in the backward
             out = (s.reshape(b, g, h * length, n) @ v[bs, gs, :n]).reshape(b, g, h, length, -1)
             out *= (1 / total)[..., None]
             y5[bs, gs, :, rows] = out
             np.log(total, out=total)
-            total += top
+            if top is not None:
+                total += top
             lse4[bs, gs, :, rows] = total
 
         walk.run(block)

@@ -188,7 +188,7 @@ def _is_plain(t: Array, w: Array | None, ignore_index: int, n_classes: int, labe
     """All rows count alike: no weights, no smoothing, no row ignored, all targets classes."""
     if w is not None or label_smoothing or not t.size or 0 <= ignore_index < n_classes:
         return False
-    return np.maximum.reduce(t.astype(np.uint64)) < n_classes  # negative ones become huge
+    return np.maximum.reduce(t.view(np.uint64)) < n_classes  # negative ones become huge
 
 
 def _plain(x: Array, t: Array, reduction: str) -> tuple[Array, Array]:

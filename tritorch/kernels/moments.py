@@ -8,7 +8,7 @@ mean and centred squares (Welford 1962); lanes and partial results are merged ex
 
 from __future__ import annotations
 
-from math import inf, prod
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,15 +110,17 @@ def _var_gpu(x: Array, dim: tuple[int, ...], correction: float, keepdim: bool, r
 
 
 def _count(shape: tuple[int, ...], dim: tuple[int, ...]) -> int:
-    return prod(shape[d] for d in dim)
+    n = 1
+    for d in dim:
+        n *= shape[d]
+    return n
 
 
 def _var_array(x: Array, dim: tuple[int, ...], correction: float, keepdim: bool) -> Array:
     n = _count(x.shape, dim)
     freedom = max(n - correction, 0)
-    kept = kept_shape(x.shape, dim, keepdim)
     if n == 0:
-        return np.full(kept, np.nan, x.dtype)
+        return np.full(kept_shape(x.shape, dim, keepdim), np.nan, x.dtype)
     if (
         x.size >= SMALL
         and x.flags.c_contiguous
@@ -126,7 +128,7 @@ def _var_array(x: Array, dim: tuple[int, ...], correction: float, keepdim: bool)
         and len(dim) < x.ndim
     ):
         rows = x.reshape(-1, n)
-        y = np.empty(kept, x.dtype)
+        y = np.empty(kept_shape(x.shape, dim, keepdim), x.dtype)
         flat = y.reshape(-1)
 
         def block(start: int, stop: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..device import current_device, to_device
 from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
-from ._rows import over_blocks
+from ._rows import FEW, over_blocks
 from ._strides import assign
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Taps:
     def __init__(self, index: Array, weight: Array, size: int):
         self.index, self.weight, self.size = index, weight, size
         self._on_device: dict[int, tuple[Array, Array]] = {}
+        self._rows: dict[Any, list[tuple[Array | None, Array, Array | None]]] = {}
 
     def on_device(self) -> tuple[Array, Array]:
         """(index, weight) in the memory of the current cuda device, copied there once."""
@@ -108,15 +109,30 @@ class Taps:
         return run if n_out - (run[1] - run[0]) <= _FEW else None
 
     @cached_property
-    def rows(self) -> list[tuple[Array | None, Array, Array]]:
-        """Per tap (outputs it serves, or None for all; their inputs; their weights)."""
-        found = []
-        for index, weight in zip(self.index, self.weight, strict=True):
-            at = np.flatnonzero(weight)
-            if 2 * at.size > weight.size:  # an unused tap among used ones: weight 0 of what the first tap reads anyway
-                found.append((None, np.where(weight != 0, index, self.index[0]), weight))
-            elif at.size:
-                found.append((at, index[at], weight[at]))
+    def identity(self) -> bool:
+        """Is every output the input at its place."""
+        rows = self.rows(self.weight.dtype)
+        if self.index.shape[1] != self.size or len(rows) != 1:
+            return False
+        at, index, weight = rows[0]
+        return at is None and weight is None and bool((index == np.arange(self.size)).all())
+
+    def rows(self, kind: np.dtype) -> list[tuple[Array | None, Array, Array | None]]:
+        """Per tap (outputs it serves, or None for all; their inputs; their weights in `kind`, or None where all are 1)."""
+        found = self._rows.get(kind)
+        if found is None:
+            found = self._rows[kind] = []
+            for index, weight in zip(self.index, self.weight, strict=True):
+                at = np.flatnonzero(weight)
+                if not at.size:
+                    continue
+                if (
+                    2 * at.size > weight.size
+                ):  # an unused tap among used ones: weight 0 of what the first tap reads anyway
+                    at, index = None, np.where(weight != 0, index, self.index[0])
+                else:
+                    index, weight = index[at], weight[at]
+                found.append((at, index, None if (weight == 1).all() else weight.astype(kind)))
         return found
 
 
@@ -142,7 +158,7 @@ class resample:
     def cpu(x: Array, taps: Taps, dim: int) -> Array:
         shape = (*x.shape[:dim], taps.index.shape[1], *x.shape[dim + 1 :])
         lead, tail = prod(shape[:dim]), prod(shape[dim + 1 :])
-        rows = [(at, index, None if (weight == 1).all() else weight.astype(x.dtype)) for at, index, weight in taps.rows]
+        rows = taps.rows(x.dtype)
         y = np.zeros(shape, x.dtype) if not rows or rows[0][0] is not None else np.empty(shape, x.dtype)
         if not rows or not y.size:
             return y
@@ -153,7 +169,7 @@ class resample:
         def block(start: int, stop: int) -> None:
             part, out = x3[start:stop], y3[start:stop]
             for k, (at, index, weight) in enumerate(rows):
-                if k == 0 and weight is None and taps.run:
+                if k == 0 and weight is None and taps.run and part.size > FEW:
                     _taken(part, index, taps.run, out)
                     continue
                 if k == 0 and at is None:

@@ -39,7 +39,7 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 
 def check_broadcast(op: str, **tensors: Tensor | None) -> None:
     """RuntimeError, with all shapes, for tensors that do not broadcast to one shape; None is passed over."""
-    shapes = {t.shape for t in tensors.values() if t is not None}
+    shapes = {t._a.shape for t in tensors.values() if t is not None}
     if len(shapes) > 1:
         try:
             broadcast_shapes(*shapes)
@@ -50,7 +50,7 @@ def check_broadcast(op: str, **tensors: Tensor | None) -> None:
 
 def paired(op: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple[Tensor, Tensor]:
     """Input and target broadcast to one shape and promoted to one floating dtype; warns when their sizes differ."""
-    if input.shape != target.shape:
+    if input._a.shape != target._a.shape:
         if warn:
             warnings.warn(
                 f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "

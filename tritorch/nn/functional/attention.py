@@ -62,7 +62,8 @@ def scaled_dot_product_attention(
     if query.dtype is not key.dtype or query.dtype is not value.dtype or query.dtype.category != FLOAT:
         rule = "Expected query, key, and value to have the same floating dtype"
         raise RuntimeError(message(op, rule, query=query, key=key, value=value))
-    if query.ndim < 2 or key.ndim < 2 or value.ndim < 2:
+    qs, ks, vs = query._a.shape, key._a.shape, value._a.shape
+    if len(qs) < 2 or len(ks) < 2 or len(vs) < 2:
         raise RuntimeError(
             message(
                 op, "Expected query, key, and value to all be at least 2 dimensional", query=query, key=key, value=value
@@ -74,7 +75,6 @@ def scaled_dot_product_attention(
         if attn_mask.dtype.category != BOOL and attn_mask.dtype is not query.dtype:
             rule = "Expected attn_mask dtype to be bool or to match query dtype"
             raise RuntimeError(message(op, rule, attn_mask=attn_mask, query=query))
-    qs, ks, vs = query._a.shape, key._a.shape, value._a.shape
     if attn_mask is None and dropout_p == 0 and len(qs) == 4 and ks == vs and qs[:2] == ks[:2] and qs[3] == ks[3]:
         scale = 1 / math.sqrt(max(qs[3], 1)) if scale is None else float(scale)  # the everyday call, without detours
         return attention(query, key, value, None, scale, is_causal)[0]

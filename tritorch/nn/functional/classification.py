@@ -7,6 +7,7 @@ from typing import Any
 from ... import functional
 from ...autograd.autocast import ACTIVE, cast
 from ...device import CPU
+from ...dtypes import int64, uint8
 from ...errors import message
 from ...kernels import loss as fused
 from ...kernels.cross_entropy import cross_entropy as cross_entropy_op
@@ -28,33 +29,34 @@ Legacy = bool | None
 
 def _class_checks(op: str, input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     """Sizes and dtypes of input (C,) or (N, C, ...) against class indices () or (N, ...)."""
-    if input.ndim == 0:
+    shape, found = input._a.shape, target._a.shape
+    if not shape:
         raise RuntimeError(message(op, "input needs at least 1 dim", input=input))
     if input.dtype.category != 2:
         raise NotImplementedError(f"{op}: not implemented for {input.dtype.name}: input must be of a floating dtype")
-    expected = () if input.ndim == 1 else (input.shape[0], *input.shape[2:])
-    if tuple(target.shape) != expected:
-        if input.ndim > 1 and target.ndim > 0 and input.shape[0] != target.shape[0]:
-            rule = f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})"
+    expected = () if len(shape) == 1 else (shape[0], *shape[2:])
+    if found != expected:
+        if len(shape) > 1 and found and shape[0] != found[0]:
+            rule = f"Expected input batch_size ({shape[0]}) to match target batch_size ({found[0]})"
             raise ValueError(message(op, rule, input=input, target=target))
         raise RuntimeError(
             message(
                 op, f"target must be of size {expected}, one class for each row of input", input=input, target=target
             )
         )
-    if target.dtype.name not in ("int64", "uint8"):
+    if target.dtype is not int64 and target.dtype is not uint8:
         raise RuntimeError(message(op, "expected scalar type Long for target", target=target))
-    classes = input.shape[0 if input.ndim == 1 else 1]
-    if weight is not None and (tuple(weight.shape) != (classes,) or weight.dtype is not input.dtype):
+    classes = shape[0 if len(shape) == 1 else 1]
+    if weight is not None and (weight._a.shape != (classes,) or weight.dtype is not input.dtype):
         rule = f"weight must be of shape ({classes},), one for each class, and of input's dtype"
         raise RuntimeError(message(op, rule, weight=weight, input=input))
 
 
 def _rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Classes last, everything else as rows: (M, C) and (M,)."""
-    if input.ndim == 1:
+    if input._a.ndim == 1:
         return input.unsqueeze(0), target.reshape((1,))
-    if input.ndim > 2:
+    if input._a.ndim > 2:
         input = input.movedim(1, -1)
         return input.reshape((-1, input.shape[-1])) if input.numel() else input.reshape(
             (target.numel(), input.shape[-1])
@@ -63,7 +65,7 @@ def _rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _index(target: Tensor) -> Tensor:
-    return target if target.dtype.name == "int64" else target.long()
+    return target if target.dtype is int64 else target.long()
 
 
 def cross_entropy(
@@ -104,12 +106,12 @@ def cross_entropy(
         raise RuntimeError(
             message("cross_entropy", "label_smoothing must be between 0.0 and 1.0", label_smoothing=label_smoothing)
         )
-    if target.shape == input.shape and target.dtype.category >= 2:
+    if target._a.shape == input._a.shape and target.dtype.category >= 2:
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     _class_checks("cross_entropy", input, target, weight)
     rows, classes = _rows(input, target)
     loss = cross_entropy_op(rows, _index(classes), weight, ignore_index, reduction, float(label_smoothing))[0]
-    return loss.reshape(target.shape) if reduction == "none" and loss.shape != target.shape else loss
+    return loss.reshape(target.shape) if reduction == "none" and loss._a.shape != target._a.shape else loss
 
 
 def _soft_cross_entropy(

@@ -30,9 +30,11 @@ def _check(op: str, p: float) -> None:
 
 def _mask(input: Tensor, p: float, channels: bool) -> Tensor:
     """Which elements (or channels: shape (N, C, 1, ...)) stay, bool."""
-    shape = tuple(input.shape)
+    shape = input._a.shape
     if channels:
-        shape = shape[:2] + (1,) * (input.ndim - 2)
+        shape = shape[:2] + (1,) * (len(shape) - 2)
+    if input.device is CPU and not input.dtype.is_complex:  # which `bernoulli_` refuses
+        return wrap((default_for(CPU).u53(math.prod(shape)) < 1 - p).reshape(shape))
     with no_grad():
         return functional.empty(shape, dtype=input.dtype, device=input.device).bernoulli_(1 - p) != 0
 

@@ -101,7 +101,7 @@ def _merged(index: Any, weight: Any, n: int) -> Taps:
 
 
 def _sizes(input: Tensor, size: Any, scale_factor: Any) -> tuple[list[int], list[float] | None]:
-    dims = input.ndim - 2
+    dims = input._a.ndim - 2
     if (size is None) == (scale_factor is None):
         word = (
             "either size or scale_factor should be defined"
@@ -126,7 +126,7 @@ def _sizes(input: Tensor, size: Any, scale_factor: Any) -> tuple[list[int], list
             )
         return found, None
     scales = [float(s) for s in many]
-    found = [math.floor(n * s) for n, s in zip(input.shape[2:], scales, strict=True)]
+    found = [math.floor(n * s) for n, s in zip(input._a.shape[2:], scales, strict=True)]
     if min(found) <= 0:
         raise RuntimeError(
             message(
@@ -178,10 +178,11 @@ def interpolate(
             "interpolate: align_corners option can only be set with the interpolating modes: linear | bilinear | "
             f"bicubic | trilinear; got mode {mode!r}"
         )
-    if not 3 <= input.ndim <= 5 or input.ndim - 2 not in _DIMS[mode]:
+    shape = input._a.shape
+    if len(shape) - 2 not in _DIMS[mode]:
         rule = f"mode {mode!r} takes inputs of {', '.join(str(d + 2) for d in _DIMS[mode])} dims"
         raise NotImplementedError(message("interpolate", rule, input=input))
-    if antialias and not (mode in ("bilinear", "bicubic") and input.ndim == 4):
+    if antialias and not (mode in ("bilinear", "bicubic") and len(shape) == 4):
         raise ValueError(
             "interpolate: Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as "
             "input"
@@ -195,31 +196,20 @@ def interpolate(
         raise NotImplementedError(f"interpolate: mode {mode!r} is not implemented for {input.dtype.name}")
     align, double = bool(align_corners), input.dtype.name == "float64"
     kind = "cubic" if mode == "bicubic" else "linear" if smooth else mode
-    if 0 in input.shape[2:]:
+    if 0 in shape[2:]:
         raise RuntimeError(message("interpolate", "Input and output sizes should be greater than 0", input=input))
     # what shrinks comes first; of what grows the last dim, whose neighbours in memory are read one by one
-    grows = [out > n for n, out in zip(input.shape[2:], sizes, strict=True)]
-    order = [i for i, g in enumerate(grows) if not g] + [i for i in reversed(range(len(sizes))) if grows[i]]
-    for i in order:
-        n, out = input.shape[i + 2], sizes[i]
+    shrinks = [i for i, out in enumerate(sizes) if out <= shape[i + 2]]
+    for i in [*shrinks, *(i for i in reversed(range(len(sizes))) if i not in shrinks)]:
+        n, out = shape[i + 2], sizes[i]
         scale = None if scales is None else scales[i]
         if antialias:
             taps = _wide_taps(mode == "bicubic", n, out, scale, align)
         else:
             taps = _taps(kind, n, out, scale, align, double)
-        if not _identity(taps):
+        if not taps.identity:
             input = resample(input, taps, i + 2)
     return input
-
-
-def _identity(taps: Taps) -> bool:
-    n = taps.index.shape[1]
-    if n != taps.size:
-        return False
-    rows = taps.rows
-    return (
-        len(rows) == 1 and rows[0][0] is None and bool((rows[0][1] == np.arange(n)).all() and (rows[0][2] == 1).all())
-    )
 
 
 def upsample(

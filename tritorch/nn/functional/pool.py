@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,19 @@ def _window(op: str, x: Tensor, n: int, kernel_size: Any, stride: Any, padding: 
     kernel = _ints(op, "kernel_size", kernel_size, n, 1)
     stride = kernel if stride is None or stride == () or stride == [] else _ints(op, "stride", stride, n, 1)
     padding, dilation = _ints(op, "padding", padding, n, 0), _ints(op, "dilation", dilation, n, 1)
+    shape = x._a.shape
+    out = _pooled_size(op, shape[2:], kernel, stride, padding, dilation, bool(ceil_mode))
+    if min(out) < 1 or 0 in shape[1:]:
+        raise RuntimeError(message(op, f"the output would have size {out}, too small", input=x, kernel_size=kernel))
+    return kernel, stride, padding, dilation, out
+
+
+@lru_cache(maxsize=1024)
+def _pooled_size(op: str, size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Any:
     if any(p > ((k - 1) * d + 1) // 2 for p, k, d in zip(padding, kernel, dilation, strict=True)):
         rule = "padding should be at most half of effective kernel size"
         raise RuntimeError(f"{op}: {rule}; got padding {padding}, kernel_size {kernel}, dilation {dilation}")
-    size = x._a.shape[2:]
-    out = pooled_size(size, kernel, stride, padding, dilation, bool(ceil_mode))
-    if any(m < 1 for m in out) or 0 in x._a.shape[1:]:
-        raise RuntimeError(message(op, f"the output would have size {out}, too small", input=x, kernel_size=kernel))
-    return kernel, stride, padding, dilation, out
+    return pooled_size(size, kernel, stride, padding, dilation, ceil_mode)
 
 
 def _max(n: int) -> tuple[Callable, Callable]:
