@@ -489,6 +489,44 @@ def test_a_whole_step_in_a_graph(stub):
     )
 
 
+def test_a_first_capture_loads_its_kernels_in_the_relaxed_mode(stub):
+    """Kernels that nothing has launched before, those of random numbers among them, whose seed lies in memory within a
+    graph: they are loaded while the graph is captured, although another thread has begun a capture in the global mode."""
+    child(
+        stub,
+        """
+        import tritorch as torch
+        x = torch.ones(64).cuda()
+        w = torch.ones(64).cuda().requires_grad_()
+        driver.expect(1)
+        before = driver.lib.stub_loads()
+        assert driver.lib.stub_mode() == 0
+        g = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(g):
+            assert driver.lib.stub_mode() == 2                          # memory may be made, too
+            y = torch.nn.functional.dropout(x * w, 0.5) + torch.randn(64, device="cuda")
+            y.sum().backward()
+            torch.rand(7, device="cuda"), torch.randint(0, 9, (5,), device="cuda"), torch.randperm(6, device="cuda")
+        assert driver.lib.stub_mode() == 0
+        loaded = driver.lib.stub_loads_captured()
+        assert loaded == driver.lib.stub_loads() - before >= 5, loaded
+        with torch.cuda.graph(torch.cuda.CUDAGraph()):
+            torch.randn(64, device="cuda")
+            torch.nn.functional.dropout(x * w, 0.5)
+        assert driver.lib.stub_loads_captured() == loaded               # once
+        driver.lib.stub_capture(1)                                      # an eager launch beside another library's capture
+        x.div_(3)
+        assert driver.lib.stub_loads_captured() == loaded + 1 and driver.lib.stub_mode() == 0
+        driver.lib.stub_capture(0)
+        try:
+            with torch.cuda.graph(torch.cuda.CUDAGraph()):
+                raise KeyError("stop")
+        except KeyError:
+            assert driver.lib.stub_mode() == 0                          # given back after an error as well
+        """,
+    )
+
+
 def test_graphed_callables(stub):
     child(
         stub,

@@ -26,6 +26,7 @@ well, and is as strict (`_emulated.EmulatedGraph`): what runs there is fit for a
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +35,7 @@ from .._capture import CAPTURES, Capture, refuse
 from ..autograd.backward import grad as _grad
 from ..autograd.function import Function
 from ..autograd.modes import enable_grad
-from ..device import backend, current_device, synchronize
+from ..device import EMULATED, backend, current_device, synchronize
 from ..kernels.philox import put_state
 from ..nn import Module
 from ..random import Generator
@@ -61,6 +62,15 @@ def is_current_stream_capturing() -> bool:
     return bool(CAPTURES)
 
 
+def _relaxed() -> contextlib.AbstractContextManager[None]:
+    """Context in which a capture may load kernels and make memory; the emulated device has nothing to load."""
+    if EMULATED:
+        return contextlib.nullcontext()
+    from ..kernels._driver import relaxed
+
+    return relaxed()
+
+
 class CUDAGraph:
     """A recorded sequence of launches.
 
@@ -79,8 +89,9 @@ class CUDAGraph:
 
         Args:
             pool: memory of another graph (`g.pool()`) or `graph_pool_handle()`; default: its own.
-            capture_error_mode: accepted; the capture is relaxed, since growing the pool must stay legal, and loading a kernel
-                that only graphs launch (of random numbers, whose seed lies in memory then).
+            capture_error_mode: accepted; the capture is relaxed, and so is this thread until it ends, whatever another
+                library captures meanwhile, since growing the pool must stay legal, and loading a kernel that only graphs
+                launch (of random numbers, whose seed lies in memory then).
 
         Raises:
             RuntimeError: on the default stream; while another graph is recorded.
@@ -98,6 +109,8 @@ class CUDAGraph:
         self._allocator = backend().use_pool(self._pool.memory)
         self._allocator.__enter__()
         CAPTURES.append(self._owned)
+        self._mode = _relaxed()
+        self._mode.__enter__()
         self._collects = gc.isenabled()
         gc.disable()  # a module that is unloaded meanwhile would end the capture
         try:
@@ -110,6 +123,7 @@ class CUDAGraph:
         CAPTURES.clear()
         if self._collects:
             gc.enable()
+        self._mode.__exit__(None, None, None)
         self._allocator.__exit__(None, None, None)
         assert self._owned is not None
         self._owned.leave()

@@ -10,10 +10,13 @@ launch through Triton's own path, which profilers can hook.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import ctypes
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -158,7 +161,8 @@ class Compiled(JITFunction):
         check_grid(self.__name__, grid)
         consts.setdefault("enable_fp_fusion", True)  # Triton's default changes in 3.10
         wrapped = [Pointer(type_name(a.dtype), a.data.ptr, a) if hasattr(a, "data") else a for a in args]
-        k = self[grid](*wrapped, **consts)
+        with relaxed():
+            k = self[grid](*wrapped, **consts)
         if not PLANS or k is None:
             return
         if len(self.plans) >= PLANS_KEPT:
@@ -346,6 +350,39 @@ def _built(make: Any, *of: Any) -> Any:
             "Triton could not build its launch helper: it needs a C compiler, the Python headers and the driver's "
             f"libcuda.so.1 (Debian: gcc python3-dev; or set CC); the cause: {error}"
         ) from error
+
+
+# ---- loading while a graph is captured -----------------------------------------------------------------------------
+
+_RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED, of HIP too
+_exchange: Any = None
+
+
+@contextlib.contextmanager
+def relaxed() -> Iterator[None]:
+    """Context in which this thread may load kernels and make memory while a stream is captured.
+
+    The driver refuses both, and ends the capture, in a thread of another mode as soon as there is a capture that was not
+    begun as relaxed: one of this thread, or any thread's global one, which may be another library's.
+    """
+    before = _exchanged(_RELAXED)
+    try:
+        yield
+    finally:
+        _exchanged(before)
+
+
+def _exchanged(mode: int) -> int:
+    """Give this thread another capture mode; the one that it had. CuPy has no name for the driver's function."""
+    global _exchange
+    if _exchange is None:
+        library, name = ("libamdhip64.so", "hip") if _device.backend().hip else ("libcuda.so.1", "cu")
+        _exchange = getattr(ctypes.CDLL(library), name + "ThreadExchangeStreamCaptureMode")
+    found = ctypes.c_int(mode)
+    code = _exchange(ctypes.byref(found))
+    if code:
+        raise RuntimeError(f"the driver refuses a thread's stream capture mode {mode}: error {code}")
+    return found.value
 
 
 class _Interface:

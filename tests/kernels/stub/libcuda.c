@@ -62,7 +62,22 @@ CUresult cuCtxSetCurrent(void *c) { context = c; device = (int)((int *)c - conte
 CUresult cuCtxGetDevice(int *d) { *d = device; return 0; }
 CUresult cuCtxGetLimit(size_t *v, int l) { *v = 1 << 20; return 0; }
 CUresult cuCtxSetLimit(int l, size_t v) { return 0; }
-CUresult cuModuleLoadData(void **m, const void *image) { *m = (void *)image; return 0; }
+
+/* A capture that some other thread has begun in the global mode: only a relaxed thread may load, or make memory. */
+static int captured, n_loads, n_loads_captured;
+static __thread int mode;
+int stub_mode(void) { return mode; }
+int stub_loads(void) { return n_loads; }
+int stub_loads_captured(void) { return n_loads_captured; }
+int stub_may_allocate(void) { return !captured || mode == 2; }
+void stub_capture(int on) { captured = on; }
+CUresult cuThreadExchangeStreamCaptureMode(int *m) { int before = mode; mode = *m; *m = before; return 0; }
+CUresult cuModuleLoadData(void **m, const void *image) {
+  if (captured && mode != 2) return 901; /* CUDA_ERROR_STREAM_CAPTURE_INVALIDATED */
+  n_loads++, n_loads_captured += captured;
+  *m = (void *)image;
+  return 0;
+}
 CUresult cuModuleUnload(void *m) { return 0; }
 CUresult cuModuleGetFunction(void **f, void *m, const char *name) { *f = (void *)n_functions++; return 0; }
 CUresult cuFuncGetAttribute(int *v, int attribute, void *f) { *v = attribute == 0 ? 1024 : 0; return 0; }
