@@ -48,7 +48,7 @@ def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None, axis: int | No
     """
     xs = _joined("cat", tensors)
     given = dim if axis is None else axis
-    full = [x for x in xs if not (x._a.ndim == 1 and x._a.shape[0] == 0)]
+    full = [x for x in xs if x._a.shape != (0,)]
     if not full:
         full = xs[:1]
     n = full[0]._a.ndim

@@ -281,7 +281,7 @@ def randperm(
     kind = _integer_kind("randperm", dtype, out)
     if kind.category in (dtypes.BOOL, dtypes.COMPLEX):
         raise NotImplementedError(f'"randperm" not implemented for {kind}')
-    most = _MOST_WHOLE[kind.name] if kind.category == dtypes.FLOAT else int(np.iinfo(kind.np).max)
+    most = _MOST_WHOLE[kind.name] if kind.category == dtypes.FLOAT else _WHOLE[kind.name][1]
     if n > most:
         raise RuntimeError(f"randperm: n cannot be greater than {most} for {kind}; got {n}")
     place = to_place(device) if out is None else out.device

@@ -29,7 +29,7 @@ _OFTEN = 8  # times that a row comes from which its values are summed on their o
 def places_of(mask: Array) -> tuple[Array, ...]:
     """`mask.nonzero()`: the indices of what is not 0, one int64 array per dim, in C order."""
     if mask.ndim < 2 or mask.size <= _FEW:
-        return np.atleast_1d(mask).nonzero()
+        return (mask if mask.ndim else mask.reshape(1)).nonzero()
     rest = np.flatnonzero(mask if mask.dtype.char == "?" else mask != 0)
     found = []
     for n in mask.shape[:0:-1]:

@@ -105,6 +105,9 @@ def redo(y: np.ndarray, mask: Any, fn: Callable[..., Any], *operands: Any) -> np
     if n * 8 > mask.size >= _SMALL:  # picking out costs 8 ns an element, mostly for guessing the mask wrongly
         return where(mask, fn(*operands), y, out=y)
     if n:
-        chosen = [np.broadcast_to(v, y.shape)[mask] if v.__class__ is np.ndarray else v for v in operands]
-        y[mask] = fn(*chosen)
+        y[mask] = fn(*[_picked(v, mask) if v.__class__ is np.ndarray else v for v in operands])
     return y
+
+
+def _picked(v: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return (v if v.shape == mask.shape else np.broadcast_to(v, mask.shape))[mask]

@@ -545,11 +545,13 @@ class pad_constant:
 
 
 def _overlap(shape: tuple[int, ...], widths: Any) -> tuple[tuple, tuple]:
-    inner = tuple([slice(max(0, -a), n - max(0, -b)) for n, (a, b) in zip(shape, widths, strict=True)])
-    outer = tuple(
-        [slice(max(0, a), max(0, a) + n - max(0, -a) - max(0, -b)) for n, (a, b) in zip(shape, widths, strict=True)]
-    )
-    return inner, outer
+    """The part of an array that stays when it is padded by `widths`, and where it comes to lie."""
+    inner, outer = [], []
+    for n, (a, b) in zip(shape, widths, strict=True):
+        first, last, at = max(-a, 0), n - max(-b, 0), max(a, 0)
+        inner.append(slice(first, last))
+        outer.append(slice(at, at + last - first))
+    return tuple(inner), tuple(outer)
 
 
 @op

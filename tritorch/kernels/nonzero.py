@@ -88,8 +88,6 @@ class nonzero:
     def cpu(x: Array) -> Array:
         if not x.ndim:
             return np.empty((int(bool(x)), 0), np.int64)
-        if x.size <= 4096:
-            return np.stack(x.nonzero(), 1)
         y = places_of(x)
         return dense(np.stack(y).T) if x.ndim > 1 else y[0][:, None]
 

@@ -60,7 +60,7 @@ def _store(out: np.ndarray, values: np.ndarray) -> None:
     """Write values, given in the order of memory, into out with PyTorch's conversion."""
     target = in_memory_order(out)
     with np.errstate(over="ignore", invalid="ignore"):
-        if out.dtype.name in ("float16", "bfloat16") and values.dtype.kind in "if":
+        if out.dtype.itemsize == 2 and out.dtype.kind in "fV" and values.dtype.kind in "if":
             values = values.astype(np.float32, copy=False)  # PyTorch converts through float32, with two roundings
         np.copyto(target, values.reshape(target.shape), casting="unsafe")
 
@@ -329,7 +329,7 @@ def randperm(n: int, np_dtype: Any, generator: Generator) -> np.ndarray:
         r = list(range(n))
         for k, t in enumerate(partner.tolist()):
             r[k], r[t] = r[t], r[k]
-        return np.array(r, np.int64).astype(np_dtype)
+        return np.array(r, np_dtype)
     return _apply_swaps(n, steps, partner).astype(np_dtype)
 
 

@@ -203,15 +203,16 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         RuntimeError: input has no dims, or the size along dim is odd.
     """
     _float("glu", input)
-    if input.ndim == 0:
+    shape = input._a.shape
+    if not shape:
         raise RuntimeError("glu: glu does not support scalars because halving size must be even")
-    axis = check_dim("glu", dim, input.ndim)
-    n = input.shape[axis]
+    axis = check_dim("glu", dim, len(shape))
+    n = shape[axis]
     if n % 2:
         raise RuntimeError(
             message("glu", f"Halving dimension must be even, but dimension {axis} is size {n}", input=input)
         )
-    a, b = input.split([n // 2, n // 2], axis)
+    a, b = input.split(n // 2, axis) if n else (input, input)
     return a * OPS["sigmoid"](b)
 
 

@@ -53,13 +53,14 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     counts = [int(p) for p in pad]
     if len(counts) % 2:
         raise RuntimeError(f"pad: Padding length must be divisible by 2; got {len(counts)}")
-    dims = len(counts) // 2
-    if dims > input.ndim:
+    dims, shape = len(counts) // 2, input._a.shape
+    ndim = len(shape)
+    if dims > ndim:
         raise RuntimeError(
-            message("pad", f"Padding length should be at most twice the number of dims {input.ndim}", pad=tuple(counts))
+            message("pad", f"Padding length should be at most twice the number of dims {ndim}", pad=tuple(counts))
         )
-    pairs = [(0, 0)] * (input.ndim - dims) + [(counts[2 * i], counts[2 * i + 1]) for i in reversed(range(dims))]
-    for d, (n, (a, b)) in enumerate(zip(input.shape, pairs, strict=True)):
+    pairs = [(0, 0)] * (ndim - dims) + [(counts[2 * i], counts[2 * i + 1]) for i in reversed(range(dims))]
+    for d, (n, (a, b)) in enumerate(zip(shape, pairs, strict=True)):
         if n + a + b < 0 or (a < 0 and n + a < 0) or (b < 0 and n + b < 0):
             raise RuntimeError(
                 message("pad", f"the resulting size of dim {d} is negative", input=input, pad=tuple(counts))
@@ -70,7 +71,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise NotImplementedError(f"pad: Unrecognised padding mode {mode}")
     if value is not None and value != 0:
         raise ValueError(f'pad: Padding mode "{mode}" doesn\'t take in value argument; got {value}')
-    if not 1 <= dims <= 3 or input.ndim not in (dims + 1, dims + 2):
+    if not 1 <= dims <= 3 or ndim not in (dims + 1, dims + 2):
         rule = "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now"
         raise NotImplementedError(message("pad", rule, input=input, pad=tuple(counts)))
     for d in range(input.ndim - dims, input.ndim):
