@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd.modes import STATE, no_grad
+from ..autograd.function import Function, once_differentiable
+from ..autograd.modes import no_grad
 from ..binding import method, write_out
 from ..device import CPU
 from ..errors import message
 from ..kernels import random as fills
 from ..kernels import rejection
 from ..kernels._shapes import broadcast_shapes
+from ..kernels.implicit import dirichlet_grad, standard_gamma_grad
 from ..kernels.reduce import amax
 from ..random import Generator, pick
 from ..tensor import Tensor, wrap
@@ -218,14 +220,106 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     return wrap(a)
 
 
+class _StandardGamma(Function):
+    """Gamma numbers, with the implicit derivative by their shapes (`kernels/_implicit.py`)."""
+
+    @staticmethod
+    def forward(ctx: Any, alpha: Tensor, generator: Generator) -> Tensor:
+        if alpha.device is CPU:
+            a = np.empty(tuple(alpha.shape), alpha.dtype.np)
+            rejection.standard_gamma(a, alpha._a, generator)
+            x = wrap(a)
+        else:
+            x = _gamma_by_rejection(alpha, generator)
+        ctx.save_for_backward(alpha, x)
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> Any:
+        return g * _standard_gamma_grad(*ctx.saved_tensors), None
+
+
+def _gamma_by_rejection(alpha: Tensor, generator: Generator) -> Tensor:
+    """Gamma numbers where draws cost little and waiting for them much: for all at once, until all are accepted.
+
+    G. Marsaglia, W. W. Tsang: A simple method for generating gamma variables, ACM TOMS 26(3), 2000.
+    """
+    kind = dtypes.float64 if alpha.dtype is dtypes.float64 else dtypes.float32
+    a: Any = alpha.to(kind)
+    low = a < 1
+    d = a + low.to(kind) - 1 / 3
+    c = (9 * d).rsqrt()
+    x = a * 0
+    waiting = a > 0
+    while waiting.any():
+        normal = a.new_empty(a.shape).normal_(generator=generator)
+        log_u = (1 - a.new_empty(a.shape).uniform_(generator=generator)).log()
+        v = (1 + c * normal) ** 3
+        accept = waiting & (v > 0) & (log_u < 0.5 * normal * normal + d * (1 - v + v.clamp(min=1e-30).log()))
+        x = x + (d * v).masked_fill(accept.logical_not(), 0)
+        waiting = waiting & accept.logical_not()
+    u = 1 - a.new_empty(a.shape).uniform_(generator=generator)
+    x = x * (u.log() / a).exp().masked_fill(low.logical_not(), 1)
+    return x.clamp(min=dtypes.finfo(alpha.dtype).tiny).to(alpha.dtype)
+
+
 def _standard_gamma(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Gamma numbers of the shapes in `input` and scale 1; no gradient; only on the CPU."""
-    _on_cpu("_standard_gamma", input)
-    if STATE.grad and input.requires_grad:
-        raise NotImplementedError("_standard_gamma: the derivative by the shape is not there; detach the input")
-    a = np.empty(tuple(input.shape), input.dtype.np)
-    rejection.standard_gamma(a, input._a, pick(generator, CPU, "_standard_gamma"))
-    return wrap(a)
+    """Gamma numbers of the shapes in `input` and scale 1; the gradient is implicit.
+
+    >>> import tritorch as torch
+    >>> a = torch.tensor([2.0, 3.0], requires_grad=True)
+    >>> torch.functional.distributions._standard_gamma(a).requires_grad
+    True
+    """
+    needs_float("_standard_gamma", input.dtype, False)
+    return _StandardGamma.apply(input, pick(generator, input.device, "_standard_gamma"))
+
+
+def _standard_gamma_grad(input: Tensor, output: Tensor) -> Tensor:
+    """The derivative of gamma numbers `output` by their shapes `input`."""
+    return standard_gamma_grad(input, output)
+
+
+class _SampleDirichlet(Function):
+    """Dirichlet vectors, with the derivatives of their elements' beta distributions."""
+
+    @staticmethod
+    def forward(ctx: Any, alpha: Tensor, generator: Generator) -> Tensor:
+        info = dtypes.finfo(alpha.dtype)
+        if alpha.device is CPU:  # in float64: small shapes give numbers below float32's
+            gammas = np.empty(tuple(alpha.shape), np.float64)
+            rejection.standard_gamma(gammas, alpha._a, generator)
+            x = wrap(gammas)
+        else:
+            x = _gamma_by_rejection(alpha.to(dtypes.float64), generator)
+        x = x / x.sum(-1, keepdim=True)  # type: ignore[attr-defined]
+        x = x.to(alpha.dtype).clamp(min=info.tiny, max=1 - info.eps / 2)
+        ctx.save_for_backward(alpha, x)
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Any) -> Any:
+        alpha, x = ctx.saved_tensors
+        slope = _dirichlet_grad(x, alpha, alpha.sum(-1, keepdim=True).expand_as(alpha))
+        return slope * (g - (x * g).sum(-1, keepdim=True)), None
+
+
+def _sample_dirichlet(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Vectors (..., k) with positive elements of sum 1, by the concentrations in `input`; the gradient is implicit.
+
+    >>> import tritorch as torch
+    >>> torch.functional.distributions._sample_dirichlet(torch.ones(3, 4)).sum(-1)
+    tensor([1., 1., 1.])
+    """
+    needs_float("_sample_dirichlet", input.dtype, False)
+    return _SampleDirichlet.apply(input, pick(generator, input.device, "_sample_dirichlet"))
+
+
+def _dirichlet_grad(x: Tensor, alpha: Tensor, total: Tensor) -> Tensor:
+    """dx/da / (1 - x) of beta numbers x with the parameters a = alpha and total - alpha."""
+    return dirichlet_grad(x, alpha, total)
 
 
 def _on_cpu(op: str, t: Tensor) -> None:
