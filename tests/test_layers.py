@@ -19,7 +19,7 @@ LAYERS = [
     ["tensor", "tensor_repr", "binding"],
     ["functional", "linalg", "fft", "special"],
     ["nn"],
-    ["optim"],
+    ["optim", "distributions"],
     ["utils", "serialization", "datasets"],
     ["amp", "backends", "cuda", "library", "debug", "profiler", "distributed"],
     ["", "demo"],  # the public namespace, and a script that uses it

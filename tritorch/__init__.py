@@ -45,7 +45,7 @@ from .kernels._threads import get_num_threads, set_num_threads  # noqa: E402
 from .tensor import Size, Tensor  # noqa: E402
 
 if TYPE_CHECKING:
-    from . import amp, cuda, datasets, nn, optim, utils  # noqa: F401
+    from . import amp, cuda, datasets, distributions, nn, optim, utils  # noqa: F401
 
 __version__ = "0.1.0"
 
@@ -76,7 +76,7 @@ contiguous_format, preserve_format = memory_format("contiguous_format"), memory_
 channels_last, channels_last_3d = memory_format("channels_last"), memory_format("channels_last_3d")
 
 _PACKAGES = (
-    "accelerator", "amp", "backends", "cpu", "cuda", "datasets", "debug", "demo", "distributed", "fft", "func", "library",
+    "accelerator", "amp", "backends", "cpu", "cuda", "datasets", "debug", "demo", "distributed", "distributions", "fft", "func", "library",
     "linalg", "multiprocessing", "nn", "optim", "profiler", "random", "return_types", "serialization", "signal", "special", "testing",
     "utils", "version", "hub", "jit", "compiler",
 )  # fmt: skip
