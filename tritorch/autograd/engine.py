@@ -234,6 +234,14 @@ def changed(node: Node, shape: Any, dtype: Any, found: int, expected: int) -> Ru
     )
 
 
+def _reshaped(g: np.ndarray) -> bool:
+    """Whether `g`, a view, is all of an array that nobody else holds."""
+    base = g.base
+    if base.__class__ is not np.ndarray or base.base is not None or base.size != g.size:
+        return False
+    return g.flags.c_contiguous and getrefcount(base) == 3  # held by g, this frame, the call's argument
+
+
 def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
     """Add `g` into leaf.grad: in place, or by taking the buffer when nobody else holds it."""
     old = leaf.grad
@@ -242,7 +250,7 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
     elif old is None:
         if g.__class__ is np.ndarray:
             # run(), this frame, the call's argument: more means that another node or the user holds it too
-            if g.base is not None or getrefcount(g) > _ALONE or not g.flags.writeable:
+            if getrefcount(g) > _ALONE or not g.flags.writeable or g.base is not None and not _reshaped(g):
                 g = copied(g)
         elif leaf.device is CPU:  # a number of NumPy's, of 0-dim arithmetic
             g = np.asarray(g)
