@@ -10,6 +10,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+import floors_cpu
+
 
 def lenet(lib: Any) -> tuple[Any, Any, Any]:
     """LeNet with 6 and 16 channels on 28x28, batch 64, SGD with momentum."""
@@ -115,7 +117,9 @@ CASES: dict[str, tuple[float, Callable[[Any], tuple[Any, Any, Any]]]] = {
 
 
 def make(lib: Any, name: str) -> Callable[[], object]:
-    """A training step of model `name` in library `lib`."""
+    """A training step of model `name` in library `lib`, or the floor of it."""
+    if lib is floors_cpu:
+        return floors_cpu.make(name)
     loss_of, optimizer, _ = CASES[name][1](lib)
 
     def step() -> object:
@@ -146,7 +150,7 @@ def main() -> None:
     from pathlib import Path
 
     from _compare import Table, in_child
-    from _workers import turns
+    from _workers import KEPT, SIDES, turns
     from ops_cpu import chosen, environment
 
     parser = argparse.ArgumentParser()
@@ -155,9 +159,11 @@ def main() -> None:
     args = parser.parse_args()
     table = Table("training_cpu", openblas=environment(), seconds=args.seconds, statistic="least")
     names = chosen(args.words, list(CASES))
-    for name, times in turns("training_cpu", names, args.seconds, slice_=0.05):
+    sides = SIDES | {"floor": ("floors_cpu", 0, KEPT | {"OPENBLAS_NUM_THREADS": "1"})}
+    for name, times in turns("training_cpu", names, args.seconds, sides, slice_=0.05):
         best = min((times["torch 1"], times["torch 2"]), key=lambda t: t.least)
-        table.add(f"{name}, step", times["ours"].least * 1e3, best.least * 1e3, "ms", CASES[name][0])
+        floor = times.pop("floor").least * 1e3 if name in floors_cpu.FLOORS else None
+        table.add(f"{name}, step", times["ours"].least * 1e3, best.least * 1e3, "ms", CASES[name][0], floor)
         table.rows[-1]["sides"] = {side: {k: v * 1e3 for k, v in vars(t).items()} for side, t in times.items()}
     folder = str(Path(__file__).parent)
     for name in names:
