@@ -6,20 +6,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.special_values import HUGE, INF, NAN, TINY, kinds, operands, parameters, pointwise, same, widened
-from tests.test_ops import ON_CUDA, call, carried, leaves, samples
-from tritorch.autograd import grad
-from tritorch.kernels._library import LIBRARY_OPS
+from tests.special_values import HUGE, operands, parameters, pointwise, same, widened
+from tests.test_ops import ON_CUDA
 from tritorch.kernels._op import OPS
 from tritorch.kernels.elementwise import Elementwise
-from tritorch.tensor import host, wrap
 
 POINTWISE = [n for n in ON_CUDA if isinstance(OPS[n], Elementwise) and not n.startswith(("bitwise_", "gcd", "lcm"))]
 
-NO_DIGITS = {
-    name: "a wave whose place in its period float64 has no digits for, or the difference of two nearly equal numbers"
-    for name in ("bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "airy_ai", "i0e", "i1e")
-}
+NO_DIGITS = dict.fromkeys(
+    ("bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "airy_ai", "i0e", "i1e"),
+    "a wave whose place in its period float64 has no digits for, or the difference of two nearly equal numbers",
+)
 """Ops whose value at a huge operand is noise: there the CPU and cuda may differ by anything."""
 
 

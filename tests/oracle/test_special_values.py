@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import tritorch
-from tests.special_values import HUGE, INF, NAN, TINY, asked, operands, parameters, pointwise, same, widened
+from tests.special_values import HUGE, TINY, asked, operands, parameters, pointwise, same, widened
 from tests.test_ops import NAMES
 from tritorch.kernels._op import OPS
 from tritorch.kernels.elementwise import Elementwise

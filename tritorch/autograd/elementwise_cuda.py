@@ -64,7 +64,9 @@ def device_side(op: Elementwise) -> DeviceSide:
 
     def backward(needs: tuple[bool, ...], g: Array, *values: Any) -> tuple[Array | None, ...]:
         given = dict(zip(("g", *op.inputs, "y", *op.params), (g, *values), strict=True))
-        wanted = [i for i, need in enumerate(needs) if need and op.rules[i] is not None]
+        wanted = [i for i, need in enumerate(needs) if need]
+        for i in wanted:
+            op.check_rule(i)
         computed = [i for i in wanted if op.rules[i] != "g"]
         used = set().union(*[op.uses[i] for i in computed])
         grads: list[Array | None] = [g if i in wanted else None for i in range(len(needs))]

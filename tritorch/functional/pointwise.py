@@ -672,3 +672,4 @@ def _sgn_any(x: Any) -> Any:
 # names that derivative expressions call with Tensors
 TENSOR.update({name: _lenient(name, f) for name, f in _apply.items()})
 TENSOR.update({"where": _where_any, "polygamma1": lambda x: _apply["polygamma"](x, 1), "sign": _sgn_any})
+TENSOR["zeros_like"] = lambda x: x.new_zeros(x.shape)

@@ -38,8 +38,8 @@ def gelu(x: Array, *, out: Array | None = None) -> Array:
         y += 1
     else:
         y = erfc(x * -0.7071067811865476)
-    y *= x
-    return np.multiply(y, 0.5, out=y if out is None else out)
+    y *= 0.5  # before x, whose double may overflow
+    return np.multiply(y, x, out=y if out is None else out)
 
 
 def gelu_grad(g: Array, x: Array, y: None, *, out: Array | None = None) -> Array:
@@ -63,8 +63,8 @@ def gelu_tanh(x: Array, *, out: Array | None = None) -> Array:
     """x / 2 * (1 + tanh(A x + B x^3))."""
     y = odd_tanh(x, _square(x), (_A, _B))
     y += 1
-    y *= x
-    return np.multiply(y, 0.5, out=y if out is None else out)
+    y *= 0.5
+    return np.multiply(y, x, out=y if out is None else out)
 
 
 def gelu_tanh_grad(g: Array, x: Array, y: None, *, out: Array | None = None) -> Array:
@@ -222,8 +222,8 @@ def clamp_max(a: Array, b: Array, *, out: Array | None = None) -> Array:
 
 
 def _greater_grad(g: Array, big: Array, small: Array, out: Array | None) -> Array:
-    """g where big > small, g / 2 where they are equal."""
-    gx = where(big > small, g, 0, out=out)
+    """0 where big < small, g / 2 where they are equal, else g: of a NaN both operands get g."""
+    gx = where(big < small, 0, g, out=out)
     equal = np.equal(big, small)
     return where(equal, g / 2, gx, out=gx) if equal.any() else gx
 

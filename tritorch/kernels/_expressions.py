@@ -22,7 +22,8 @@ FUNCTIONS = {
     "sigmoid": "_sigmoid", "pow": "_pow", "fmod": "_fmod", "remainder": "_remainder", "maximum": "_maximum",
     "minimum": "_minimum", "floor_divide": "_floor_divide", "isnan": "_isnan", "isinf": "_isinf",
     "isfinite": "_isfinite", "copysign": "_copysign", "signbit": "_negative", "left_shift": "_left_shift",
-    "right_shift": "_right_shift", "pow_scalar": "_pow", "gcd": "_gcd", "lcm": "_lcm", "nextafter": "_nextafter",
+    "right_shift": "_right_shift", "pow_scalar": "_pow_scalar", "gcd": "_gcd", "lcm": "_lcm", "nextafter": "_nextafter",
+    "hypot": "_hypot", "xlogy": "_xlogy", "xlog1py": "_xlog1py",
 }  # fmt: skip
 RARE = {
     "airy_ai": "_airy", "bessel_k0": "_k0", "bessel_k1": "_k1", "bessel_k0e": "_k0e", "bessel_k1e": "_k1e",
@@ -162,7 +163,7 @@ class _Translator(ast.NodeTransformer):
                 return _call("tl.where", _source(f"{condition.id} != 0"), a_out, b_out)
             return _call("tl.where", self.visit(condition), a_out, b_out)
         if name == "zeros_like":
-            return ast.BinOp(self.number(args[0]), ast.Mult(), ast.Constant(0))
+            return _call("tl.zeros_like", self.tile(args[0]))
         if name.startswith("logical_"):
             nonzero = [f"({ast.unparse(self.tile(a))} != 0)" for a in args]
             if name == "logical_not":

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._log_gamma import digamma, lgamma
+from ._log_gamma import digamma, lgamma, trigamma
 
 Array = Any
 # B_2k / (2k)! of Euler and Maclaurin's formula
@@ -51,15 +51,18 @@ def zeta(x: Array, q: Array) -> Array:
         below = _zeta(safe, flipped) - _zeta(safe, np.where(low, 1 - a, 1.0))
         y = np.where(low, y + np.where(safe % 2 == 0, below, -below), y)
     y = np.where(low & (s != np.floor(s)), np.nan, y)
-    y = np.where((a <= 0) & (a == np.floor(a)), np.inf, y)
-    y = np.where(s > 1, y, np.where(s == 1, np.inf, np.nan))
-    return np.where(np.isnan(a), np.nan, y).astype(dtype)
+    pole = (a <= 0) & (a == np.floor(a))
+    y = np.where(pole, np.inf, y)
+    y = np.where(s > 1, y, np.where((s == 1) | pole & np.isnan(s), np.inf, np.nan))
+    return np.where(np.isnan(a) & (s != 1), np.nan, y).astype(dtype)
 
 
 def polygamma(x: Array, n: int) -> Array:
     """The n-th derivative of digamma: (-1)^(n+1) n! zeta(n + 1, x)."""
     if n == 0:
         return digamma(x)
+    if n == 1:
+        return trigamma(x)
     x = np.asarray(x)
     sign = 1.0 if n & 1 else -1.0
     y = sign * math.exp(math.lgamma(n + 1)) * zeta(np.float64(n + 1), x.astype(np.float64))

@@ -144,5 +144,10 @@ def digamma(x: Array) -> Array:
     return redo(y, x == 0, lambda s: np.copysign(np.inf, -s), x)
 
 
-trigamma = _all(_positive_trigamma, _mirrored_trigamma)
-"""psi'(x); inf at 0, -1, -2, ..."""
+_trigamma = _all(_positive_trigamma, _mirrored_trigamma)
+
+
+def trigamma(x: Array) -> Array:
+    """psi'(x); inf at 0, -1, -2, ..., NaN at -inf."""
+    y = _trigamma(x)
+    return redo(y, x == -np.inf, lambda s: np.full_like(s, np.nan), x)

@@ -119,15 +119,29 @@ def _round(x):
 
 
 @kernel
+def _reduced(r, b):
+    """r without the multiples of b, between -b and b: for r >= 0 and quotients below 2^120 (float64: 2^265)."""
+    for _ in range(5):  # each step takes as many bits off the quotient as the type has
+        q = _trunc(_div(r, b))
+        r = tl.where(tl.abs(r) >= b, tl.fma(q * -1.0, b, r), r)
+    return tl.where(r < 0, r + b, r)  # a quotient may have been rounded up
+
+
+@kernel
 def _fmod(x, y):
-    """The remainder of the truncated quotient, with x's sign; integers too. Exact for quotients below 2^120 (2^265)."""
+    """The remainder of the truncated quotient, with x's sign, exactly; integers too."""
     if x.dtype.is_floating():
         b = tl.abs(y)
         r = tl.abs(x)
-        for _ in range(5):  # each step takes as many bits off the quotient as the type has
-            q = _trunc(_div(r, b))
-            r = tl.where(tl.abs(r) >= b, tl.fma(q * -1.0, b, r), r)
-        r = tl.where(r < 0, r + b, r)  # a quotient may have been rounded up
+        unit: tl.constexpr = 1.2676506002282294e30 if x.dtype == tl.float32 else 1.8092513943330656e75  # 2^100, 2^250
+        far = (b > 0) & (b * unit <= r) & (r < float("inf"))
+        while tl.max(far.to(tl.int32)) > 0:  # rare: first the multiples of b times a power of two
+            c = tl.where(far, b, float("inf"))
+            for _ in range(8):
+                c = tl.where(far & (c * unit <= r), c * unit, c)
+            r = tl.where(far, _reduced(r, c), r)
+            far = far & (b * unit <= r)
+        r = _reduced(r, b)
         r = tl.where((b == 0) | (x != x) | (y != y) | (tl.abs(x) == float("inf")), float("nan"), r)
         return _signed(tl.where(b == float("inf"), tl.where(tl.abs(x) < float("inf"), tl.abs(x), r), r), x)
     else:
@@ -297,6 +311,30 @@ def _expm1(x):
 
 
 @kernel
+def _xlogy(x, y):
+    """x log(y), 0 where x is 0."""
+    return tl.where((x == 0) & (y == y), 0.0, x * tl.log(y))
+
+
+@kernel
+def _xlog1py(x, y):
+    """x log(1 + y), 0 where x is 0."""
+    return tl.where((x == 0) & (y == y), 0.0, x * _log1p(y))
+
+
+@kernel
+def _hypot(x, y):
+    """sqrt(x^2 + y^2) without squares that overflow; inf where one is infinite, the other NaN or not."""
+    a = tl.abs(x)
+    b = tl.abs(y)
+    high = tl.where(a > b, a, b)
+    low = tl.where(a > b, b, a)
+    q = _div(low, tl.where(high == 0, 1.0, high).to(x.dtype))
+    r = high * _sqrt(1 + q * q)
+    return tl.where((a == float("inf")) | (b == float("inf")), float("inf"), tl.where((x != x) | (y != y), x + y, r))
+
+
+@kernel
 def _sigmoid(x):
     return _inverse(1 + _exp(x * -1.0))
 
@@ -362,6 +400,14 @@ def _pow(x, y):
             minus = tl.where((y & 1) == 1, x, 1)
             r = tl.where(y < 0, tl.where((x == 1) | (x == -1), minus, 0), r)
         return r
+
+
+@kernel
+def _pow_scalar(x, c):
+    """x^c for one number c of a float type, where 1/2 and -1/2 are roots: NaN for -inf, and -0.0 keeps its sign."""
+    r = _pow(x, c)
+    root = _sqrt(x)
+    return tl.where(c == 0.5, root, tl.where(c == -0.5, _inverse(root), r))
 
 
 # ---- trigonometric and hyperbolic ----------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ def _sin_cos(x):
     r = x - k * 1.57079632673412561417
     r = r - k * 6.07710050630396597660e-11
     r = r - k * 2.02226624879595063154e-21
+    r = tl.where(tl.abs(r) < 1, r, 0.0)  # where x has no digits for its place in the period, any place will do
     w = r * r
     s = -7.647163731819816e-13 * w + 1.6059043836821613e-10
     s = s * w - 2.505210838544172e-08

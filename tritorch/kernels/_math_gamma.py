@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._launch import kernel
-from ._math_special import _digamma, _lgamma
+from ._math_special import _digamma, _lgamma, _polygamma1
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -61,9 +61,10 @@ def _zeta64(s, a):
     even = tl.floor(safe * 0.5) * 2 == safe
     y = tl.where(low, y + tl.where(even, below, below * -1.0), y)
     y = tl.where(low & (s != tl.floor(s)), float("nan"), y)
-    y = tl.where((a <= 0) & (part == 0), float("inf"), y)
-    y = tl.where(s > 1, y, tl.where(s == 1, float("inf"), float("nan")))
-    return tl.where(a != a, a, y)
+    pole = (a <= 0) & (a == tl.floor(a))
+    y = tl.where(pole, float("inf"), y)
+    y = tl.where(s > 1, y, tl.where((s == 1) | (pole & (s != s)), float("inf"), float("nan")))
+    return tl.where((a != a) & (s != 1), a, y)
 
 
 @kernel
@@ -76,12 +77,12 @@ def _zeta(x, q):
 def _polygamma(x, n):
     """The n-th derivative of digamma: (-1)^(n+1) n! zeta(n + 1, x)."""
     v = x.to(tl.float64)
-    k = v * 0 + n.to(tl.float64)
+    k = tl.zeros_like(v) + n.to(tl.float64)
     factorial = tl.exp(_lgamma(k + 1))
     odd = tl.floor(k * 0.5) * 2 != k
     order = tl.where(k == 0, 1.0, k) + 1
     y = _zeta64(order, v) * tl.where(odd, factorial, factorial * -1.0)
-    return tl.where(k == 0, _digamma(v), y).to(x.dtype)
+    return tl.where(k == 0, _digamma(v), tl.where(k == 1, _polygamma1(v), y)).to(x.dtype)
 
 
 @kernel

@@ -33,9 +33,10 @@ _ROUTES_KEPT = 4096
 _CONST = ': "tl.constexpr"'
 
 # float64 inside, or many steps: few elements per thread keep them in registers
-_HEAVY = {"lgamma": 4, "digamma": 4, "polygamma1": 4, "erfinv": 4, "tan": 4, "sin": 2, "cos": 2} | dict.fromkeys(
-    RARE, 8
-)
+_HEAVY = {
+    "lgamma": 4, "digamma": 4, "polygamma1": 4, "erfinv": 4, "tan": 4, "sin": 2, "cos": 2, "fmod": 2, "remainder": 2,
+    "floor_divide": 2, **dict.fromkeys(RARE, 8),
+}  # fmt: skip
 _CALLED = re.compile(r"(\w+)\(")
 
 _routes: dict[Any, _Route] = {}

@@ -71,12 +71,13 @@ def logit(x: Array, eps: float = -1.0, *, out: Array | None = None) -> Array:
 
 
 def logit_grad(g: Array, x: Array, y: None, eps: float, *, out: Array | None = None) -> Array:
-    """g / (x (1 - x)); 0 where x has been clamped, NaN where it is no probability."""
+    """g / (x (1 - x)); 0 where x has been clamped (or, with eps, is NaN), NaN where it is no probability."""
     gx = np.subtract(1, x, out=fresh(x, out))
     gx *= x
     np.divide(g, gx, out=gx)
-    low, high = (eps, 1 - eps) if eps >= 0 else (0, 1)
-    return redo(gx, (x < low) | (x > high), lambda v: np.full_like(v, 0 if eps >= 0 else np.nan), gx)
+    if eps >= 0:
+        return redo(gx, ~((x >= eps) & (x <= 1 - eps)), np.zeros_like, gx)
+    return redo(gx, (x < 0) | (x > 1), lambda v: np.full_like(v, np.nan), gx)
 
 
 def logaddexp(a: Array, b: Array, *, out: Array | None = None) -> Array:
@@ -162,6 +163,15 @@ def pow_scalar(x: Array, c: float, *, out: Array | None = None) -> Array:
         return _whole_power(x, int(c))
     y = np.power(np.abs(x), c, out=fresh(x, out))
     return where((x < 0) & (x > -np.inf), np.nan, y, out=y)
+
+
+def pow_scalar_grad(g: Array, x: Array, y: None, c: float, *, out: Array | None = None) -> Array:
+    """g c x^(c - 1); 0 for c = 0, whatever x and g are."""
+    if c == 0:
+        return np.zeros_like(g)
+    gx = np.asarray(pow_scalar(x, c - 1, out=out))
+    gx = np.multiply(gx, c, out=gx)
+    return np.multiply(gx, g, out=gx)
 
 
 def hypot(a: Array, b: Array, *, out: Array | None = None) -> Array:

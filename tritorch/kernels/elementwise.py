@@ -41,7 +41,7 @@ NUMPY: dict[str, Any] = {
     "cosh": np.cosh, "tanh": np.tanh, "abs": np.abs, "sign": sp.sign, "where": where, "maximum": np.maximum,
     "minimum": np.minimum, "pow": np.power, "floor": np.floor, "trunc": np.trunc, "log1p": np.log1p,
     "expm1": np.expm1, "isnan": np.isnan, "digamma": lg.digamma, "polygamma1": lg.trigamma, "sigmoid": sp.sigmoid,
-    "erf": ef.erf, "zeros_like": np.zeros_like, "isinf": np.isinf, "floor_divide": rm.floor_divide,
+    "erf": ef.erf, "xlogy": sp.xlogy, "xlog1py": gm.xlog1py, "zeros_like": np.zeros_like, "isinf": np.isinf, "floor_divide": rm.floor_divide,
     "pow_scalar": sp.pow_scalar, "logical_and": np.logical_and, "logical_or": np.logical_or, "lgamma": lg.lgamma,
     "polygamma": gm.polygamma, "zeta": gm.zeta, "i0": bs.i0, "i0e": bs.i0e, "i1": bs.i1, "i1e": bs.i1e, "erfcx": bs.erfcx,
     "bessel_j0": bs.j0, "bessel_j1": bs.j1, "bessel_y0": bs.y0, "bessel_y1": bs.y1, "bessel_k0": bs.k0, "bessel_k1": bs.k1,
@@ -142,11 +142,19 @@ class Elementwise(Op):
 
     def rules_together(self) -> Any:
         """The derivatives by both operands as one function on arrays: one Python call instead of two."""
+        self.check_rule(0)
+        self.check_rule(1)
         return self._evaluated(f"({self.rules[0]}, {self.rules[1]})", NUMPY)
+
+    def check_rule(self, i: int) -> None:
+        """NotImplementedError where there is no derivative by operand `i`."""
+        if self.rules[i] is None:
+            raise NotImplementedError(f"{self.name}: the derivative for '{self.inputs[i]}' is not implemented")
 
     def _function(self, i: int, kind: str) -> Any:
         found = self._compiled.get((i, kind))
         if found is None:
+            self.check_rule(i)
             rule = str(self.rules[i])
             space = TENSOR if kind == "tensors" else NUMPY
             more = ("*", "out=None") if kind == "into" else ()
@@ -219,7 +227,7 @@ line(
     "div", np.true_divide, "a / b", "g / b", "-g * (y / b)", operands=AB, kind="float", lowest=FLOAT, domain=(1.0, 3.0)
 )
 line(
-    "pow", np.power, "pow(a, b)", "g * b * where(b == 0, 0, pow(a, b - 1))",
+    "pow", np.power, "pow(a, b)", "where(b == 0, 0, g * (b * pow(a, b - 1)))",
     "g * where((a == 0) & (b >= 0), 0, y * log(a))", operands=AB, lowest=INT, domain=(0.5, 2.0),
 )  # fmt: skip
 line("floor_divide", rm.floor_divide, "floor_divide(a, b)", None, None, operands=AB, domain=(1.0, 9.0))
@@ -228,10 +236,10 @@ line(
     operands=AB, lowest=INT, domain=(1.1, 3.0),
 )  # fmt: skip
 line("fmod", rm.fmod, "fmod(a, b)", "g", "-g * trunc(a / b)", operands=AB, lowest=INT, domain=(1.1, 3.0))
-line("maximum", np.maximum, "maximum(a, b)", "where(a == b, g / 2, where(a > b, g, 0))",
-     "where(a == b, g / 2, where(b > a, g, 0))", operands=AB, fast=(act.greater_grad, act.less_grad))  # fmt: skip
-line("minimum", np.minimum, "minimum(a, b)", "where(a == b, g / 2, where(a < b, g, 0))",
-     "where(a == b, g / 2, where(b < a, g, 0))", operands=AB, fast=(act.less_grad, act.greater_grad))  # fmt: skip
+line("maximum", np.maximum, "maximum(a, b)", "where(a == b, g / 2, where(a < b, 0, g))",
+     "where(a == b, g / 2, where(b < a, 0, g))", operands=AB, fast=(act.greater_grad, act.less_grad))  # fmt: skip
+line("minimum", np.minimum, "minimum(a, b)", "where(a == b, g / 2, where(a > b, 0, g))",
+     "where(a == b, g / 2, where(b > a, 0, g))", operands=AB, fast=(act.less_grad, act.greater_grad))  # fmt: skip
 line("fmax", np.fmax, "where(isnan(b), a, where(isnan(a), b, maximum(a, b)))",
      "where((a >= b) | isnan(b), g, 0)", "where((a >= b) | isnan(b), 0, g)", operands=AB)  # fmt: skip
 line("fmin", np.fmin, "where(isnan(b), a, where(isnan(a), b, minimum(a, b)))",
@@ -241,26 +249,26 @@ line(
     "atan2",
     np.arctan2,
     "atan2(a, b)",
-    "g * b / (a * a + b * b)",
-    "-g * a / (a * a + b * b)",
+    "g * b / where(a * a + b * b == 0, float('inf'), a * a + b * b)",
+    "-g * a / where(a * a + b * b == 0, float('inf'), a * a + b * b)",
     **_AB_FLOAT,
     domain=(0.5, 2.0),
 )
-line("hypot", sp.hypot, "sqrt(a * a + b * b)", "g * a / y", "g * b / y", operands=AB, domain=(0.5, 2.0))
+line("hypot", sp.hypot, "hypot(a, b)", "g * a / y", "g * b / y", operands=AB, domain=(0.5, 2.0))
 line("copysign", sp.copysign, "where((b < 0) | (b == 0) & (1 / b < 0), -abs(a), abs(a))",
-     "g * sign(a) * sign(y)", None, **_AB_FLOAT)  # fmt: skip
+     "g * (y / where(a == 0, 1, a))", "zeros_like(g)", **_AB_FLOAT)  # fmt: skip
 line(
     "logaddexp",
     sp.logaddexp,
-    "maximum(a, b) + log1p(exp(-abs(a - b)))",
-    "g * exp(a - y)",
-    "g * exp(b - y)",
+    "maximum(a, b) + log1p(exp(-abs(where(a == b, 0, a - b))))",
+    "g / (1 + exp(b - a))",
+    "g / (1 + exp(a - b))",
     **_AB_FLOAT,
 )
-line("logaddexp2", sp.logaddexp2, "maximum(a, b) + log2(1 + exp2(-abs(a - b)))",
-     "g * exp((a - y) * 0.6931471805599453)", "g * exp((b - y) * 0.6931471805599453)", **_AB_FLOAT)  # fmt: skip
+line("logaddexp2", sp.logaddexp2, "maximum(a, b) + log2(1 + exp2(-abs(where(a == b, 0, a - b))))",
+     "g / (1 + exp((b - a) * 0.6931471805599453))", "g / (1 + exp((a - b) * 0.6931471805599453))", **_AB_FLOAT)  # fmt: skip
 line("nextafter", sp.nextafter, "nextafter(a, b)", None, None, **_AB_FLOAT)
-line("xlogy", sp.xlogy, "where((a == 0) & ~isnan(b), 0, a * log(b))", "g * where((a == 0) & (b <= 0), 0, log(b))", "g * a / b",
+line("xlogy", sp.xlogy, "xlogy(a, b)", "where((a == 0) & (b <= 0), 0, xlogy(g, b))", "g * a / b",
      **_AB_FLOAT, domain=(0.5, 2.0))  # fmt: skip
 line("heaviside", sp.heaviside, "where(a == 0, b, where(a > 0, 1, 0))", None, None, operands=AB)
 line("gcd", np.gcd, "gcd(a, b)", None, None, operands=AB, lowest=INT, domain=(1, 40), integers=True)
@@ -278,8 +286,9 @@ line(
 line("rsub", lambda x, c: c - x, "c - x", "-g", params=("c",), values=(1.5,), lowest=INT)
 _f("rdiv", lambda x, c: c / x, "c / x", "-g * (y / x)", (0.5, 2.0), params=("c",), values=(1.5,))
 line(
-    "pow_scalar", sp.pow_scalar, "pow(x, c)", "g * (pow_scalar(x, c - 1) * c)", params=("c",), values=(3,), lowest=FLOAT
-)
+    "pow_scalar", sp.pow_scalar, "pow_scalar(x, c)", "where(c == 0, zeros_like(g), g * (pow_scalar(x, c - 1) * c))",
+    params=("c",), values=(3,), lowest=FLOAT, fast=sp.pow_scalar_grad,
+)  # fmt: skip
 
 # comparison, logic, bits
 for _name, _numpy, _sign in (
@@ -318,7 +327,7 @@ _f("rsqrt", sp.rsqrt, "rsqrt(x)", "g * y * y * y * -0.5", (0.5, 3.0))
 _f("sigmoid", sp.sigmoid, "sigmoid(x)", "g * (1 - y) * y")
 _f("log_sigmoid", sp.log_sigmoid, "minimum(x, 0) - log1p(exp(-abs(x)))", "g * sigmoid(-x)", fast=sp.log_sigmoid_grad)
 _f("logit", sp.logit, "where((eps >= 0) & ((x < eps) | (x > 1 - eps)), where(x < eps, log(eps / (1 - eps)), log((1 - eps) / eps)), log(x / (1 - x)))",
-   "where((x < eps) | (x > 1 - eps), 0, g / (x * (1 - x)))", (0.2, 0.8), params=("eps",), values=(-1.0,),
+   "where((eps >= 0) & ~((x >= eps) & (x <= 1 - eps)), 0, where((eps < 0) & ((x < 0) | (x > 1)), float('nan'), g / (x * (1 - x))))", (0.2, 0.8), params=("eps",), values=(-1.0,),
    fast=sp.logit_grad)  # fmt: skip
 
 # trigonometry
@@ -337,12 +346,12 @@ _f("atanh", np.arctanh, "atanh(x)", "g / (1 - x * x)", (-0.8, 0.8))
 _f("deg2rad", sp.deg2rad, "x * 0.017453292519943295", "g * 0.017453292519943295")
 _f("rad2deg", sp.rad2deg, "x * 57.29577951308232", "g * 57.29577951308232")
 _f("sinc", sp.sinc, "where(x == 0, 1, sin(x * 3.141592653589793) / (x * 3.141592653589793))",
-   "where(x == 0, 0, g * (cos(x * 3.141592653589793) - y) / where(x == 0, 1, x))", (0.3, 2.0))  # fmt: skip
+   "where(x * x == 0, 0, g * (cos(x * 3.141592653589793) - y) / where(x * x == 0, 1, x))", (0.3, 2.0))  # fmt: skip
 
 # the error function and gamma families
 _f("erf", ef.erf, "erf(x)", "g * exp(-x * x) * 1.1283791670955126")
 _f("erfc", ef.erfc, "erfc(x)", "g * exp(-x * x) * -1.1283791670955126")
-_f("erfinv", ef.erfinv, "erfinv(x)", "g * exp(y * y) * 0.886226925452758", (-0.9, 0.9))
+_f("erfinv", ef.erfinv, "erfinv(x)", "g * (exp(y * y) * 0.886226925452758)", (-0.9, 0.9))
 _f("lgamma", lg.lgamma, "lgamma(x)", "g * digamma(x)", (0.5, 4.0))
 _f("digamma", lg.digamma, "digamma(x)", "g * polygamma1(x)", (0.5, 4.0))
 _f("polygamma", gm.polygamma, "polygamma(x, n)", "g * polygamma(x, n + 1)", (0.5, 4.0), params=("n",), values=(1,))
@@ -373,7 +382,7 @@ line(
     **_AB_FLOAT,
     samples=_order_and_argument,
 )
-line("xlog1py", gm.xlog1py, "where((a == 0) & ~isnan(b), 0, a * log1p(b))", "g * where((a == 0) & (b <= -1), 0, log1p(b))",
+line("xlog1py", gm.xlog1py, "xlog1py(a, b)", "where((a == 0) & (b <= -1), 0, xlog1py(g, b))",
      "g * a / (b + 1)", **_AB_FLOAT, domain=(-0.5, 2.0))  # fmt: skip
 _f("entr", gm.entr, "where(x > 0, -x * log(where(x > 0, x, 1)), where(x == 0, 0, where(x < 0, -float('inf'), x)))",
    "-g * (log(x) + 1)", (0.2, 2.0))  # fmt: skip
@@ -387,8 +396,14 @@ for _name, _numpy in gm.POLYNOMIALS.items():
 # Bessel and Airy functions
 _f("i0", bs.i0, "i0(x)", "g * i1(x)")
 _f("i0e", bs.i0e, "i0e(x)", "g * (i1e(x) - sign(x) * y)", (0.1, 3.0))
-_f("i1", bs.i1, "i1(x)", "g * where(x == 0, 0.5, i0(x) - y / where(x == 0, 1, x))", (0.1, 3.0))
-_f("i1e", bs.i1e, "i1e(x)", "g * where(x == 0, 0.5, i0e(x) - y * (sign(x) + 1 / where(x == 0, 1, x)))", (0.1, 3.0))
+_f("i1", bs.i1, "i1(x)", "g * where(abs(x) > 1e-30, i0(x) - y / where(abs(x) > 1e-30, x, 1), 0.5)", (0.1, 3.0))
+_f(
+    "i1e",
+    bs.i1e,
+    "i1e(x)",
+    "g * where(abs(x) > 1e-30, i0e(x) - y * (sign(x) + 1 / where(abs(x) > 1e-30, x, 1)), 0.5)",
+    (0.1, 3.0),
+)
 _f("bessel_j0", bs.j0, "bessel_j0(x)", "-g * bessel_j1(x)", (-12.0, 12.0))
 _f("bessel_j1", bs.j1, "bessel_j1(x)", "g * where(x == 0, 0.5, bessel_j0(x) - y / where(x == 0, 1, x))", (0.1, 12.0))
 _f("bessel_y0", bs.y0, "bessel_y0(x)", "-g * bessel_y1(x)", (0.5, 12.0))
@@ -397,23 +412,23 @@ _f("bessel_k0", bs.k0, "bessel_k0(x)", "-g * bessel_k1(x)", (0.5, 4.0))
 _f("bessel_k1", bs.k1, "bessel_k1(x)", "-g * (bessel_k0(x) + y / x)", (0.5, 4.0))
 _f("bessel_k0e", bs.k0e, "bessel_k0e(x)", "g * (y - bessel_k1e(x))", (0.5, 4.0))
 _f("bessel_k1e", bs.k1e, "bessel_k1e(x)", "g * (y - bessel_k0e(x) - y / x)", (0.5, 4.0))
-_f("spherical_bessel_j0", bs.spherical_j0, "where(x == 0, 1, sin(x) / where(x == 0, 1, x))",
+_f("spherical_bessel_j0", bs.spherical_j0, "where(x == 0, 1, where(isinf(x), 0, sin(x) / where(x == 0, 1, x)))",
    "where(x == 0, 0, g * (cos(x) - y) / where(x == 0, 1, x))", (0.3, 4.0))  # fmt: skip
 _f("airy_ai", bs.airy, "airy_ai(x)", None)
 
 # sign, rounding
 line("neg", np.negative, "-x", "-g", lowest=INT)
 line("abs", np.abs, "abs(x)", "g * sign(x)", lowest=INT, domain=(0.2, 2.0))
-line("sign", sp.sign, "sign(x)", "g * 0")
-line("square", np.square, "x * x", "g * x * 2", lowest=INT)
-line("reciprocal", sp.reciprocal, "1 / x", "-g * y * y", kind="float", lowest=FLOAT, domain=(0.5, 2.0))
-line("ceil", sp.ceil, "ceil(x)", "g * 0", lowest=INT)
-line("floor", sp.floor, "floor(x)", "g * 0", lowest=INT)
-line("trunc", sp.trunc, "trunc(x)", "g * 0", lowest=INT)
+line("sign", sp.sign, "sign(x)", "zeros_like(g)")
+line("square", np.square, "x * x", "g * (x * 2)", lowest=INT)
+line("reciprocal", sp.reciprocal, "1 / x", "-g * (y * y)", kind="float", lowest=FLOAT, domain=(0.5, 2.0))
+line("ceil", sp.ceil, "ceil(x)", "zeros_like(g)", lowest=INT)
+line("floor", sp.floor, "floor(x)", "zeros_like(g)", lowest=INT)
+line("trunc", sp.trunc, "trunc(x)", "zeros_like(g)", lowest=INT)
 line("frac", sp.frac, "x - trunc(x)", "g", lowest=FLOAT, domain=(0.1, 0.9))
-line("round", sp.round_, "round(x)", "g * 0", lowest=INT)
+line("round", sp.round_, "round(x)", "zeros_like(g)", lowest=INT)
 line("nan_to_num", sp.nan_to_num, "where(isnan(x), nan, where(x == float('inf'), posinf, where(x == -float('inf'), neginf, x)))",
-     "where(isnan(x) | isinf(x), 0, g)", params=("nan", "posinf", "neginf"), values=(0.0, 9.0, -9.0))  # fmt: skip
+     "where(isnan(x) | isinf(x), g * 0, g)", params=("nan", "posinf", "neginf"), values=(0.0, 9.0, -9.0))  # fmt: skip
 
 # selection and interpolation
 line("clamp_min", act.clamp_min, "maximum(a, b)", "where(a >= b, g, 0)", "where(a < b, g, 0)", operands=AB)
@@ -429,7 +444,7 @@ line("addcdiv", sp.addcdiv, "a + value * (b / c)", "g", "g * value / c",
 
 # activations
 _a: Any = {"lowest": FLOAT}
-line("relu", act.relu, "where(x < 0, 0, x)", "where(y > 0, g, 0)", lowest=INT)
+line("relu", act.relu, "where(x < 0, 0, x)", "where(y <= 0, 0, g)", lowest=INT)
 line("relu6", act.relu6, "where(x < 0, 0, where(x > 6, 6, x))", "where((x > 0) & (x < 6), g, 0)", domain=(-2.0, 8.0),
      fast=act.relu6_grad)  # fmt: skip
 line(
@@ -453,7 +468,7 @@ line(
     params=("limit", "value"),
     values=(0.3, -1.0),
 )
-line("hardtanh", act.hardtanh, "where(x < low, low, where(x > high, high, x))", "where((x <= low) | (x >= high), 0, g)",
+line("hardtanh", act.hardtanh, "where(x < low, low, where(x > high, high, x))", "where((x > low) & (x < high), g, 0)",
      params=("low", "high"), values=(-1.0, 1.0), fast=act.hardtanh_grad)  # fmt: skip
 line(
     "hardsigmoid",
@@ -463,14 +478,14 @@ line(
     fast=act.hardsigmoid_grad,
     **_a,
 )
-line("hardswish", act.hardswish, "where(x <= -3, 0, where(x >= 3, x, x * (x + 3) / 6))",
-     "where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), g))", fast=act.hardswish_grad, **_a)  # fmt: skip
-line("hardshrink", act.hardshrink, "where((x >= -limit) & (x <= limit), 0, x)", "where((x >= -limit) & (x <= limit), 0, g)",
+line("hardswish", act.hardswish, "x * minimum(maximum(x + 3, 0), 6) / 6",
+     "where(x <= -3, 0, where(x >= 3, g, g * (x / 3 + 0.5)))", fast=act.hardswish_grad, **_a)  # fmt: skip
+line("hardshrink", act.hardshrink, "where((x >= -limit) & (x <= limit), 0, x)", "where(abs(x) > limit, g, 0)",
      params=("limit",), values=(0.5,), fast=act.shrink_grad, **_a)  # fmt: skip
 line("softshrink", act.softshrink, "where(x > limit, x - limit, where(x < -limit, x + limit, x * 0))",
-     "where((x >= -limit) & (x <= limit), 0, g)", params=("limit",), values=(0.5,), fast=act.shrink_grad, **_a)  # fmt: skip
+     "where(abs(x) > limit, g, 0)", params=("limit",), values=(0.5,), fast=act.shrink_grad, **_a)  # fmt: skip
 line("elu", act.elu, "where(x > 0, x * scale, expm1(where(x > 0, 0, x * slope)) * (alpha * scale))",
-     "where(x > 0, g * scale, g * (alpha * scale * slope) * exp(where(x > 0, 0, x * slope)))",
+     "where(x > 0, g * scale, g * (exp(where(x > 0, 0, x * slope)) * (alpha * scale * slope)))",
      params=("alpha", "scale", "slope"), values=(1.2, 1.1, 0.9), fast=act.elu_grad, **_a)  # fmt: skip
 line("celu", act.celu, "where(x > 0, x, expm1(where(x > 0, 0, x / alpha)) * alpha)",
      "where(x > 0, g, g * exp(where(x > 0, 0, x / alpha)))", params=("alpha",), values=(1.3,), fast=act.celu_grad, **_a)  # fmt: skip
@@ -479,7 +494,7 @@ line("softplus", act.softplus, "where(x * beta > limit, x, log1p(exp(where(x * b
      **_a)  # fmt: skip
 line("silu", act.silu, "x * sigmoid(x)", "g * sigmoid(x) * (1 + x * (1 - sigmoid(x)))", fast=act.silu_grad, **_a)
 line("mish", act.mish, "x * tanh(log1p(exp(-abs(x))) + maximum(x, 0))",
-     "g * (tanh(log1p(exp(-abs(x))) + maximum(x, 0)) + x * sigmoid(x) * (1 - tanh(log1p(exp(-abs(x))) + maximum(x, 0)) * tanh(log1p(exp(-abs(x))) + maximum(x, 0))))",
+     "g * (tanh(log1p(exp(-abs(x))) + maximum(x, 0)) + minimum(x, 100) * sigmoid(x) * (1 - tanh(log1p(exp(-abs(x))) + maximum(x, 0)) * tanh(log1p(exp(-abs(x))) + maximum(x, 0))))",
      fast=act.mish_grad, **_a)  # fmt: skip
 line("gelu", act.gelu, "x * 0.5 * (1 + erf(x * 0.7071067811865476))",
      "g * (0.5 * (1 + erf(x * 0.7071067811865476)) + x * exp(x * x * -0.5) * 0.3989422804014327)", fast=act.gelu_grad, **_a)  # fmt: skip
