@@ -1,12 +1,15 @@
 """Convolution on NumPy arrays through columns that stay in cache.
 
-The zero-padded image is kept as one flat row per channel (the frame). One tap of the kernel, for all outputs at once,
-is then a single contiguous piece of that row, at an offset: the columns are a few long copies, the convolution one
-product per group of images, and the outputs come out in rows as long as the frame's, cropped at the end. A stride
-splits the input into its residue classes (phases), each a frame of its own, so that the taps stay contiguous; the
-input gradient of a strided convolution has residue classes on the other side: each class of input pixels meets its
-own taps of the kernel. Both directions are the same `Plan`, run by `correlate`; `weight_gradient` is the transposed
-product with the same columns.
+The zero-padded image is kept as one flat row per channel (the frame); the zeros before a row are also those behind the
+row above. One tap of the kernel, for all outputs at once, is then a single contiguous piece of that row, at an offset:
+the columns are a few long copies, the convolution a stack of products with tiles of columns, and the outputs come out in
+rows as long as the frame's, cropped at the end. A stride splits the input into its residue classes (phases), each a
+frame of its own, so that the taps stay contiguous; the input gradient of a strided convolution has residue classes on
+the other side: each class of input pixels meets its own taps of the kernel. Both directions are the same `Plan`, run by
+`correlate`; `weight_gradient` is the transposed product with the same columns.
+
+Where a convolution has few output channels, the taps of the last dim are not made columns: the product has a row for
+each of them, and its rows are added up, each shifted by its tap (`_task`).
 """
 
 from __future__ import annotations
