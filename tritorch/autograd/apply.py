@@ -242,7 +242,7 @@ def _view_function(op: Op, Tensor: type) -> Callable[..., Any]:
 
     def apply(x: Any, *params: Any) -> Any:
         a = cpu(x._a, *params)
-        out = make_view(op, x, a, params, view_saves(op, x, params))
+        out = make_view(op, x, a, params, () if x._node is None else view_saves(op, x, params))
         if a.dtype != x._a.dtype:  # real and complex views
             out.dtype = FROM_NP[a.dtype]
         return out

@@ -15,7 +15,7 @@ from ..errors import check_dim, message
 from ..kernels import matmul as _kernels
 from ..kernels._blas import TINY_PRODUCT
 from ..kernels._threads import product
-from ..tensor import TENSORS, Tensor
+from ..tensor import TENSORS, Tensor, wrap
 from .einsum import einsum
 
 __all__ = [
@@ -112,6 +112,10 @@ def _general(op: str, input: Any, other: Any) -> Tensor:
         raise RuntimeError(message(op, "both arguments need to be at least 1D", input=input, other=other))
     if input._a.shape[-1] != other._a.shape[0 if cols == 1 else -2]:
         raise RuntimeError(_cannot(op, input, other))
+    if rows < 3 > cols and input._node is None is other._node and input.device is CPU and not input.dtype.is_half:
+        a = input._a[None] if rows == 1 else input._a  # without views that are Tensors
+        b = other._a[:, None] if cols == 1 else other._a
+        return wrap(_kernels.matmul_arrays(a, b).reshape(input._a.shape[:-1] + other._a.shape[1:]))
     a = input.unsqueeze(0) if rows == 1 else input
     b = other.unsqueeze(1) if cols == 1 else other
     if rows > 2 or cols > 2:

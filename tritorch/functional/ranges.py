@@ -133,6 +133,8 @@ def _float_range(start: float, step: float, n: int, kind: dtypes.dtype) -> np.nd
     whole = n // (2 * lanes) * (2 * lanes)
     a = np.empty(n, single)
     a[whole:] = fused(np.arange(whole, n, dtype=np.float64), step, start)
+    if not whole:
+        return a.astype(kind.np, copy=False)
     base = (
         fused(np.arange(0, whole, lanes, dtype=np.float64), step, start)
         .astype(single)

@@ -28,7 +28,7 @@ _view_op, _permute_op = _view.view, _view.permute
 
 def made(op: Any, x: Tensor, a: Any, params: tuple) -> Tensor:
     """A view of x over the raw array `a`."""
-    return make_view(op, x, a, params, view_saves(op, x, params))
+    return make_view(op, x, a, params, () if x._node is None else view_saves(op, x, params))
 
 
 def sizes_of(shape: tuple) -> tuple[int, ...]:
@@ -217,7 +217,7 @@ def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; tensors of fewer dims as they are."""
     if input._a.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._a.ndim}D")
-    return permute(input, *range(input._a.ndim)[::-1])
+    return _reverse(input)
 
 
 @method
@@ -227,7 +227,8 @@ def adjoint(input: Tensor) -> Tensor:
 
 
 def _reverse(self: Tensor) -> Tensor:
-    return permute(self, *range(self._a.ndim)[::-1])
+    order = tuple(range(self._a.ndim))[::-1]
+    return made(_permute_op, self, self._a.transpose(order), (order,))
 
 
 Tensor.T = property(_reverse)  # type: ignore[attr-defined]
@@ -305,6 +306,12 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Dims of size 1 removed: all of them, or those in `dim`; a view."""
     shape = input._a.shape
     n = len(shape)
+    if dim.__class__ is int:
+        d = check_dim("squeeze", dim, n)
+        if n and shape[d] == 1:
+            view = input._a[(slice(None),) * d + (0, ...)]
+            return made(_view_op, input, view, ((*shape[:d], *shape[d + 1 :]),))
+        return made(_view_op, input, input._a[...], (shape,))
     if dim is None:
         drop = {i for i, s in enumerate(shape) if s == 1}
     else:

@@ -228,6 +228,9 @@ def read_along(x: Array, dim: int, i: Array) -> Array:
 
 def write_along(y: Array, dim: int, i: Array, v: Array) -> None:
     """y[..., i[..., j, ...], ...] = v[..., j, ...] for a contiguous y; v at least as large as i."""
+    if i.size <= _FEW // 4:
+        y[along(i, dim)] = v[tuple([slice(n) for n in i.shape])]
+        return
     flat = y.reshape(-1)
 
     def put(at: Array, part: tuple) -> None:
@@ -239,6 +242,9 @@ def write_along(y: Array, dim: int, i: Array, v: Array) -> None:
 
 def combine_along(ufunc: np.ufunc, y: Array, dim: int, i: Array, v: Array) -> None:
     """y = ufunc(y, v) at the places that `write_along` writes to, one after the other."""
+    if i.size <= _FEW // 4:
+        ufunc.at(y, along(i, dim), v[tuple([slice(n) for n in i.shape])])
+        return
     flat = y.reshape(-1)
     v = v[tuple([slice(n) for n in i.shape])]
     _blocks(lambda at, part: ufunc.at(flat, at.reshape(-1), v[part].reshape(-1)), i, dim, y.shape, 1 if dim == 0 else 0)

@@ -71,6 +71,13 @@ def inverse(dims: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(back)
 
 
+def _inside(x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0) -> Array:
+    """`as_strided` of a view that does not leave x, for which NumPy takes a third of the time."""
+    if x.__class__ is np.ndarray and x.flags.c_contiguous and x.dtype.kind in "fiubc":
+        return np.ndarray(shape, x.dtype, x, offset, strides)
+    return _as_strided(x, shape, strides, offset)
+
+
 @op
 class expand:
     """Dims of size 1 repeated with stride 0, new dims in front."""
@@ -84,9 +91,7 @@ class expand:
         strides = tuple(
             [0 if have == 1 != want else s for have, want, s in zip(x.shape, shape, x.strides, strict=True)]
         )
-        if x.__class__ is np.ndarray and x.flags.c_contiguous and x.dtype.kind in "fiubc":
-            return np.ndarray(shape, x.dtype, x, 0, strides)  # in a third of the time
-        return _as_strided(x, shape, strides)
+        return _inside(x, shape, strides)
 
     def grad(g, x_shape):
         return sum_to(g, x_shape)
@@ -175,7 +180,7 @@ class diagonal:
         start = (offset * s2 if offset >= 0 else -offset * s1) if n else 0
         kept = [i for i in range(x.ndim) if i not in (dim1, dim2)]
         shape = (*[x.shape[i] for i in kept], n)
-        return _as_strided(x, shape, (*[x.strides[i] for i in kept], s1 + s2), start)
+        return _inside(x, shape, (*[x.strides[i] for i in kept], s1 + s2), start)
 
     def grad(g, x_shape, offset, dim1, dim2):
         return unview(g, x_shape, "diagonal", (offset, dim1, dim2))
