@@ -13,6 +13,7 @@ from ..autograd.graph import make_view
 from ..autograd.modes import STATE
 from ..binding import alias, overwrite
 from ..device import CPU, constant, empty, on_device
+from ..dtypes import bool_, uint8
 from ..errors import message
 from ..kernels import _indexed
 from ..kernels import index as _index
@@ -78,15 +79,17 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
         )
     n = x._a.ndim
     shape = x._a.shape
-    used = 0
+    used = dots = 0
     for k in items:
-        if k is None or k is Ellipsis or k is True or k is False:
+        if k.__class__ in TENSORS:
+            if k.device is not CPU and k.device is not x.device:
+                rule = f"indices should be either on cpu or on the same device as the indexed tensor ({x.device})"
+                raise RuntimeError(message("index", f"{rule}; got one on {k.device}", self=x, index=k))
+            used += k._a.ndim if k.dtype is bool_ or k.dtype is uint8 else 1
+        elif k is Ellipsis:
+            dots += 1
+        elif k is None or k is True or k is False:
             continue
-        if k.__class__ in TENSORS and k.device is not CPU and k.device is not x.device:
-            rule = f"indices should be either on cpu or on the same device as the indexed tensor ({x.device})"
-            raise RuntimeError(message("index", f"{rule}; got one on {k.device}", self=x, index=k))
-        if isinstance(k, Tensor) and k.dtype.name in ("bool", "uint8"):
-            used += k._a.ndim
         elif isinstance(k, np.ndarray) and k.dtype.kind == "b":
             used += k.ndim
         elif isinstance(k, (list, tuple)) and _is_mask(k):
@@ -95,7 +98,7 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
             used += 1
     if used > n:
         raise IndexError(f"too many indices for tensor of dimension {n}")
-    if sum(k is Ellipsis for k in items) > 1:  # the first one stands for all dims left over, as in PyTorch
+    if dots > 1:  # the first one stands for all dims left over, as in PyTorch
         first_one = next(i for i, k in enumerate(items) if k is Ellipsis)
         items = [k for i, k in enumerate(items) if k is not Ellipsis or i == first_one]
     basic: list = []
@@ -126,7 +129,7 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
         elif (
             kind is int
             or isinstance(k, (int, np.integer))
-            or (isinstance(k, Tensor) and k._a.ndim == 0 and k.dtype.category == 1 and k.dtype.name != "uint8")
+            or (isinstance(k, Tensor) and k._a.ndim == 0 and k.dtype.category == 1 and k.dtype is not uint8)
         ):
             i, size = int(k), shape[dim]
             if not -size <= i < size:
@@ -138,7 +141,7 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
             if CAPTURES and isinstance(k, Tensor) and k.device is CPU and x.device is not CPU:
                 refuse("an index on the CPU", "copy it to the device before the capture")
             some = True
-            if array.dtype.kind == "b" or isinstance(k, Tensor) and k.dtype.name == "uint8":
+            if array.dtype.kind == "b" or isinstance(k, Tensor) and k.dtype is uint8:
                 if array.ndim == 0:
                     basic.append(None)
                     advanced.append(np.zeros(int(bool(k)), np.int64))
@@ -167,7 +170,8 @@ def _parse(x: Tensor, key: Any) -> tuple[tuple | None, tuple | None]:
         return first if first is not None else (...,), None
     arrays = [k for k in advanced if k.__class__ is not slice]
     try:
-        broadcast_shapes(*[k.shape for k in arrays])
+        if len(arrays) > 1:
+            broadcast_shapes(*[k.shape for k in arrays])
     except ValueError:
         raise IndexError(
             "shape mismatch: indexing tensors could not be broadcast together with shapes "

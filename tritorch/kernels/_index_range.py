@@ -30,9 +30,8 @@ def out_of_range(i: Any, size: int, low: int = 0) -> int | None:
         i = to_host(i)
     if not i.size:
         return None
-    if low == 0 and i.dtype.kind == "i":  # as numbers without sign, negative ones are the largest: one pass
-        if np.maximum.reduce(i.view(_UNSIGNED[i.dtype.itemsize]), None) < size:
-            return None
-    elif i.min() >= low and i.max() < size:
+    if i.dtype.kind == "i" and np.maximum.reduce(i.view(_UNSIGNED[i.dtype.itemsize]), None) < size:
+        return None  # in one pass: as numbers without sign, negative ones are the largest
+    if i.min() >= low and i.max() < size:
         return None
     return int(i[(i < low) | (i >= size)].reshape(-1)[0])
