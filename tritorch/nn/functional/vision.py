@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from itertools import product
-from typing import Any
 
 from ... import functional
 from ...autograd.autocast import ACTIVE, cast
 from ...dtypes import FLOAT
 from ...errors import message
+from ...kernels.grid_sample import grid_sample as _grid_sample
 from ...tensor import Tensor
 
 __all__ = [
@@ -74,43 +73,6 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     return (base @ theta.mT).reshape((size[0], *spatial, dims))
 
 
-def _unnormalised(x: Tensor, n: int, align: bool) -> Tensor:
-    return (x + 1) * ((n - 1) / 2) if align else ((x + 1) * n - 1) / 2
-
-
-def _reflected(x: Tensor, low: float, high: float) -> Tensor:
-    span = high - low
-    if span <= 0:
-        return x * 0
-    x = (x - low).abs()
-    turns = (x.detach() / span).floor()
-    extra = x - turns * span
-    return functional.where(turns % 2 == 0, extra + low, span - extra + low)
-
-
-def _inside(x: Tensor, n: int, padding: str, align: bool) -> Tensor:
-    """Coordinates brought into the image by the padding mode."""
-    if padding == "zeros":
-        return x
-    if padding == "reflection":
-        x = _reflected(x, 0, n - 1) if align else _reflected(x, -0.5, n - 0.5)
-    return x.clamp(0, n - 1)
-
-
-def _pick(flat: Tensor, index: list[Tensor], sizes: Sequence[int], padding: str) -> Tensor:
-    """Values (N, C, P) at integer positions, one (N, P) Tensor per dim; 0 outside for the padding mode zeros."""
-    place: Any = 0
-    valid: Any = None
-    for at, n in zip(index, sizes, strict=True):
-        if padding == "zeros":
-            here = (at >= 0) & (at < n)
-            valid = here if valid is None else valid & here
-        place = place * n + at.clamp(0, n - 1).long()
-    channels = flat.shape[1]
-    values = flat.gather(2, place.unsqueeze(1).expand((place.shape[0], channels, place.shape[1])))
-    return values if valid is None else values.masked_fill(~valid.unsqueeze(1), 0.0)
-
-
 def grid_sample(
     input: Tensor,
     grid: Tensor,
@@ -161,67 +123,7 @@ def grid_sample(
         raise RuntimeError(message(op, "bicubic interpolation only supports 4D input", input=input))
     if 0 in input.shape[2:]:
         raise RuntimeError(message(op, "expected input to have non-empty spatial dimensions", input=input))
-    n, channels = input.shape[:2]
-    sizes = input.shape[2:]
-    flat = input.reshape((n, channels, -1))
-    points = grid.reshape((n, -1, dims))
-    at = [_unnormalised(points.select(2, dims - 1 - i), size, align_corners) for i, size in enumerate(sizes)]
-    if mode == "bicubic":
-        y = _bicubic(flat, at, sizes, padding_mode, align_corners)
-    else:
-        at = [_inside(x, size, padding_mode, align_corners) for x, size in zip(at, sizes, strict=True)]
-        y = _nearest(flat, at, sizes, padding_mode) if mode == "nearest" else _linear(flat, at, sizes, padding_mode)
-    return y.reshape((n, channels, *grid.shape[1:-1]))
-
-
-def _nearest(flat: Tensor, at: list[Tensor], sizes: Sequence[int], padding: str) -> Tensor:
-    y = _pick(flat, [x.detach().round() for x in at], sizes, padding)
-    if at[0].requires_grad:  # the grid's gradient is 0, not missing
-        y = y + (at[0].round() * 0).unsqueeze(1)
-    return y
-
-
-def _linear(flat: Tensor, at: list[Tensor], sizes: Sequence[int], padding: str) -> Tensor:
-    low = [x.detach().floor() for x in at]
-    part = [x - f for x, f in zip(at, low, strict=True)]
-    y: Any = None
-    for corner in product((0, 1), repeat=len(at)):
-        weight: Any = None
-        for p, c in zip(part, corner, strict=True):
-            factor = p if c else 1 - p
-            weight = factor if weight is None else weight * factor
-        values = _pick(flat, [f + c for f, c in zip(low, corner, strict=True)], sizes, padding)
-        term = values * weight.unsqueeze(1)
-        y = term if y is None else y + term
-    return y
-
-
-def _cubic_weights(t: Tensor) -> list[Tensor]:
-    """Keys' cubic convolution with a = -0.75, for the four neighbours of a point at t in [0, 1]."""
-    a = -0.75
-
-    def near(d: Tensor) -> Tensor:
-        return ((a + 2) * d - (a + 3)) * d * d + 1
-
-    def far(d: Tensor) -> Tensor:
-        return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-
-    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
-
-
-def _bicubic(flat: Tensor, at: list[Tensor], sizes: Sequence[int], padding: str, align: bool) -> Tensor:
-    low = [x.detach().floor() for x in at]
-    weights = [_cubic_weights(x - f) for x, f in zip(at, low, strict=True)]
-    y: Any = None
-    for i in range(4):
-        row: Any = None
-        for j in range(4):
-            index = [_inside(f + (k - 1), size, padding, align) for f, k, size in zip(low, (i, j), sizes, strict=True)]
-            term = _pick(flat, index, sizes, padding) * weights[1][j].unsqueeze(1)
-            row = term if row is None else row + term
-        row = row * weights[0][i].unsqueeze(1)
-        y = row if y is None else y + row
-    return y
+    return _grid_sample(input, grid, mode, padding_mode, bool(align_corners))
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
