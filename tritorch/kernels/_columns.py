@@ -179,10 +179,6 @@ class _Tiles(NamedTuple):
         """The tiles of fewer images."""
         return self if images >= self.together else self._replace(together=images)
 
-    def beyond(self, images: int, count: int, width: int) -> tuple[int, int]:
-        """How many images, and elements after the `count` rows of `width`, the last tiles reach over."""
-        return -images % self.together, (self.pieces * self.height - count) * width
-
 
 def _images_at_a_time(n: int, rows: int, length: int, itemsize: int) -> int:
     """Images whose columns fit into the cache together, about as many each time."""
@@ -195,19 +191,29 @@ def _columns_in_cache(rows: int, itemsize: int) -> int:
     return max(MIN_COLUMNS, COLUMN_BYTES // max(rows * itemsize, 1))
 
 
-def _tiles(images: int, rows: int, count: int, width: int, product: int, itemsize: int) -> _Tiles:
-    """Tiles for `images` frames of `count` rows of `width`; `rows` of columns, `product` multiplications in each."""
+def _tiles(
+    images: int, rows: int, count: int, width: int, product: int, itemsize: int, blocks: int = 1
+) -> tuple[_Tiles, tuple[int, int]]:
+    """Tiles for `images` frames of `count` rows of `width`, and what they reach over.
+
+    Args:
+        images, count, width: the frames.
+        rows: of columns.
+        product: multiplications for a column.
+        itemsize: bytes of an element.
+        blocks: the fewest blocks of images.
+    """
     wanted, length = _columns_in_cache(rows, itemsize), count * width
-    product = max(product, 1)
-    best = UNPACKED // product  # columns that OpenBLAS does not pack
+    best = UNPACKED // max(product, 1)  # columns that OpenBLAS does not pack
     if best < MIN_COLUMNS:
         best = wanted
     if length <= best:
-        blocks = max(-(-images // (best // length)), min(images, -(-LOCKED // product)))
-        return _Tiles(-(-images // blocks), count, 1, 1)
+        together = -(-images // max(-(-images // (best // length)), min(images, blocks)))
+        return _Tiles(together, count, 1, 1), (-images % together, 0)
     height = -(-count // -(-length // best))
     pieces = -(-count // height)
-    return _Tiles(1, height, pieces, pieces if images > 1 else max(1, min(pieces, wanted // (height * width))))
+    at_once = pieces if images > 1 else max(1, min(pieces, wanted // (height * width)))
+    return _Tiles(1, height, pieces, at_once), (0, (pieces * height - count) * width)
 
 
 @lru_cache(512)
@@ -333,15 +339,14 @@ def correlate(x, weights, plan: Plan, y, bias, groups: int) -> None:
     rows = max(channels * len(task.outputs.taps) for task in tasks)
     images = _images_at_a_time(n, rows, max(c.counts[0] for c in plan.classes) * width, x.itemsize)
     tiles = [_tiles(images, rows, o.counts[0], width, w[0].size, x.itemsize) for o, w, _ in tasks]
-    reach = [t.beyond(images, o.counts[0], width) for t, (o, _, _) in zip(tiles, tasks, strict=True)]
-    beyond = max(r[0] for r in reach), max(r[1] for r in reach)
+    beyond = max(reach[0] for _, reach in tiles), max(reach[1] for _, reach in tiles)
 
     def block(start: int, stop: int) -> None:
         source = _Source(x, plan, images, beyond)
         for i in range(start, stop, images):
             j = min(i + images, stop)
             source.fill(i, j)
-            for (outputs, w, shifts), t in zip(tasks, tiles, strict=True):
+            for (outputs, w, shifts), (t, _) in zip(tasks, tiles, strict=True):
                 target = y[(slice(i, j), slice(None), *outputs.place)]
                 if not outputs.taps:
                     target[...] = 0 if bias is None else bias.reshape(-1, *(1,) * (x.ndim - 2))
@@ -351,10 +356,11 @@ def correlate(x, weights, plan: Plan, y, bias, groups: int) -> None:
                 for first in range(0, t.pieces, t.at_once):
                     pieces = range(first, min(first + t.at_once, t.pieces))
                     cols = _columns(source, outputs, t, j - i, pieces, groups, bias is not None, margin)
-                    products = np.matmul(w, cols).reshape(*cols.shape[:2], k, len(shifts), -1)
-                    frames = _add_shifted(products, shifts)
-                    frames = frames.reshape(*frames.shape[:3], t.together, length + margin)[..., :length]
-                    frames = frames.reshape(*frames.shape[:4], t.height, *plan.frame[1:])
+                    frames = np.matmul(w, cols)
+                    if margin:
+                        frames = _add_shifted(frames.reshape(*cols.shape[:2], k, len(shifts), -1), shifts)
+                        frames = frames.reshape(*cols.shape[:2], k, t.together, length + margin)[..., :length]
+                    frames = frames.reshape(*cols.shape[:2], k, t.together, t.height, *plan.frame[1:])
                     for found, wanted in _pairs(frames, target, t, first):
                         wanted[...] = found
 
@@ -370,13 +376,14 @@ def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
     taps = len(outputs.taps)
     count, width = outputs.counts[0], math.prod(plan.frame[1:])
     images = _images_at_a_time(n, channels * taps, count * width, x.itemsize)
-    tiles = _tiles(images, channels * taps, count, width, kg * cg * taps, x.itemsize)
+    results = kg * cg * taps
+    tiles, beyond = _tiles(images, channels * taps, count, width, results, x.itemsize, -(-LOCKED // results))
     partial: dict[int, np.ndarray] = {}
     # the BLAS is faster with the longer side in front, as long as the result is small enough to be turned in cache
     columns_first = cg * taps > kg and k * cg * taps < 500_000
 
     def block(start: int, stop: int) -> None:
-        source = _Source(x, plan, images, tiles.beyond(images, count, width))
+        source = _Source(x, plan, images, beyond)
         total = np.zeros((groups, cg * taps, kg) if columns_first else (groups, kg, cg * taps), x.dtype)
         padded = None
         for i in range(start, stop, images):
@@ -395,7 +402,7 @@ def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
                 cols = _columns(source, outputs, t, j - i, pieces, groups, False, 0)
                 part = rows[:, pieces.start : pieces.stop]
                 products = np.matmul(cols, part.mT) if columns_first else np.matmul(part, cols.mT)
-                total += products.sum((0, 1))
+                total += products[0, 0] if products.size == total.size else products.sum((0, 1))
         partial[start] = total
 
     over_images(block, n, 2 * g.size * channels * taps // max(groups, 1))
