@@ -10,6 +10,7 @@ import contextvars
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -138,6 +139,7 @@ def parallel(fn: Callable[[int, int], Any], n: int, grain: int = 1) -> None:
                 failed = failed or error
         finally:
             _local.inside = False
+        _stay_awake(answers, waiting)
         for _ in range(waiting):  # also after a failure: the others still write to the caller's arrays
             error = answers.get()
             failed = failed or error
@@ -145,6 +147,20 @@ def parallel(fn: Callable[[int, int], Any], n: int, grain: int = 1) -> None:
         single_exit()
     if failed is not None:
         raise failed
+
+
+_AWAKE = 100_000
+"""Nanoseconds to wait for other threads without going to sleep: to be woken takes 25 us and more on a virtual machine,
+about as long as the others are late. A call of 90 us took 60 with it, a training step of LeNet 3.5 ms instead of 3.7."""
+_yield: Callable[[], Any] | None = getattr(os, "sched_yield", None)  # not on Windows
+
+
+def _stay_awake(answers: queue.SimpleQueue, count: int) -> None:
+    """Wait until there are `count` answers, or for as long as it pays to; others may have the core and the lock."""
+    if _yield is not None and count:
+        end = time.perf_counter_ns() + _AWAKE
+        while answers.qsize() < count and time.perf_counter_ns() < end:
+            _yield()
 
 
 def _attempt(fn: Callable[[int, int], Any], start: int, stop: int) -> BaseException | None:
