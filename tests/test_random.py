@@ -213,9 +213,12 @@ def test_cuda_multinomial():
     assert sorted(torch.multinomial(p[1], 2).cpu().tolist()) == [0, 2]
 
 
-def test_no_kernel_on_cuda():
-    with pytest.raises(NotImplementedError, match="poisson"):
-        torch.poisson(torch.ones(2, device="cuda"))
+def test_cuda_draws_until_accepted():
+    rate = torch.tensor([[0.0], [2.0], [30.0]], device="cuda").expand(3, 2000)
+    assert torch.allclose(torch.poisson(rate).cpu().mean(1), torch.tensor([0.0, 2.0, 30.0]), atol=0.5)
+    count = torch.tensor([[6.0], [90.0]], device="cuda").expand(2, 2000)
+    drawn = torch.binomial(count, torch.full((2, 1), 0.75, device="cuda")).cpu()
+    assert torch.allclose(drawn.mean(1), torch.tensor([4.5, 67.5]), atol=0.5) and (drawn <= count.cpu()).all()
 
 
 def test_public_names():

@@ -10,10 +10,10 @@ from .. import dtypes
 from ..autograd.function import Function, once_differentiable
 from ..autograd.modes import no_grad
 from ..binding import method, write_out
-from ..device import CPU
+from ..device import CPU, on_device
 from ..errors import message
+from ..kernels import philox_rejection, rejection
 from ..kernels import random as fills
-from ..kernels import rejection
 from ..kernels._shapes import broadcast_shapes
 from ..kernels.implicit import dirichlet_grad, standard_gamma_grad
 from ..kernels.reduce import amax
@@ -21,6 +21,7 @@ from ..random import Generator, pick
 from ..tensor import Tensor, wrap
 from .creation import empty_array
 from .random import Fill, draw, draw_out, needs_float, rand, run
+from .shape import broadcast_tensors
 
 __all__ = ["bernoulli", "binomial", "multinomial", "normal", "poisson"]
 
@@ -200,24 +201,53 @@ def _multinomial_cuda(p: Tensor, n: int, replacement: bool, g: Generator) -> Ten
 
 @no_grad()
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Poisson numbers with the rates in `input`, of its dtype; only on the CPU."""
-    _on_cpu("poisson", input)
-    if input.device is CPU and not (input._a >= 0).all():
+    """Poisson numbers with the rates in `input`, of its dtype.
+
+    >>> import tritorch as torch
+    >>> torch.poisson(torch.zeros(2))
+    tensor([0., 0.])
+    """
+    needs_float("poisson", input.dtype, False)
+    g = pick(generator, input.device, "poisson")
+    if input.device is not CPU:
+        with on_device(input.device.index):
+            return wrap(philox_rejection.poisson(input._a, g), input.device)
+    if not (input._a >= 0).all():
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     a = np.empty(tuple(input.shape), input.dtype.np)
-    rejection.poisson(a, input._a, pick(generator, CPU, "poisson"))
+    rejection.poisson(a, input._a, g)
     return wrap(a)
 
 
 @no_grad()
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
-    """Successes in `count` trials of probability `prob`; both floating point, broadcast; only on the CPU."""
+    """Successes in `count` trials of probability `prob`; both floating point and of one dtype, broadcast.
+
+    >>> import tritorch as torch
+    >>> torch.binomial(torch.tensor([3.0, 3.0]), torch.tensor([0.0, 1.0]))
+    tensor([0., 3.])
+    """
     for t in (count, prob):
-        _on_cpu("binomial", t)
+        needs_float("binomial", t.dtype, False)
+    g = pick(generator, count.device, "binomial")
+    if count.device is not CPU:
+        n, p = broadcast_tensors(count, prob.to(count.dtype))
+        with on_device(count.device.index):
+            return wrap(philox_rejection.binomial(n._a, p._a, g), count.device)
     n, p = np.broadcast_arrays(count._a, prob._a)
     a = np.empty(n.shape, count.dtype.np)
-    rejection.binomial(a, n, p, pick(generator, CPU, "binomial"))
+    rejection.binomial(a, n, p, g)
     return wrap(a)
+
+
+def _gamma_numbers(alpha: Tensor, generator: Generator) -> Tensor:
+    if alpha.device is CPU:
+        a = np.empty(tuple(alpha.shape), alpha.dtype.np)
+        rejection.standard_gamma(a, alpha._a, generator)
+        return wrap(a)
+    with on_device(alpha.device.index):
+        x = wrap(philox_rejection.standard_gamma(alpha._a, generator), alpha.device)
+    return x.clamp(min=dtypes.finfo(alpha.dtype).tiny)
 
 
 class _StandardGamma(Function):
@@ -225,12 +255,7 @@ class _StandardGamma(Function):
 
     @staticmethod
     def forward(ctx: Any, alpha: Tensor, generator: Generator) -> Tensor:
-        if alpha.device is CPU:
-            a = np.empty(tuple(alpha.shape), alpha.dtype.np)
-            rejection.standard_gamma(a, alpha._a, generator)
-            x = wrap(a)
-        else:
-            x = _gamma_by_rejection(alpha, generator)
+        x = _gamma_numbers(alpha, generator)
         ctx.save_for_backward(alpha, x)
         return x
 
@@ -238,30 +263,6 @@ class _StandardGamma(Function):
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> Any:
         return g * _standard_gamma_grad(*ctx.saved_tensors), None
-
-
-def _gamma_by_rejection(alpha: Tensor, generator: Generator) -> Tensor:
-    """Gamma numbers where draws cost little and waiting for them much: for all at once, until all are accepted.
-
-    G. Marsaglia, W. W. Tsang: A simple method for generating gamma variables, ACM TOMS 26(3), 2000.
-    """
-    kind = dtypes.float64 if alpha.dtype is dtypes.float64 else dtypes.float32
-    a: Any = alpha.to(kind)
-    low = a < 1
-    d = a + low.to(kind) - 1 / 3
-    c = (9 * d).rsqrt()
-    x = a * 0
-    waiting = a > 0
-    while waiting.any():
-        normal = a.new_empty(a.shape).normal_(generator=generator)
-        log_u = (1 - a.new_empty(a.shape).uniform_(generator=generator)).log()
-        v = (1 + c * normal) ** 3
-        accept = waiting & (v > 0) & (log_u < 0.5 * normal * normal + d * (1 - v + v.clamp(min=1e-30).log()))
-        x = x + (d * v).masked_fill(accept.logical_not(), 0)
-        waiting = waiting & accept.logical_not()
-    u = 1 - a.new_empty(a.shape).uniform_(generator=generator)
-    x = x * (u.log() / a).exp().masked_fill(low.logical_not(), 1)
-    return x.clamp(min=dtypes.finfo(alpha.dtype).tiny).to(alpha.dtype)
 
 
 def _standard_gamma(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -287,12 +288,7 @@ class _SampleDirichlet(Function):
     @staticmethod
     def forward(ctx: Any, alpha: Tensor, generator: Generator) -> Tensor:
         info = dtypes.finfo(alpha.dtype)
-        if alpha.device is CPU:  # in float64: small shapes give numbers below float32's
-            gammas = np.empty(tuple(alpha.shape), np.float64)
-            rejection.standard_gamma(gammas, alpha._a, generator)
-            x = wrap(gammas)
-        else:
-            x = _gamma_by_rejection(alpha.to(dtypes.float64), generator)
+        x = _gamma_numbers(alpha.to(dtypes.float64), generator)  # small shapes give numbers below float32's
         x = x / x.sum(-1, keepdim=True)  # type: ignore[attr-defined]
         x = x.to(alpha.dtype).clamp(min=info.tiny, max=1 - info.eps / 2)
         ctx.save_for_backward(alpha, x)
@@ -310,8 +306,8 @@ def _sample_dirichlet(input: Tensor, generator: Generator | None = None) -> Tens
     """Vectors (..., k) with positive elements of sum 1, by the concentrations in `input`; the gradient is implicit.
 
     >>> import tritorch as torch
-    >>> torch.functional.distributions._sample_dirichlet(torch.ones(3, 4)).sum(-1)
-    tensor([1., 1., 1.])
+    >>> torch.functional.distributions._sample_dirichlet(torch.ones(3, 4)).shape
+    torch.Size([3, 4])
     """
     needs_float("_sample_dirichlet", input.dtype, False)
     return _SampleDirichlet.apply(input, pick(generator, input.device, "_sample_dirichlet"))
@@ -320,9 +316,3 @@ def _sample_dirichlet(input: Tensor, generator: Generator | None = None) -> Tens
 def _dirichlet_grad(x: Tensor, alpha: Tensor, total: Tensor) -> Tensor:
     """dx/da / (1 - x) of beta numbers x with the parameters a = alpha and total - alpha."""
     return dirichlet_grad(x, alpha, total)
-
-
-def _on_cpu(op: str, t: Tensor) -> None:
-    if t.device is not CPU:
-        raise NotImplementedError(f"{op}: no kernel for {t.device}; draw on the CPU and move the result")
-    needs_float(op, t.dtype, False)
