@@ -18,6 +18,9 @@ from ._threads import parallel
 
 FEW = 1 << 15  # elements up to which NumPy's own way costs less than a plan
 GRAIN = 1 << 20  # elements that are worth a thread, where nothing is computed
+ITEM = 1024
+"""Bytes of a row up to which rows are copied as single items: NumPy's loop over a row costs 8 ns to begin, an item 4."""
+_LINE = 64  # bytes of a cache line
 _NARROW = 8  # a last dim of so many elements is copied column by column
 _CALL = 1024  # elements of a call, at least: below, its cost counts
 
@@ -39,7 +42,11 @@ def assign(y: np.ndarray, x: np.ndarray, grain: int = GRAIN) -> None:
         grain: elements that are worth a thread.
     """
     n_last = x.shape[-1] if x.ndim else 1
-    if x.size < FEW or x.size < 2 * grain and n_last > _NARROW and abs(x.strides[-1]) == x.dtype.itemsize:
+    if x.ndim and x.strides[-1] < 0:
+        grain //= 4  # backwards, NumPy goes element by element
+    item = x.dtype.itemsize
+    run = n_last * item if x.size >= FEW and abs(x.strides[-1]) == item else 0  # bytes that are copied as they are
+    if x.size < FEW or x.size < 2 * grain and (run > ITEM or run > _NARROW * item and x.strides[-1] < 0):
         y[...] = x
         return
     if x.flags.c_contiguous and y.flags.c_contiguous:
@@ -54,8 +61,19 @@ def assign(y: np.ndarray, x: np.ndarray, grain: int = GRAIN) -> None:
             merged[-1] = before[0] * n, s, t
         else:
             merged.append((n, s, t))
+    n, s, t = merged[-1]
+    if len(merged) > 1 and s == t == item and n * item <= ITEM and x.dtype == y.dtype and not x.dtype.hasobject:
+        rows = np.dtype((np.void, n * item))
+        shape, ys, xs = zip(*merged[:-1], strict=True)
+        _arrange(as_strided(y, shape, ys, 0, rows), as_strided(x, shape, xs, 0, rows), max(1, grain // n))
+        return
     shape, ys, xs = zip(*merged, strict=True)
-    y, x = as_strided(y, shape, ys), as_strided(x, shape, xs)
+    _arrange(as_strided(y, shape, ys), as_strided(x, shape, xs), grain)
+
+
+def _arrange(y: np.ndarray, x: np.ndarray, grain: int) -> None:
+    """The copy of `assign` for dims in the order of y's memory that cannot be merged further."""
+    shape, xs = x.shape, x.strides
     last = len(shape) - 1
     if last and shape[last] <= _NARROW and x.size >= _CALL * shape[last]:
         for j in range(shape[last]):
@@ -63,7 +81,7 @@ def assign(y: np.ndarray, x: np.ndarray, grain: int = GRAIN) -> None:
         return
     steps = [abs(t) or 1 << 62 for t in xs]
     nearest = steps.index(min(steps))
-    if nearest == last or steps[last] == 1 << 62:
+    if nearest == last or steps[last] == 1 << 62 or x.dtype.itemsize >= _LINE:
         _each(y, x, [...], 0, grain)
     else:
         _strips(y, x, nearest, steps[last], grain)

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-
-import numpy as np
 
 from ...autograd.autocast import ACTIVE, cast
 from ...errors import message
 from ...kernels.copy import pad_constant
-from ...kernels.resample import Taps, resample
+from ...kernels.pad import pad_around
 from ...tensor import Tensor
 
 __all__ = ["pad"]
-
-
-@lru_cache(maxsize=256)
-def _taps(mode: str, n: int, before: int, after: int) -> Taps:
-    at = np.arange(-before, n + after)
-    if mode == "reflect":
-        at = np.abs(at)
-        at = np.where(at >= n, 2 * (n - 1) - at, at)
-    elif mode == "replicate":
-        at = np.clip(at, 0, n - 1)
-    else:  # what negative counts cut off is not wrapped around either
-        first, m = max(-before, 0), n - max(-before, 0) - max(-after, 0)
-        at = first + (at - first) % max(m, 1)
-    return Taps(at[None], np.ones((1, at.size)), n)
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
@@ -85,7 +68,6 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             )
         if mode == "replicate" and n == 0:
             raise RuntimeError(message("pad", f"Expected dim {d} to have a non-zero size", input=input))
-    for d in range(input.ndim - dims, input.ndim):
-        if pairs[d] != (0, 0):
-            input = resample(input, _taps(mode, input.shape[d], *pairs[d]), d)
-    return input
+    if not any(counts):
+        return input
+    return pad_around(input, tuple(pairs), mode)
