@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.special_values import HUGE, TINY, asked, operands, parameters, pointwise, same, widened
+import tritorch
+from tests.special_values import HUGE, INF, NAN, TINY, asked, operands, parameters, pointwise, same, widened
 from tests.test_ops import NAMES
 from tritorch.kernels._op import OPS
 from tritorch.kernels.elementwise import Elementwise
 
 torch = pytest.importorskip("torch", reason="torch is the oracle; install the oracle extra")
 F = torch.nn.functional
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 POINTWISE = [
     n for n in NAMES if isinstance(OPS[n], Elementwise) and not n.startswith(("bitwise_", "gcd", "lcm", "sgn"))
@@ -99,3 +102,93 @@ def test_pointwise(name: str) -> None:
             got = got[:1]
         for i, (a, b, w) in enumerate(zip(got, want, wide, strict=True)):
             same(a, b, w, f"{name}{params}: {f'gradient {i - 1}' if i else 'result'}", arrays, 1e-3, left_out)
+
+
+# ---- reductions, normalisations, losses and the like, by their public names ----------------------------------------
+
+_rng = np.random.default_rng(0)
+
+
+def _normal(*shape: int) -> np.ndarray:
+    return _rng.normal(size=shape).astype(np.float32)
+
+
+TARGETS = [1, 0, 3, 2]
+ROWS: dict[str, Callable[..., Any]] = {
+    "sum": lambda lib, x: x.sum(1),
+    "nansum": lambda lib, x: x.nansum(1),
+    "mean": lambda lib, x: x.mean(0),
+    "prod": lambda lib, x: x.prod(1),
+    "amax": lambda lib, x: x.amax(1),
+    "amin": lambda lib, x: x.amin(0),
+    "max": lambda lib, x: x.max(1)[0],
+    "min": lambda lib, x: x.min(0)[0],
+    "var": lambda lib, x: x.var(1),
+    "std": lambda lib, x: x.std(1),
+    "median": lambda lib, x: x.median(1)[0],
+    "kthvalue": lambda lib, x: x.kthvalue(3, 1)[0],
+    "sort": lambda lib, x: x.sort(1)[0],
+    "topk": lambda lib, x: x.topk(3, 1)[0],
+    "cumsum": lambda lib, x: x.cumsum(1),
+    "cumprod": lambda lib, x: x.cumprod(1),
+    "cummax": lambda lib, x: x.cummax(1)[0],
+    "cummin": lambda lib, x: x.cummin(1)[0],
+    "norm": lambda lib, x: x.norm(2, 1),
+    "norm 1": lambda lib, x: x.norm(1, 1),
+    "norm 3": lambda lib, x: x.norm(3, 1),
+    "norm inf": lambda lib, x: x.norm(INF, 1),
+    "logsumexp": lambda lib, x: x.logsumexp(-1),
+    "softmax": lambda lib, x: x.softmax(-1),
+    "log_softmax": lambda lib, x: x.log_softmax(0),
+    "normalize": lambda lib, x: lib.nn.functional.normalize(x, dim=1),
+    "diff": lambda lib, x: x.diff(dim=1),
+    "masked_fill": lambda lib, x: x.masked_fill(x > 0, 2.0),
+    "index": lambda lib, x: x[:, [0, 2, 2]],
+    "glu": lambda lib, x: lib.nn.functional.glu(x[:, :6], 1),
+    "cross_entropy": lambda lib, x: lib.nn.functional.cross_entropy(x, lib.tensor(TARGETS)),
+    "nll_loss": lambda lib, x: lib.nn.functional.nll_loss(x, lib.tensor(TARGETS)),
+    "max_pool1d": lambda lib, x: lib.nn.functional.max_pool1d(x, 3, 1, 1),
+    "avg_pool1d": lambda lib, x: lib.nn.functional.avg_pool1d(x, 3, 1, 1),
+    "matmul": lambda lib, x: x @ x.T,
+}
+PAIRS: dict[str, Callable[..., Any]] = {
+    name: lambda lib, x, t, name=name: getattr(lib.nn.functional, name)(x, t)
+    for name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy_with_logits")
+} | {
+    "where": lambda lib, x, t: lib.where(x > 0, x, t),
+    "linear": lambda lib, x, t: lib.nn.functional.linear(x, t),
+    "cosine_similarity": lambda lib, x, t: lib.nn.functional.cosine_similarity(x, t),
+}
+APART: dict[str, tuple[tuple[str, ...], tuple[float, ...], str]] = {
+    "cross_entropy": (("gradient",), (INF, -INF), "inf (p - 1), which torch makes as inf p - inf"),
+}
+"""Call -> (where, values, why torch differs there)."""
+
+
+def _called(lib: Any, call: Callable[..., Any], arrays: list[np.ndarray], dtype: str, at: Any, value: float) -> list:
+    arrays = [a.copy() for a in arrays]
+    if at is not None:
+        arrays[at].reshape(-1)[arrays[at].size // 2] = value
+    tensors = [lib.tensor(a.tolist(), dtype=getattr(lib, dtype)).requires_grad_() for a in arrays]
+    y = call(lib, *tensors)
+    g = np.random.default_rng(1).normal(size=tuple(y.shape))
+    if at is None:
+        g.reshape(-1)[g.size // 2] = value
+    grads = lib.autograd.grad(y, tensors, lib.tensor(g.tolist(), dtype=getattr(lib, dtype)), allow_unused=True)
+    return [None if v is None else np.array(v.tolist(), dtype) for v in (y.detach(), *grads)]
+
+
+@pytest.mark.parametrize("name", [*ROWS, *PAIRS])
+def test_calls(name: str) -> None:
+    call = ROWS.get(name) or PAIRS[name]
+    arrays = [_normal(4, 7)] if name in ROWS else [_normal(4, 7), _normal(4, 7)]
+    for at in (*range(len(arrays)), None):
+        where = "gradient" if at is None else str(at)
+        for value in (NAN, INF, -INF):
+            if name in APART and where in APART[name][0] and value in APART[name][1]:
+                continue
+            got = _called(tritorch, call, arrays, "float32", at, value)
+            want, wide = (_called(torch, call, arrays, d, at, value) for d in ("float32", "float64"))
+            for i, (a, b, w) in enumerate(zip(got, want, wide, strict=True)):
+                what = f"gradient {i - 1}" if i else "result"
+                same(a, b, w, f"{name}: {what} with {value} in {where}", [], 1e-3)

@@ -7,7 +7,7 @@ With d = x - t and a parameter c:
     smooth_l1_loss   d^2 / (2 c) where |d| < c, else |d| - c / 2
     huber_loss       d^2 / 2 where |d| < c, else c (|d| - c / 2)
     binary_cross_entropy              -(t log x + (1 - t) log(1 - x)), logarithms not below -100
-    binary_cross_entropy_with_logits  max(x, 0) - x t + log(1 + exp(-|x|))
+    binary_cross_entropy_with_logits  x (1 - t) - min(x, 0) + log(1 + exp(-|x|))
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def _bce_logits(x: Array, t: Array, c: float) -> Array:
     np.negative(y, out=y)
     np.exp(y, out=y)
     np.log1p(y, out=y)
-    y += x.clip(0, np.inf)
-    y -= x * t
+    y -= x.clip(-np.inf, 0)
+    y += x * (1 - t)
     return y
 
 
@@ -143,17 +143,17 @@ EXPRESSIONS = {
     "l1_loss": ("abs(x - t)", "sign(x - t)", "sign(t - x)"),
     "smooth_l1_loss": (
         "where(abs(x - t) < c, (x - t) * (x - t) * (0.5 / c), abs(x - t) - 0.5 * c)",
-        "where(abs(x - t) < c, (x - t) / c, sign(x - t))", "where(abs(x - t) < c, (t - x) / c, sign(t - x))",
+        "where(abs(x - t) >= c, sign(x - t), (x - t) / c)", "where(abs(x - t) >= c, sign(t - x), (t - x) / c)",
     ),
     "huber_loss": (
         "where(abs(x - t) < c, (x - t) * (x - t) * 0.5, c * (abs(x - t) - 0.5 * c))",
-        "where(abs(x - t) < c, x - t, c * sign(x - t))", "where(abs(x - t) < c, t - x, c * sign(t - x))",
+        "where(abs(x - t) >= c, c * sign(x - t), x - t)", "where(abs(x - t) >= c, c * sign(t - x), t - x)",
     ),
     "binary_cross_entropy": (
         f"(t - 1) * {_LOG_1X} - t * {_LOG_X}", "(x - t) / maximum(x * (1 - x), 1e-12)", f"{_LOG_1X} - {_LOG_X}",
     ),
     "binary_cross_entropy_with_logits": (
-        "maximum(x, 0) - x * t + log1p(exp(-abs(x)))", "sigmoid(x) - t", "-x",
+        "x * (1 - t) - minimum(x, 0) + log1p(exp(-abs(x)))", "sigmoid(x) - t", "-x",
     ),
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from ._fold import SMALL, finish, kept_shape, plan, row_dots, row_sums
 from ._launch import empty, kernel, launch
 from ._op import Array, op
 from ._rows import over_blocks
+from ._special import sign
 from .reduce import kind, parts, reduce_gpu, sum_array, tiles
 
 if TYPE_CHECKING:
@@ -282,7 +283,8 @@ class vector_norm:
         if p == 2:
             return x * (g / y).masked_fill(y == 0, 0)
         if p == inf or p == -inf:
-            hit = (x.abs() == y).to(g.dtype)
+            hit = (x.abs() == y) | (x.isnan() & y.isnan())
+            hit = hit.to(g.dtype)
             return x.sign() * hit * (g / hit.sum(dim, True))
         ratio = (x.abs() / y).masked_fill(y == 0, 0)
         return g * x.sign() * ratio.pow(p - 1) if p > 1 else g * x.sign() * ratio.pow(p - 1).masked_fill(x == 0, 0)
@@ -294,17 +296,17 @@ class vector_norm:
         if p == 0:
             return np.zeros_like(x)
         if p == 1:
-            return g * np.sign(x)
+            return g * sign(x)
         if p == 2:
             return x * np.where(y == 0, y.dtype.type(0), g / y)
         if p == inf or p == -inf:
-            hit = np.abs(x) == y
+            hit = (np.abs(x) == y) | np.isnan(x) & np.isnan(y)
             share = g / np.add.reduce(hit, dim, np.int64, None, True).astype(g.dtype)
-            return np.sign(x) * hit * share
+            return sign(x) * hit * share
         ratio = np.asarray(np.where(y == 0, y.dtype.type(0), np.abs(x) / y) ** x.dtype.type(p - 1))
         if p < 1:
             ratio[x == 0] = 0
-        return g * np.sign(x) * ratio
+        return g * sign(x) * ratio
 
     def samples(rng):
         x = rng.normal(size=(4, 5, 7)) + 0.1

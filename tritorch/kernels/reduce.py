@@ -287,7 +287,8 @@ class mean:
 
 @op
 class prod:
-    """y = product of x over one dim, of integers in int64; the gradient does not divide, so zeros are no problem."""
+    """y = product of x over one dim, of integers in int64; the gradient is NaN where x is not finite, as of g y / x, but
+    zeros are no problem."""
 
     def cpu(x: Array, dim: int, keepdim: bool) -> Array:
         kind = np.int64 if x.dtype.kind in "iub" else None
@@ -303,11 +304,11 @@ class prod:
             g = g.unsqueeze(dim)
         if x.shape[dim] < 2:
             return g.expand(x.shape)
-        one = x.narrow(dim, 0, 1) * 0 + 1
         n = x.shape[dim]
+        one = x.new_full([1 if i == dim % x.dim() else m for i, m in enumerate(x.shape)], 1)
         before = _cat([one, x.narrow(dim, 0, n - 1)], dim).cumprod(dim)
         after = _cat([one, x.narrow(dim, 1, n - 1).flip((dim,))], dim).cumprod(dim).flip((dim,))
-        return g * before * after
+        return g * (before * after + (x - x))
 
     def cpu_grad(g, x, dim, keepdim):
         if not keepdim:
@@ -322,6 +323,7 @@ class prod:
         after = np.ones_like(others)
         np.multiply.accumulate(xt[:0:-1], 0, out=after[-2::-1] if len(xt) > 1 else after[:0])
         others *= after
+        others += xt - xt
         return np.moveaxis(others, 0, dim) * g
 
     def samples(rng):

@@ -173,7 +173,8 @@ class cumprod:
         # y_t / x_s is the product before s times the product from s + 1 to t: the second factor folds into a recurrence
         if not x.shape:
             return g
-        return shifted_tensor(y, dim, 1, 1) * linear_recurrence(shifted_tensor(x, dim, -1, 0), g, dim, True)
+        after = linear_recurrence(shifted_tensor(x, dim, -1, 0), g, dim, True)
+        return shifted_tensor(y, dim, 1, 1) * after + (x - x)  # NaN where x is not finite, as of the quotients
 
     def cpu_grad(g, x, y, dim):
         if not x.shape:
@@ -182,7 +183,7 @@ class cumprod:
             gx = cumulative_sum(g * y, dim, True)
             gx /= x
             return gx
-        return shifted(y, dim, 1, 1) * recurrence(shifted(x, dim, -1, 0), g, dim, True)
+        return shifted(y, dim, 1, 1) * recurrence(shifted(x, dim, -1, 0), g, dim, True) + (x - x)
 
     def samples(rng):
         yield (rng.uniform(0.5, 2, size=(4, 9)),), (1,)
