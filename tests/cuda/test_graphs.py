@@ -205,6 +205,32 @@ def test_each_replay_draws_what_eager_code_would_have_drawn():
     assert [t.tolist() for t in outs] == eager[0]
 
 
+def test_slopes_of_rrelu_are_drawn_anew():
+    x = torch.linspace(-1.0, 1.0, 40).cuda().requires_grad_()
+    torch.manual_seed(6)
+    eager = [F.rrelu(x, 0.1, 0.5, True).tolist() for _ in range(3)]
+    torch.manual_seed(6)
+
+    def act():
+        y = F.rrelu(x, 0.1, 0.5, True)
+        return y, torch.autograd.grad(y.sum(), x)[0]
+
+    g, (y, gx) = captured(act)
+    for wanted in eager:
+        g.replay()
+        assert y.tolist() == wanted
+        slopes = np.array(gx.tolist())
+        assert (slopes[20:] == 1).all() and (slopes[:20] >= 0.1).all() and (slopes[:20] < 0.5).all()
+        assert len(set(slopes[:20])) == 20
+        np.testing.assert_allclose(y.tolist(), slopes * np.array(x.tolist()), rtol=1e-6)
+    assert eager[0] != eager[1] != eager[2]
+    torch.manual_seed(6)
+    z = x.detach().clone()
+    g, _ = captured(lambda: F.rrelu_(z, 0.1, 0.5, True))
+    g.replay()
+    assert z.tolist() == eager[0]
+
+
 def test_eager_numbers_between_replays_are_not_repeated():
     torch.manual_seed(4)
     g, y = captured(lambda: torch.rand(4, device="cuda"))

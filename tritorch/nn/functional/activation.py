@@ -8,6 +8,7 @@ from typing import Any
 from ... import functional
 from ...autograd.autocast import ACTIVE, cast
 from ...binding import in_place, write_out
+from ...device import CPU
 from ...dtypes import FLOAT, dtype, float64
 from ...errors import check_dim, message
 from ...kernels._op import OPS
@@ -128,9 +129,12 @@ def rrelu(
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     falling = (input <= 0).detach()
-    slopes = functional.empty(int(falling.sum()), dtype=float64, device=input.device).uniform_(lower, upper)
-    noise = functional.ones_like(input.detach())
-    noise[falling] = slopes.to(input.dtype)
+    if input.device is CPU:  # one draw for each slope that is used, as PyTorch counts them there
+        slopes = functional.empty(int(falling.sum()), dtype=float64).uniform_(lower, upper)
+        noise = functional.ones_like(input.detach())
+        noise[falling] = slopes.to(input.dtype)
+    else:
+        noise = functional.where(falling, functional.empty_like(input.detach()).uniform_(lower, upper), 1.0)
     if inplace:
         return in_place(functional.mul, "rrelu_")(input, noise)
     return input * noise
