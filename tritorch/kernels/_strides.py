@@ -21,7 +21,7 @@ GRAIN = 1 << 20  # elements that are worth a thread, where nothing is computed
 ITEM = 1024
 """Bytes of a row up to which rows are copied as single items: NumPy's loop over a row costs 8 ns to begin, an item 4."""
 _LINE = 64  # bytes of a cache line
-_NARROW = 8  # a last dim of so many elements is copied column by column
+_NARROW = 8  # a last dim of so many elements is copied column by column, if that makes longer runs
 _CALL = 1024  # elements of a call, at least: below, its cost counts
 
 
@@ -75,13 +75,13 @@ def _arrange(y: np.ndarray, x: np.ndarray, grain: int) -> None:
     """The copy of `assign` for dims in the order of y's memory that cannot be merged further."""
     shape, xs = x.shape, x.strides
     last = len(shape) - 1
-    if last and shape[last] <= _NARROW and x.size >= _CALL * shape[last]:
+    if last and shape[last] <= min(_NARROW, shape[last - 1] // 2) and x.size >= _CALL * shape[last]:
         for j in range(shape[last]):
             assign(y[..., j], x[..., j], grain)
         return
     steps = [abs(t) or 1 << 62 for t in xs]
     nearest = steps.index(min(steps))
-    if nearest == last or steps[last] == 1 << 62 or x.dtype.itemsize >= _LINE:
+    if nearest == last or steps[last] == 1 << 62 or steps[last] < _LINE or x.dtype.itemsize >= _LINE:
         _each(y, x, [...], 0, grain)
     else:
         _strips(y, x, nearest, steps[last], grain)
