@@ -265,6 +265,21 @@ def test_gradcheck_of_log_prob(name: str) -> None:
     assert torch.autograd.gradcheck(f, leaves())
 
 
+def test_gradcheck_of_gamma_cdf() -> None:
+    def f(a: Any, b: Any, x: Any) -> Any:
+        return D.Gamma(a, b).cdf(x), D.InverseGamma(a, b).cdf(x)
+
+    assert torch.autograd.gradcheck(f, (*leaves(), t([[0.3, 1.0], [2.0, 4.0]]).requires_grad_()))
+
+
+def test_gradients_at_certainty() -> None:
+    p = t([1.0, 1.0, 0.5]).requires_grad_()
+    (g,) = torch.autograd.grad(D.Geometric(p).log_prob(t([0.0, 0.0, 2.0])).sum(), p)
+    torch.testing.assert_close(g, t([1.0, 1.0, -2.0]))
+    (g,) = torch.autograd.grad(D.Binomial(3, p).log_prob(t([3.0, 3.0, 0.0])).sum(), p)
+    assert g.isfinite().all()
+
+
 IMPLICIT = {"Gamma", "Beta", "Chi2", "Dirichlet", "StudentT", "FisherSnedecor", "InverseGamma", "Wishart"}
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..autograd.function import Function, once_differentiable
 from ..dtypes import finfo
-from ..functional.distributions import _standard_gamma
+from ..functional.distributions import _standard_gamma, _standard_gamma_grad
 from ..special import gammainc
 from ..tensor import Size, Tensor
 from . import constraints
@@ -14,6 +15,22 @@ from .exp_family import ExponentialFamily
 from .utils import at_least, broadcast_all
 
 __all__ = ["Gamma"]
+
+
+class _LowerIncomplete(Function):
+    """P(a, x) with its derivative by a, too: -density dx/da, x(a) the quantile."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, x: Tensor) -> Tensor:
+        ctx.save_for_backward(a, x)
+        return gammainc(a, x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+        a, x = ctx.saved_tensors
+        by_x = g * ((a - 1) * x.log() - x - a.lgamma()).exp()
+        return -by_x * _standard_gamma_grad(a, x), by_x
 
 
 class Gamma(ExponentialFamily):
@@ -65,7 +82,7 @@ class Gamma(ExponentialFamily):
 
     def cdf(self, value: Tensor) -> Tensor:
         self._check(value)
-        return gammainc(self.concentration, self.rate * value)
+        return _LowerIncomplete.apply(*broadcast_all(self.concentration, self.rate * value))
 
     def entropy(self) -> Tensor:
         a = self.concentration

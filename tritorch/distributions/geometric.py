@@ -9,7 +9,6 @@ from .. import functional
 from ..autograd.modes import no_grad
 from ..dtypes import finfo
 from ..nn.functional import binary_cross_entropy_with_logits
-from ..special import xlog1py
 from ..tensor import Size, Tensor
 from . import constraints
 from .probability import ByProbability
@@ -62,7 +61,9 @@ class Geometric(ByProbability):
 
     def log_prob(self, value: Tensor) -> Tensor:
         self._check(value)
-        return xlog1py(value, -self.probs) + self.probs.log()
+        certain = (self.probs == 1) & (value == 0)  # 0 log 0, whose gradient is 0 as well
+        p, value = functional.broadcast_tensors(self.probs, value)
+        return value * (-p.masked_fill(certain, 0.0)).log1p() + self.probs.log()
 
     def entropy(self) -> Tensor:
         return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none") / self.probs

@@ -38,12 +38,11 @@ def _gamma(x_ptr, a_ptr, n, seed, offset, BLOCK: tl.constexpr):
     d = tl.where(a > 0, d, 1.0)
     c = 1 / _sqrt(9 * d)
     x = d
-    at = i + offset
-    left = i * 0 + 64
+    tried = tl.program_id(0) * 0
     boost = tl.full((BLOCK,), 1, tl.float64)
     waiting = (i < n) & (a > 0)
     while tl.max(waiting.to(tl.int32)) > 0:
-        w0, w1, w2, w3 = tl.randint4x(seed, at)
+        w0, w1, w2, w3 = tl.randint4x(seed, i + offset + tried.to(tl.int64) * n)
         normal, _ = tl.pair_uniform_to_normal(uniform32_of(w0), uniform32_of(w1))
         v = 1 + c * normal.to(tl.float64)
         positive = v > 0
@@ -52,12 +51,11 @@ def _gamma(x_ptr, a_ptr, n, seed, offset, BLOCK: tl.constexpr):
         u = 1 - uniform32_of(w2).to(tl.float64)
         square = normal.to(tl.float64) * normal.to(tl.float64)
         accept = positive & (tl.log(u) < 0.5 * square + d * (1 - v + tl.log(v)))
-        left -= 1
-        accept = waiting & (accept | (left == 0))
+        tried += 1
+        accept = waiting & (accept | (tried == 64))
         x = tl.where(accept, d * v, x)
         boost = tl.where(accept, 1 - uniform32_of(w3).to(tl.float64), boost)
         waiting = waiting & (accept == 0)
-        at += n
     x = x * tl.where(low, tl.exp(tl.log(boost) / tl.where(a > 0, a, 1.0)), 1.0)
     x = tl.where(a > 0, x, float("nan"))
     tl.store(x_ptr + i, x.to(x_ptr.dtype.element_ty), mask=i < n)
@@ -73,8 +71,7 @@ def _poisson(x_ptr, rate_ptr, n, seed, offset, BLOCK: tl.constexpr):
     seed, offset = stream(seed, offset)
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     rate = tl.load(rate_ptr + i, mask=i < n, other=0).to(tl.float64)
-    at = i + offset
-    w0, w1, w2, w3 = tl.randint4x(seed, at)
+    w0, w1, w2, w3 = tl.randint4x(seed, i + offset)
     u = uniform32_of(w0).to(tl.float64)
     small = tl.where(rate < 10, rate, 0.0)
     p = tl.exp(small * -1.0)
@@ -94,23 +91,23 @@ def _poisson(x_ptr, rate_ptr, n, seed, offset, BLOCK: tl.constexpr):
     log_alpha = tl.log(1.1239 + 1.1328 / (b - 3.4))
     limit = 0.9277 - 3.6224 / (b - 2)
     waiting = large & (i < n)
-    left = i * 0 + 64
+    tried = tl.program_id(0) * 0
     while tl.max(waiting.to(tl.int32)) > 0:
-        w0, w1, w2, w3 = tl.randint4x(seed, at)
+        w0, w1, w2, w3 = tl.randint4x(seed, i + offset + tried.to(tl.int64) * n)
         x = uniform32_of(w0).to(tl.float64) - 0.5
         v = 1 - uniform32_of(w1).to(tl.float64)
         us = 0.5 - tl.abs(x)
         us = tl.where(us > 0, us, 1e-12)
-        k = _floor((2 * a / us + b) * x + m + 0.43)
+        inverse = 1 / us
+        k = _floor((2 * a * inverse + b) * x + m + 0.43)
         quick = (us >= 0.07) & (v <= limit)
         wrong = (k < 0) | ((us < 0.013) & (v > us))
         safe = tl.where(k >= 0, k, 0.0)
-        slow = tl.log(v) + log_alpha - tl.log(a / (us * us) + b) <= safe * log_rate - m - _lgamma(safe + 1)
-        left -= 1
-        accept = waiting & (quick | ((wrong == 0) & slow) | (left == 0))
+        slow = tl.log(v) + log_alpha - tl.log(a * inverse * inverse + b) <= safe * log_rate - m - _lgamma(safe + 1)
+        tried += 1
+        accept = waiting & (quick | ((wrong == 0) & slow) | (tried == 64))
         count = tl.where(accept, safe, count)
         waiting = waiting & (accept == 0)
-        at += n
     count = tl.where(rate == rate, count, rate)
     tl.store(x_ptr + i, count.to(x_ptr.dtype.element_ty), mask=i < n)
 
@@ -128,8 +125,7 @@ def _binomial(x_ptr, n_ptr, p_ptr, n, seed, offset, BLOCK: tl.constexpr):
     prob = tl.load(p_ptr + i, mask=i < n, other=0).to(tl.float64)
     q = tl.where(prob > 0.5, 1 - prob, prob)
     able = (trials > 0) & (q > 0)
-    at = i + offset
-    w0, w1, w2, w3 = tl.randint4x(seed, at)
+    w0, w1, w2, w3 = tl.randint4x(seed, i + offset)
     u = uniform32_of(w0).to(tl.float64)
     few = able & (trials * q < 10)
     t = tl.where(few, trials, 1.0)
@@ -152,29 +148,30 @@ def _binomial(x_ptr, n_ptr, p_ptr, n, seed, offset, BLOCK: tl.constexpr):
     a = -0.0873 + 0.0248 * b + 0.01 * f
     c = t * f + 0.5
     limit = 0.92 - 4.2 / b
-    alpha = (2.83 + 5.1 / b) * spread
     log_odds = tl.log(f / (1 - f))
     mode = _floor((t + 1) * f)
-    top = _lgamma(mode + 1) + _lgamma(t - mode + 1)
+    top = _lgamma(mode + 1) + _lgamma(t - mode + 1) - mode * log_odds - tl.log((2.83 + 5.1 / b) * spread)
     waiting = many & (i < n)
-    left = i * 0 + 64
+    tried = tl.program_id(0) * 0
     while tl.max(waiting.to(tl.int32)) > 0:
-        w0, w1, w2, w3 = tl.randint4x(seed, at)
+        w0, w1, w2, w3 = tl.randint4x(seed, i + offset + tried.to(tl.int64) * n)
         x = uniform32_of(w0).to(tl.float64) - 0.5
         v = 1 - uniform32_of(w1).to(tl.float64)
         us = 0.5 - tl.abs(x)
         us = tl.where(us > 0, us, 1e-12)
-        k = _floor((2 * a / us + b) * x + c)
+        inverse = 1 / us
+        k = _floor((2 * a * inverse + b) * x + c)
         inside = (k >= 0) & (k <= t)
-        safe = tl.where(inside, k, mode)
+        safe = tl.where(inside, k, 0.0)
         quick = inside & (us >= 0.07) & (v <= limit)
-        ratio = top - _lgamma(safe + 1) - _lgamma(t - safe + 1) + (safe - mode) * log_odds
-        slow = inside & (tl.log(v * alpha / (a / (us * us) + b)) <= ratio)
-        left -= 1
-        accept = waiting & (quick | slow | (left == 0))
+        ratio = top + safe * log_odds - _lgamma(safe + 1) - _lgamma(t - safe + 1)
+        slow = inside & (tl.log(v) - tl.log(a * inverse * inverse + b) <= ratio)
+        tried += 1
+        accept = waiting & (quick | slow | (tried == 64))
         count = tl.where(accept, safe, count)
         waiting = waiting & (accept == 0)
-        at += n
+    trials = tl.load(n_ptr + i, mask=i < n, other=0).to(tl.float64)  # again: registers are scarce in the loops
+    prob = tl.load(p_ptr + i, mask=i < n, other=0).to(tl.float64)
     count = tl.where(prob > 0.5, trials - count, count)
     count = tl.where(trials > 0, count, 0.0)
     count = tl.where((prob == prob) & (trials == trials), count, float("nan"))
