@@ -57,7 +57,7 @@ def test_zero_against_itself(p: str) -> None:
 
 @pytest.mark.parametrize("p", ["Bernoulli", "Beta", "Dirichlet", "Gamma", "Normal", "Exponential", "Poisson"])
 def test_bregman_divergences_agree(p: str) -> None:
-    from tritorch.distributions.kl import _exponential_family
+    from tritorch.distributions.kl_families import _exponential_family
 
     a, b = ALL[p]("cpu"), SECOND[p]()
     torch.testing.assert_close(_exponential_family(a, b), kl_divergence(a, b))

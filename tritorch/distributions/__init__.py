@@ -11,7 +11,7 @@ and the path, a loss of `m.rsample()`, where the distribution has it (`has_rsamp
 
 from __future__ import annotations
 
-from . import constraints, kl, transforms
+from . import constraints, kl, kl_families, kl_pairs, transforms
 from .bernoulli import Bernoulli
 from .beta import Beta
 from .binomial import Binomial
