@@ -21,7 +21,7 @@ and takes longer to wake than a pass over a small block. Layer norm of 4096 x 76
 2^17 (no gain over one thread), 2.0 with 2^18, 1.0 with 2^19."""
 ALONE = 1 << 13  # elements up to which the BLAS itself stays on one thread
 FEW = 1 << 12  # elements up to which a plain broadcast is the fastest way
-GRAIN = 1 << 18  # elements that are worth a thread of their own
+GRAIN = 1 << 17  # elements that are worth a thread of their own
 LONG_RUN = 512
 """From this length on, a loop per row costs less than what NumPy does about short rows: where operands differ in
 strides (a column or row that is broadcast, rows with gaps), it copies them, 8192 elements at a time, to make its inner
