@@ -8,9 +8,10 @@ The gradient is the transposed sum, which is again a resampling (a gather with o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +20,9 @@ from ..device import current_device, to_device
 from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
-from ._rows import FEW, over_blocks
+from ._rows import long_runs
 from ._strides import assign
+from ._threads import parallel
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -51,7 +53,11 @@ def _resample(
     tl.store(y_ptr + at, acc.to(y_ptr.dtype.element_ty), mask=mask)
 
 
-_FEW = 32  # outputs that are copied one by one
+_BLOCK = 1 << 19  # elements at a time; smaller blocks gain less in the cache than they lose by shorter calls
+_PHASES = (
+    4  # of an enlargement by copies, up to which each is a step; of sums, steps with gaps between outputs are slow
+)
+_GRAIN = 1 << 17  # elements that are worth a thread
 
 
 class Taps:
@@ -63,7 +69,8 @@ class Taps:
     def __init__(self, index: Array, weight: Array, size: int):
         self.index, self.weight, self.size = index, weight, size
         self._on_device: dict[int, tuple[Array, Array]] = {}
-        self._rows: dict[Any, list[tuple[Array | None, Array, Array | None]]] = {}
+        self._steps: dict[Any, list[Step]] = {}
+        self.covered = False  # do the steps write to all outputs
 
     def on_device(self) -> tuple[Array, Array]:
         """(index, weight) in the memory of the current cuda device, copied there once."""
@@ -100,55 +107,123 @@ class Taps:
         return taps
 
     @cached_property
-    def run(self) -> tuple[int, int] | None:
-        """The outputs of the first tap that are a copy of neighbouring inputs, when they are nearly all."""
-        n_out = self.index.shape[1]
-        if not n_out or not (self.weight[0] == 1).all():
-            return None
-        run = _longest_run(self.index[0])
-        return run if n_out - (run[1] - run[0]) <= _FEW else None
-
-    @cached_property
     def identity(self) -> bool:
         """Is every output the input at its place."""
-        rows = self.rows(self.weight.dtype)
-        if self.index.shape[1] != self.size or len(rows) != 1:
-            return False
-        at, index, weight = rows[0]
-        return at is None and weight is None and bool((index == np.arange(self.size)).all())
+        steps = self.steps(self.weight.dtype)
+        whole = slice(0, self.size, 1)
+        return self.index.shape[1] == self.size and len(steps) == 1 and steps[0][:3] == (whole, whole, None)
 
-    def rows(self, kind: np.dtype) -> list[tuple[Array | None, Array, Array | None]]:
-        """Per tap (outputs it serves, or None for all; their inputs; their weights in `kind`, or None where all are 1)."""
-        found = self._rows.get(kind)
+    def steps(self, kind: np.dtype) -> list[Step]:
+        """The sums in NumPy's terms, with weights in `kind`."""
+        found = self._steps.get(kind)
         if found is None:
-            found = self._rows[kind] = []
-            for index, weight in zip(self.index, self.weight, strict=True):
-                at = np.flatnonzero(weight)
-                if not at.size:
-                    continue
-                if (
-                    2 * at.size > weight.size
-                ):  # an unused tap among used ones: weight 0 of what the first tap reads anyway
-                    at, index = None, np.where(weight != 0, index, self.index[0])
-                else:
-                    index, weight = index[at], weight[at]
-                found.append((at, index, None if (weight == 1).all() else weight.astype(kind)))
+            found = self._steps[kind] = []
+            written = np.zeros(self.index.shape[1], np.bool_)
+            for at, index, weight in self._pieces():
+                seen = written[at]
+                one = (weight == 1).all()
+                found.append(
+                    Step(
+                        _slice(at),
+                        _slice(index),
+                        None if one else weight.astype(kind),
+                        bool(seen.any()),
+                        bool(seen.all()),
+                    )
+                )
+                written[at] = True
+            self.covered = bool(written.all()) and all(s.all_written or not s.any_written for s in found)
         return found
 
+    def _pieces(self) -> Iterator[tuple[Array, Array, Array]]:
+        """Per tap the outputs that it serves, their inputs, their weights, in as few pieces as are regular."""
+        for index, weight in zip(self.index, self.weight, strict=True):
+            at = np.flatnonzero(weight)
+            if not at.size:
+                continue
+            pieces = _regular(at, index[at], 1 if (weight != 1).any() else _PHASES)
+            if pieces:
+                yield from ((o, i, weight[o]) for o, i in pieces)
+            elif 2 * at.size > weight.size:
+                # an unused tap among used ones: weight 0 of what the first tap reads anyway
+                yield np.arange(weight.size), np.where(weight != 0, index, self.index[0]), weight
+            else:
+                yield at, index[at], weight[at]
 
-def _longest_run(index: Array) -> tuple[int, int]:
-    """Begin and end of the longest part of `index` that counts up one by one."""
-    cuts = np.flatnonzero(np.diff(index, prepend=index[0], append=index[-1]) != 1)
-    k = int(np.argmax(np.diff(cuts)))
-    return int(cuts[k]), int(cuts[k + 1])
+
+def _regular(at: Array, index: Array, phases: int) -> list[tuple[Array, Array]]:
+    """Outputs and inputs in pieces that count up in equal steps, but for a few at the borders; none if there are too many.
+
+    Shrinking by a whole number reads every so many inputs, enlarging writes every so many outputs, in so many phases.
+    """
+    for r in range(1, min(phases, at.size // 8) + 1):
+        pieces, border = [], []
+        for j in range(r):
+            o, i = at[j::r], index[j::r]
+            steps = np.diff(o) * (1 << 32) + np.diff(i)
+            cuts = np.flatnonzero(steps != steps[steps.size // 2])
+            low = int(cuts[cuts < steps.size // 2].max(initial=-1)) + 1
+            high = int(cuts[cuts >= steps.size // 2].min(initial=steps.size)) + 1
+            if o.size - (high - low) > 4 or steps[steps.size // 2] >> 32 < 1 or int(i[low + 1] - i[low]) < 1:
+                break
+            pieces.append((o[low:high], i[low:high]))
+            border += [(o[:low], i[:low]), (o[high:], i[high:])]
+        else:
+            o, i = (np.concatenate([pair[k] for pair in border]) for k in range(2))
+            return [*pieces, (o, i)] if o.size else pieces
+    return []
 
 
-def _taken(x: Array, index: Array, run: tuple[int, int], y: Array) -> None:
-    """y = x[:, index]; of the elements from run[0] to run[1] each is the neighbour of the one before in x, too."""
-    start, stop = run
-    assign(y[:, start:stop], x[:, index[start] : index[start] + stop - start])
-    for o in (*range(start), *range(stop, index.size)):
-        y[:, o] = x[:, index[o]]
+class Step(NamedTuple):
+    """y[at] = or += weight * x[index]."""
+
+    at: slice | Array  # of the outputs
+    index: slice | Array  # of the inputs
+    weight: Array | None  # None: 1
+    any_written: bool  # have steps before written to any of the outputs
+    all_written: bool  # or to all of them
+
+
+def _slice(index: Array) -> slice | Array:
+    """An index array as a slice, if it counts up in equal steps."""
+    first = int(index[0])
+    step = int(index[1]) - first if index.size > 1 else 1
+    if step < 1 or not (np.diff(index) == step).all():
+        return index
+    return slice(first, int(index[-1]) + 1, step)
+
+
+def _take(x: Array, index: slice | Array, out: Array | None = None) -> Array:
+    """x[:, index], a view where it can be."""
+    if index.__class__ is slice:
+        return x[:, index]
+    return np.take(x, index, 1, out, "wrap")  # the fastest of its modes; all indices are in range
+
+
+def _run(steps: list[Step], x: Array, y: Array) -> None:
+    """y (lead, outputs, ...) = or += the steps on x (lead, inputs, ...)."""
+    for at, index, weight, written, _ in steps:
+        to = y if at.__class__ is not slice else y[:, at]
+        if weight is not None and x.ndim > 2:
+            weight = weight[:, None]
+        if at.__class__ is not slice:
+            values = _take(x, index)
+            values = values if weight is None else values * weight
+            if written:
+                y[:, at] += values
+            else:
+                y[:, at] = values
+        elif written:
+            values = _take(x, index)
+            to += values if weight is None else values * weight
+        elif index.__class__ is not slice and to.flags.c_contiguous:
+            _take(x, index, to)
+            if weight is not None:
+                to *= weight
+        elif weight is None:
+            assign(to, _take(x, index))
+        else:
+            np.multiply(_take(x, index), weight, out=to)
 
 
 @op
@@ -158,32 +233,23 @@ class resample:
     def cpu(x: Array, taps: Taps, dim: int) -> Array:
         shape = (*x.shape[:dim], taps.index.shape[1], *x.shape[dim + 1 :])
         lead, tail = prod(shape[:dim]), prod(shape[dim + 1 :])
-        rows = taps.rows(x.dtype)
-        y = np.zeros(shape, x.dtype) if not rows or rows[0][0] is not None else np.empty(shape, x.dtype)
-        if not rows or not y.size:
+        steps = taps.steps(x.dtype)
+        y = (np.empty if taps.covered else np.zeros)(shape, x.dtype)
+        if not steps or not y.size:
             return y
         # the last dim without a dim of size 1 behind it: NumPy's inner loop runs along the outputs
         x3 = x.reshape((lead, x.shape[dim], tail) if tail > 1 else (lead, x.shape[dim]))
         y3 = y.reshape((lead, shape[dim], tail) if tail > 1 else (lead, shape[dim]))
+        each = max(x.size, y.size) // lead
+        step = max(1, _BLOCK // each)
 
-        def block(start: int, stop: int) -> None:
-            part, out = x3[start:stop], y3[start:stop]
-            for k, (at, index, weight) in enumerate(rows):
-                if k == 0 and weight is None and taps.run and part.size > FEW:
-                    _taken(part, index, taps.run, out)
-                    continue
-                if k == 0 and at is None:
-                    values = np.take(part, index, axis=1, out=out, mode="clip")
-                else:
-                    values = np.take(part, index, axis=1)
-                if weight is not None:
-                    values *= weight if tail == 1 else weight[:, None]
-                if at is not None:
-                    out[:, at] += values
-                elif k:
-                    out += values
+        def some(start: int, stop: int) -> None:
+            for i in range(start, stop, step):
+                j = min(i + step, stop)
+                _run(steps, x3[i:j], y3[i:j])
 
-        over_blocks(block, lead, shape[dim] * tail)
+        with long_runs(shape[dim] * tail if tail == 1 else tail):
+            parallel(some, lead, max(1, _GRAIN // each))
         return y
 
     def gpu(x: Array, taps: Taps, dim: int) -> Array:
