@@ -14,6 +14,7 @@ import pytest
 import tritorch as torch
 from tests.distributions.cases import ALL, CONTINUOUS, DISCRETE, MATRICES, VECTORS, t
 from tritorch import distributions as D
+from tritorch.kernels._implicit import dirichlet_grad, standard_gamma_grad
 
 ABSTRACT = {"Distribution", "ExponentialFamily"}
 
@@ -305,6 +306,23 @@ def test_implicit_gradients_are_those_of_expectations(name: str) -> None:
     wanted = torch.autograd.grad((d.mean * weights).sum(), (a, b), allow_unused=True)
     for p, w in zip(paths, wanted, strict=True):
         torch.testing.assert_close(p, torch.zeros_like(p) if w is None else w, rtol=0.15, atol=0.1)
+
+
+def test_implicit_gradients_are_those_of_the_ops(device: str) -> None:
+    torch.manual_seed(7)
+    a = t([0.3, 2.0, 40.0], device).requires_grad_()
+    x = D.Gamma(a, t(2.0, device)).rsample((5,))
+    (g,) = torch.autograd.grad(x.sum(), a)
+    wanted = standard_gamma_grad(np.broadcast_to([0.3, 2.0, 40.0], (5, 3)), 2 * x.detach().cpu().numpy()) / 2
+    torch.testing.assert_close(g.cpu(), t(wanted.sum(0).tolist()))
+    x = D.Dirichlet(a).rsample((5,))
+    (g,) = torch.autograd.grad(x[..., 0].sum(), a)
+    y = x.detach().cpu().numpy()
+    slope = dirichlet_grad(y, np.broadcast_to([0.3, 2.0, 40.0], (5, 3)), np.full((5, 3), 42.3))
+    torch.testing.assert_close(g.cpu(), t((slope * (np.eye(3)[0] - y[:, :1])).sum(0).tolist()))
+    with pytest.raises(NotImplementedError, match="standard_gamma_grad: the second derivative"):
+        (g,) = torch.autograd.grad(D.Gamma(a, t(1.0, device)).rsample().sum(), a, create_graph=True)
+        torch.autograd.grad(g.sum(), a)
 
 
 def test_wishart_gradients_by_the_scale() -> None:

@@ -256,6 +256,61 @@ def test_samples_of_equal_bits(name: str) -> None:
         np.testing.assert_array_equal(*found)
 
 
+EDGES: dict[str, tuple[Callable[[Any, Any], Any], list[float], list[float]]] = {  # by (D, parameter), parameters, values
+    "Bernoulli": (lambda D, p: D.Bernoulli(p), [0.0, 0.0, 1.0, 1.0, 0.5], [0.0, 1.0, 0.0, 1.0, 1.0]),
+    "Bernoulli by logits": (lambda D, p: D.Bernoulli(logits=p), [-200.0, 200.0, -800.0, 0.0], [1.0, 0.0, 0.0, 1.0]),
+    "Geometric": (lambda D, p: D.Geometric(p), [1.0, 1.0, 0.3, 1e-9], [0.0, 2.0, 0.0, 5.0]),
+    "Geometric by logits": (lambda D, p: D.Geometric(logits=p), [50.0, -50.0, 0.0], [0.0, 2.0, 5.0]),
+    "Binomial": (lambda D, p: D.Binomial(4, p), [0.0, 0.0, 1.0, 1.0, 0.3], [0.0, 1.0, 4.0, 2.0, 4.0]),
+    "Binomial by logits": (lambda D, p: D.Binomial(4, logits=p), [-40.0, 40.0, 0.0, 300.0], [0.0, 1.0, 4.0, 2.0]),
+    "NegativeBinomial": (lambda D, p: D.NegativeBinomial(p * 0, p), [0.3, 0.3], [0.0, 2.0]),
+    "Poisson": (lambda D, p: D.Poisson(p), [0.0, 0.0, 1e-9, 1e6], [0.0, 1.0, 1.0, 1e6]),
+    "Uniform": (lambda D, p: D.Uniform(p * 0, p), [1.0, 1.0, 2.0], [0.0, 1.0, 2.0]),
+    "Beta": (lambda D, p: D.Beta(p, p), [1.0, 0.5, 2.0, 1.0], [0.0, 0.5, 1.0, 1.0]),
+    "Gamma": (lambda D, p: D.Gamma(p, p), [1.0, 0.5, 2.0, 1.0], [0.0, 0.0, 0.0, 1e9]),
+    "Pareto": (lambda D, p: D.Pareto(p, p), [1.0, 0.5, 2.0], [1.0, 0.5, 9.0]),
+    "ContinuousBernoulli": (lambda D, p: D.ContinuousBernoulli(p), [0.0, 1.0, 0.5, 0.4991, 0.499], [0.0, 1.0, 0.5, 0.2, 0.3]),
+    "Weibull": (lambda D, p: D.Weibull(p, p), [1.0, 0.5, 2.0], [1e-300, 0.5, 1e10]),
+    "Gumbel": (lambda D, p: D.Gumbel(p, p), [1.0, 0.5, 2.0], [-100.0, 0.5, 1e10]),
+    "RelaxedBernoulli": (lambda D, p: D.RelaxedBernoulli(p * 0 + 0.1, logits=p), [-50.0, 4.0, 0.0], [1e-9, 0.5, 0.999999]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges_of_support_and_parameters(name: str) -> None:
+    maker, parameters, at = EDGES[name]
+    found = []
+    for lib in (tritorch, torch):
+        t = Side(lib)
+        p, x = t(parameters).requires_grad_(), t(at).requires_grad_()
+        d = maker(lib.distributions, p)
+        lp = d.log_prob(x)
+        gradients = lib.autograd.grad(lp.sum(), (p, x), allow_unused=True)
+        found.append([lp, *[g for g in gradients if g is not None]])
+        found[-1] += [] if name == "RelaxedBernoulli" else [d.mean, d.variance]
+    for a, b in zip(*found, strict=True):
+        same(a, b, name, 1e-7)
+
+
+@pytest.mark.parametrize(("p", "q"), list(itertools.product(("full", "low rank"), repeat=2)))
+def test_normal_vectors_of_any_batch(p: str, q: str) -> None:
+    def vectors(t: Side, form: str, batch: tuple[int, ...], seed: int) -> Any:
+        rng = np.random.default_rng(seed)
+        loc, w, d = rng.normal(size=(*batch, 3)), rng.normal(size=(*batch, 3, 2)), rng.uniform(0.5, 2, (*batch, 3))
+        if form == "low rank":
+            return t.D.LowRankMultivariateNormal(t(loc.tolist()), t(w.tolist()), t(d.tolist()))
+        cov = w @ w.swapaxes(-1, -2) + np.eye(3)
+        return t.D.MultivariateNormal(t(loc.tolist()), t(cov.tolist()))
+
+    for a, b in [((), (2,)), ((2,), ()), ((3, 1), (2,)), ((2,), (3, 2))]:
+        found = [vectors(t, p, a, 1) for t in (Side(tritorch), Side(torch))]
+        others = [vectors(t, q, b, 2) for t in (Side(tritorch), Side(torch))]
+        same(*[t.D.kl_divergence(x, y) for t, x, y in zip((Side(tritorch), Side(torch)), found, others)], f"KL {a} {b}")
+        for shape in ((3,), (2, 3), (4, 1, 1, 3)):
+            v = np.random.default_rng(3).normal(size=shape).tolist()
+            same(found[0].log_prob(Side(tritorch)(v)), found[1].log_prob(Side(torch)(v)), f"log_prob {a} {shape}")
+
+
 # ---- gradients ---------------------------------------------------------------------------------------------------------
 
 PATHS: dict[str, Callable[..., Any]] = {

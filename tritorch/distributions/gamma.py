@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..autograd.function import Function, once_differentiable
+from ..autograd.function import Function
 from ..dtypes import finfo
 from ..functional.distributions import _standard_gamma, _standard_gamma_grad
 from ..special import gammainc
@@ -26,7 +26,6 @@ class _LowerIncomplete(Function):
         return gammainc(a, x)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
         a, x = ctx.saved_tensors
         by_x = g * ((a - 1) * x.log() - x - a.lgamma()).exp()
@@ -82,7 +81,8 @@ class Gamma(ExponentialFamily):
 
     def cdf(self, value: Tensor) -> Tensor:
         self._check(value)
-        return _LowerIncomplete.apply(*broadcast_all(self.concentration, self.rate * value))
+        x = self.rate * value
+        return _LowerIncomplete.apply(*broadcast_all(self.concentration.to(x.device), x))
 
     def entropy(self) -> Tensor:
         a = self.concentration

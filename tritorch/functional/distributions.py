@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd.function import Function, once_differentiable
+from ..autograd.function import Function
 from ..autograd.modes import no_grad
 from ..binding import method, write_out
 from ..device import CPU, on_device
@@ -241,6 +241,8 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 
 
 def _gamma_numbers(alpha: Tensor, generator: Generator) -> Tensor:
+    if alpha.dtype.is_half:
+        return _gamma_numbers(alpha.to(dtypes.float32), generator).to(alpha.dtype)
     if alpha.device is CPU:
         a = np.empty(tuple(alpha.shape), alpha.dtype.np)
         rejection.standard_gamma(a, alpha._a, generator)
@@ -248,6 +250,19 @@ def _gamma_numbers(alpha: Tensor, generator: Generator) -> Tensor:
     with on_device(alpha.device.index):
         x = wrap(philox_rejection.standard_gamma(alpha._a, generator), alpha.device)
     return x.clamp(min=dtypes.finfo(alpha.dtype).tiny)
+
+
+class _Slope(Function):
+    """An implicit derivative; asking for the second one raises."""
+
+    @staticmethod
+    def forward(ctx: Any, op: Any, *args: Tensor) -> Tensor:
+        ctx.name = op.name
+        return op(*args)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        raise NotImplementedError(f"{ctx.name}: the second derivative of random numbers is not implemented")
 
 
 class _StandardGamma(Function):
@@ -260,7 +275,6 @@ class _StandardGamma(Function):
         return x
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> Any:
         return g * _standard_gamma_grad(*ctx.saved_tensors), None
 
@@ -278,8 +292,8 @@ def _standard_gamma(input: Tensor, generator: Generator | None = None) -> Tensor
 
 
 def _standard_gamma_grad(input: Tensor, output: Tensor) -> Tensor:
-    """The derivative of gamma numbers `output` by their shapes `input`."""
-    return standard_gamma_grad(input, output)
+    """The derivative of gamma numbers `output` by their shapes `input`; it has no derivative itself."""
+    return _Slope.apply(standard_gamma_grad, input, output)
 
 
 class _SampleDirichlet(Function):
@@ -295,7 +309,6 @@ class _SampleDirichlet(Function):
         return x
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Any) -> Any:
         alpha, x = ctx.saved_tensors
         slope = _dirichlet_grad(x, alpha, alpha.sum(-1, keepdim=True).expand_as(alpha))
@@ -314,5 +327,5 @@ def _sample_dirichlet(input: Tensor, generator: Generator | None = None) -> Tens
 
 
 def _dirichlet_grad(x: Tensor, alpha: Tensor, total: Tensor) -> Tensor:
-    """dx/da / (1 - x) of beta numbers x with the parameters a = alpha and total - alpha."""
-    return dirichlet_grad(x, alpha, total)
+    """dx/da / (1 - x) of beta numbers x with the parameters a = alpha and total - alpha; it has no derivative itself."""
+    return _Slope.apply(dirichlet_grad, x, alpha, total)
