@@ -19,7 +19,7 @@ import numpy as np
 from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
-from ._rows import BLOCK, GRAIN
+from ._rows import GRAIN
 from ._select import where as select
 from ._strides import dense
 from ._threads import parallel
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _MODES = ("nearest", "bilinear", "bicubic")
 _PADDINGS = ("zeros", "border", "reflection")
 _A = -0.75  # of Keys' cubic convolution
+_BLOCK = 1 << 18  # elements at a time, with places and weights for the points among them
+_LONG = 1 << 13  # points from which a call per channel costs less than the places of all channels
 
 
 # ----------------------------------------------------------------------------------------------------- the kernel
@@ -276,20 +278,27 @@ def _taps(lines: list[list[_Neighbour]], sizes: tuple[int, ...]) -> Iterator[_Ta
     return from_dim(0, None, None, ())
 
 
-def _over_points(fn: Callable[[int, int, int], None], n: int, points: int, channels: int, shared: bool) -> None:
-    """`fn(image, first, last)` over all points in blocks that stay in cache; `shared`: an image's blocks are one thread's."""
-    step = max(1024, BLOCK // (2 * channels))
-    step = -(-points // -(-points // step))
-    blocks = -(-points // step)
+def _over_points(fn: Callable[[int, int, int, int], None], n: int, points: int, channels: int, shared: bool) -> None:
+    """`fn(image, stop, first, last)` for blocks: the points from first to last of the images from image to stop.
+
+    Blocks are whole images or parts of one; `shared`: the parts of an image are one thread's.
+    """
+    each = points * channels
+    pairs = max(1, -(-n * each // (2 * _BLOCK)))  # an even number of blocks of at most so many elements
+    images = max(1, -(-n // (2 * pairs))) if n * each >= GRAIN else n
+    pieces = -(-each // _BLOCK) if images == 1 else 1
+    step = -(-points // pieces)
+    groups = -(-n // images)
 
     def some(start: int, stop: int) -> None:
         with np.errstate(all="ignore"):
-            for i in range(start, stop):
-                for b in range(blocks) if shared else (i % blocks,):
-                    fn(i if shared else i // blocks, b * step, min((b + 1) * step, points))
+            for k in range(start, stop):
+                i = (k if shared else k // pieces) * images
+                for b in range(pieces) if shared else (k % pieces,):
+                    fn(i, min(i + images, n), b * step, min((b + 1) * step, points))
 
-    items = n if shared else n * blocks
-    parallel(some, items, max(1, GRAIN // 4 * items // (n * points * channels)))
+    items = groups if shared else groups * pieces
+    parallel(some, items, max(1, GRAIN // 2 * items // (n * each)))
 
 
 @op
@@ -303,15 +312,16 @@ class grid_sample:
         images = (x if x.flags.c_contiguous else dense(x)).reshape(n, c, prod(sizes))
         points = grid.reshape(n, y.shape[2], dims)
 
-        def block(i: int, first: int, last: int) -> None:
-            part, out = points[i, first:last], y[i, :, first:last]
+        def block(i: int, j: int, first: int, last: int) -> None:
+            part, out = points[i:j, first:last], y[i:j, :, first:last]
             lines = [
-                _neighbours(part[:, dims - 1 - d], size, mode, padding, align, False)[0] for d, size in enumerate(sizes)
+                _neighbours(part[..., dims - 1 - d], size, mode, padding, align, False)[0]
+                for d, size in enumerate(sizes)
             ]
             total = out if last - first == y.shape[2] else np.empty(out.shape, y.dtype)
-            _summed(images[i], _taps(lines, tuple(sizes)), total, False)
+            _summed(images[i:j], _taps(lines, tuple(sizes)), total, False)
             if padding == "zeros" and not np.isfinite(total).all():  # 0 times infinity, maybe
-                _summed(images[i], _taps(lines, tuple(sizes)), total, True)
+                _summed(images[i:j], _taps(lines, tuple(sizes)), total, True)
             if total is not out:
                 out[...] = total
 
@@ -373,22 +383,20 @@ class grid_sample:
         exact = padding == "zeros" and not (np.isfinite(images).all() and np.isfinite(g3).all())
         slopes = needs[1] and mode != "nearest"
 
-        def block(i: int, first: int, last: int) -> None:
-            part, gs = points[i, first:last], g3[i, :, first:last]
+        def block(i: int, j: int, first: int, last: int) -> None:
+            part, gs = points[i:j, first:last], g3[i:j, :, first:last]
             found = [
-                _neighbours(part[:, dims - 1 - d], size, mode, padding, align, slopes) for d, size in enumerate(sizes)
+                _neighbours(part[..., dims - 1 - d], size, mode, padding, align, slopes) for d, size in enumerate(sizes)
             ]
             values = np.empty(gs.shape, gs.dtype)
             totals: list[Any] = [0] * dims
             for tap in _taps([line for line, _ in found], tuple(sizes)):
                 outside = tap.outside() if exact else None
                 if to_x is not None:
-                    _scatter(to_x[i], tap, gs, values, outside)
+                    _scatter(to_x[i:j], tap, gs, values, outside)
                 if slopes:
-                    np.take(images[i], tap.place, 1, values, "wrap")
-                    if outside is not None:
-                        values[:, outside] = 0
-                    along = np.einsum("cp,cp->p", values, gs)
+                    _take(images[i:j], tap.place, values)
+                    along = np.einsum("ncp,ncp->np", values, gs)
                     if outside is not None:
                         along[outside] = 0
                     for d, own in enumerate(tap.parts):
@@ -399,7 +407,7 @@ class grid_sample:
                         totals[d] = totals[d] + term
             if to_grid is not None and slopes:
                 for d, (total, (_, factor)) in enumerate(zip(totals, found, strict=True)):
-                    np.multiply(total, factor, out=to_grid[i, first:last, dims - 1 - d])
+                    np.multiply(total, factor, out=to_grid[i:j, first:last, dims - 1 - d])
 
         if g3.size:
             _over_points(block, n, g3.shape[2], c, True)
@@ -423,15 +431,22 @@ class grid_sample:
         return x.nbytes + grid.nbytes + y * x.itemsize, 2 * taps * y
 
 
-def _summed(image: Array, taps: Iterator[_Tap], total: Array, exact: bool) -> None:
-    """total (C, P) = the weighted sum of image (C, S) at the taps; `exact`: what does not count is not multiplied by 0."""
+def _take(images: Array, places: Array, out: Array) -> None:
+    """out (N, C, P) = images (N, C, S) at places (N, P)."""
+    for image, place, to in zip(images, places, out, strict=True):
+        np.take(image, place, 1, to, "wrap")  # the fastest of its modes; all places are in range
+
+
+def _summed(images: Array, taps: Iterator[_Tap], total: Array, exact: bool) -> None:
+    """total (N, C, P) = the weighted sum of images (N, C, S) at the taps; `exact`: what does not count is not
+    multiplied by 0."""
     values = total
     for tap in taps:
-        np.take(image, tap.place, 1, values, "wrap")
+        _take(images, tap.place, values)
         if exact:
-            values[:, tap.outside()] = 0
+            np.copyto(values, 0, where=tap.outside()[:, None])
         if tap.weight is not None:
-            values *= tap.weight
+            values *= tap.weight[:, None]
         if values is not total:
             total += values
         else:
@@ -439,15 +454,21 @@ def _summed(image: Array, taps: Iterator[_Tap], total: Array, exact: bool) -> No
 
 
 def _scatter(to: Array, tap: _Tap, g: Array, values: Array, outside: Array | None) -> None:
-    """Add weight times g (C, P) to `to` (C, S) at the places of the tap."""
+    """Add weight times g (N, C, P) to `to` (N, C, S) at the places of the tap; `values` is for the work."""
     if tap.weight is None:
-        values = g
+        values[...] = g
     else:
-        np.multiply(g, tap.weight, out=values)
+        np.multiply(g, tap.weight[:, None], out=values)
     if outside is not None:
-        values[:, outside] = 0
-    for row, v in zip(to, values, strict=True):
-        np.add.at(row, tap.place, v)
+        np.copyto(values, 0, where=outside[:, None])
+    n, c, size = to.shape
+    if g.shape[2] >= _LONG:
+        for image, place, some in zip(to, tap.place, values, strict=True):
+            for row, v in zip(image, some, strict=True):
+                np.add.at(row, place, v)
+    else:
+        places = tap.place[:, None] + np.arange(0, n * c * size, size).reshape(n, c, 1)
+        np.add.at(to.reshape(-1), places.reshape(-1), values.reshape(-1))
 
 
 # --------------------------------------------------------------------------------------------- the rule on Tensors
