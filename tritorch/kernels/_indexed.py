@@ -218,7 +218,7 @@ def along(i: Array, dim: int) -> tuple:
 
 def read_along(x: Array, dim: int, i: Array) -> Array:
     """y[..., j, ...] = x[..., i[..., j, ...], ...]."""
-    if x.size <= _FEW or not x.flags.c_contiguous and 2 * i.size < x.size:
+    if i.size <= _FEW // 4 or not x.flags.c_contiguous and 2 * i.size < x.size:
         return np.asarray(x[along(i, dim)])
     y = np.empty(i.shape, x.dtype)
     flat = (x if x.flags.c_contiguous else dense(x)).reshape(-1)
