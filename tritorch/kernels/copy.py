@@ -512,7 +512,7 @@ class pad_constant:
 
     def cpu(x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
         inner, outer = _overlap(x.shape, widths)
-        if all([a <= 0 >= b for a, b in widths]):
+        if all(a <= 0 >= b for a, b in widths):
             return dense(x[inner])
         shape = tuple([n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)])
         y = np.full(shape, value, x.dtype) if value else np.zeros(shape, x.dtype)
