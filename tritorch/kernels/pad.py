@@ -196,8 +196,8 @@ class pad_around:
             first = [max(-a, 0) for a, _ in pads]
             kept = [max(m - f - max(-b, 0), 1) for m, f, (_, b) in zip(n, first, pads, strict=True)]
             launch(
-                _pad_around, (-(-to.size // 1024),), source, to, to.size, *n, *out, *[a for a, _ in pads], *first, *kept,
-                MODE=_MODES.index(mode), WIDTH=width, BLOCK=1024,
+                _pad_around, (-(-to.size // 256),), source, to, to.size, *n, *out, *[a for a, _ in pads], *first, *kept,
+                MODE=_MODES.index(mode), WIDTH=width, BLOCK=256,
             )  # fmt: skip
         return y
 
