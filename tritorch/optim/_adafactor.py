@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd.modes import no_grad
+from ..device import CPU
 from ..dtypes import finfo
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT, scalar
@@ -19,7 +20,8 @@ class Adafactor(Optimizer):
     """Adafactor: v[i, j] = row[i] col[j] / mean(row), the memory of a matrix's second moments in its two margins.
 
     rate = 1 - t^beta2_decay of the running means;  u = g / sqrt(max(v, eps1^2));
-    p = p - max(eps2, RMS(p)) min(lr, 1 / sqrt(t)) * u / max(1, RMS(u) / d). Vectors keep all of v.
+    p = p - max(eps2, RMS(p)) min(lr, 1 / sqrt(t)) * u / max(1, RMS(u) / d). Vectors keep all of v. On cuda the steps are
+    counted there and no number comes to the host, so that a CUDA graph can hold a step.
 
     Args:
         params: tensors, named tensors or groups.
@@ -84,14 +86,16 @@ class Adafactor(Optimizer):
                         raise RuntimeError("Adafactor does not support complex parameters")
                     state = self.state[p]
                     if not state:
+                        self._check_begin(group, p)
                         self._start(state, g)
-                    _update(group, count(group, p, state), p, -g if group["maximize"] else g, state)
+                    step = count(group, p, state) if p.device is CPU else _counted_there(p, state)
+                    _update(group, step, p, -g if group["maximize"] else g, state)
         return loss
 
     @staticmethod
     def _start(state: dict[str, Any], g: Tensor) -> None:
         torch = importlib.import_module("tritorch")
-        state["step"] = scalar(0)
+        state["step"] = scalar(0, g.device)
         if g.dim() > 1:
             shape = list(g.shape)
             state["row_var"] = torch.zeros([*shape[:-1], 1], dtype=g.dtype, device=g.device)
@@ -100,11 +104,25 @@ class Adafactor(Optimizer):
             state["variance"] = torch.zeros_like(g)
 
 
-def _update(group: dict[str, Any], step: int, p: Tensor, g: Tensor, state: dict[str, Any]) -> None:
-    lr = float(group["lr"])
+def _counted_there(p: Tensor, state: dict[str, Any]) -> Tensor:
+    """The number of the step, a float64 tensor on the parameter's device."""
+    if state["step"].device is not p.device:  # from a checkpoint
+        state["step"] = state["step"].to(p.device)
+    return state["step"].add_(1).double()
+
+
+def _update(group: dict[str, Any], step: Any, p: Tensor, g: Tensor, state: dict[str, Any]) -> None:
+    """One step; `step` and what is made of it are numbers on the CPU, 0-dim float64 tensors on cuda."""
+    there = p.device is not CPU
+    lr = group["lr"]
+    lr = lr.double().reshape(()) if there and isinstance(lr, Tensor) and lr.device is p.device else float(lr)
     floor = finfo(p.dtype).eps if group["eps"][0] is None else group["eps"][0]
     rate = step ** group["beta2_decay"]
-    alpha = max(group["eps"][1], _rms(p)) * min(lr, 1 / step**0.5)
+    if there:
+        rate = rate.to(g.dtype)
+        alpha = _rms(p).clamp(min=group["eps"][1]) * (step**-0.5).clamp(max=lr)
+    else:
+        alpha = max(group["eps"][1], _rms(p).item()) * min(lr, 1 / step**0.5)
     if group["weight_decay"] != 0:
         p.mul_(1 - lr * group["weight_decay"])
     squares = g * g
@@ -116,8 +134,12 @@ def _update(group: dict[str, Any], step: int, p: Tensor, g: Tensor, state: dict[
     else:
         v = state["variance"].lerp_(squares, rate)
     u = g * v.clamp(min=floor * floor).rsqrt()
-    p.add_(u, alpha=-alpha / max(1.0, _rms(u) / group["d"]))
+    if there:
+        p.sub_(u * (alpha / (_rms(u) / group["d"]).clamp(min=1.0)).to(u.dtype))
+    else:
+        p.add_(u, alpha=-alpha / max(1.0, _rms(u).item() / group["d"]))
 
 
-def _rms(x: Tensor) -> float:
-    return float((x.float() ** 2).mean().item()) ** 0.5 if x.dtype.is_half else float((x * x).mean().item()) ** 0.5
+def _rms(x: Tensor) -> Tensor:
+    x = x.float() if x.dtype.is_half else x
+    return (x * x).mean().double().sqrt()

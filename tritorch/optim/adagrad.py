@@ -21,7 +21,8 @@ class Adagrad(RuleOptimizer):
         weight_decay: L2 penalty; default 0.
         initial_accumulator_value: where s begins; default 0.
         eps: keeps the division finite; default 1e-10.
-        foreach, fused: accepted; a step is always fused.
+        foreach: accepted; a step is always fused.
+        fused: count the steps on the device, as PyTorch does then, so that a CUDA graph can hold the step; default False.
         maximize: follow the gradient upwards; default False.
         differentiable: record the step itself; default False.
 
@@ -80,7 +81,9 @@ class Adagrad(RuleOptimizer):
         return {"step": counter(group, p), "sum": like(p, complex(value, value) if p.is_complex() else value)}
 
     def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
-        rate = number(group, group["lr"]) / (1 + (step - 1) * group["lr_decay"])
+        rate = number(group, group["lr"])
+        if group["lr_decay"]:
+            rate = rate / (1 + (step - 1) * group["lr_decay"])
 
         def rule(xp: Any, p: Any, g: Any, s: Any) -> tuple[Any, ...]:
             p, g = decayed(group, p, g)

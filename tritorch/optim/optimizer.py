@@ -233,8 +233,10 @@ class Optimizer:
 
     def _check_capture(self) -> None:
         """RuntimeError where a CUDA graph is recorded and a replay would not count the steps."""
-        if CAPTURES and not all(group.get("capturable") for group in self.param_groups):
-            why = "param_groups' capturable is False" if "capturable" in self.defaults else "its steps are the host's"
+        if CAPTURES and not all(counts_there(group, p) for group in self.param_groups for p in group["params"]):
+            why = "its steps are the host's, but for fused=True"
+            if "capturable" in self.defaults:
+                why = "param_groups' capturable is False"
             name = type(self).__name__
             raise RuntimeError(f"Attempting CUDA graph capture of step() for an instance of {name} but {why}.")
 
@@ -334,14 +336,14 @@ class Optimizer:
                 )
         theirs = chain.from_iterable(g["params"] for g in saved)
         params = dict(zip(theirs, chain.from_iterable(g["params"] for g in groups), strict=True))
-        capturable = {key for g in saved if g.get("capturable") for key in g["params"]}
+        there = {key for g in saved for key in g["params"] if counts_there(g, params[key])}
         state: defaultdict[Any, Any] = defaultdict(dict)
         for key, value in state_dict["state"].items():
             p = params.get(key)
             if p is None:
                 state[key] = value
             else:
-                state[p] = _cast(p, value, p.device if key in capturable else CPU)
+                state[p] = _cast(p, value, p.device if key in there else CPU)
         for mine, other in zip(groups, saved, strict=True):
             other["params"] = mine["params"]
             if "param_names" in mine:
@@ -368,7 +370,7 @@ class Optimizer:
         for group in self.param_groups:
             for name, default in self.defaults.items():
                 group.setdefault(name, default)
-        there = {id(p) for group in self.param_groups if group.get("capturable") for p in group["params"]}
+        there = {id(p) for group in self.param_groups for p in group["params"] if counts_there(group, p)}
         for p, entry in self.state.items():
             if isinstance(entry, dict) and self._counts_in_tensors and isinstance(entry.get("step"), (int, float)):
                 entry["step"] = scalar(entry["step"], p.device if id(p) in there else CPU)
@@ -381,6 +383,13 @@ class Optimizer:
             lines += [""] * (i > 0) + [f"Parameter Group {i}"]
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join([*lines, ")"])
+
+
+def counts_there(group: dict[str, Any], p: Tensor) -> bool:
+    """Are a parameter's steps counted on its device: `capturable`, or `fused` on cuda for optimizers without that option."""
+    if "capturable" in group:
+        return bool(group["capturable"])
+    return bool(group.get("fused")) and p.device is not CPU
 
 
 def scalar(value: float, place: Any = CPU) -> Tensor:

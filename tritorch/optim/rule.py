@@ -16,7 +16,7 @@ from ..autograd.modes import no_grad
 from ..device import CPU
 from ..kernels.optimizer_step import sweep
 from ..tensor import Tensor, bump, wrap
-from .optimizer import Optimizer, no_device, scalar
+from .optimizer import Optimizer, counts_there, no_device, scalar
 
 Rule = Callable[..., Sequence[Any]]
 
@@ -41,7 +41,7 @@ class RuleOptimizer(Optimizer):
         raise NotImplementedError
 
     def _takes_found_inf(self) -> bool:
-        return all(group.get("capturable") for group in self.param_groups)
+        return all(counts_there(group, p) for group in self.param_groups for p in group["params"])
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters once; see `Optimizer.step`."""
@@ -60,20 +60,22 @@ class RuleOptimizer(Optimizer):
 
 
 def counter(group: dict[str, Any], p: Tensor, value: float = 0) -> Tensor:
-    """A state of one number: on the host, of a capturable group on the parameter's device."""
-    return scalar(value, p.device if group.get("capturable") else CPU)
+    """A state of one number: on the host, where `counts_there` says so on the parameter's device."""
+    return scalar(value, p.device if counts_there(group, p) else CPU)
 
 
 def count(group: dict[str, Any], p: Tensor, state: dict[str, Any], found: Tensor | None = None) -> Any:
     """Count one more step in `state["step"]` and return its number.
 
-    Of a capturable group the number is a float64 tensor on the device, and where `found` is not 0 nothing is counted.
+    Where `counts_there` says so the number is a float64 tensor on the device, and where `found` is not 0 nothing is counted.
 
     Raises:
         AssertionError: a capturable group's parameter or counter is not on cuda.
     """
     step = state["step"]
-    if group.get("capturable"):
+    if counts_there(group, p):
+        if "capturable" not in group and step.device is CPU:  # the parameter has moved since
+            step = state["step"] = step.to(p.device)
         counted_there(p, step)
         with no_grad():
             step.add_(1 if found is None else (found.to(p.device) == 0).reshape(()).to(step.dtype))
@@ -104,7 +106,8 @@ def number(group: dict[str, Any], value: Any) -> Any:
     """A hyper-parameter that may be a tensor: a float, unless a gradient should flow into it or a replay look at it."""
     if not isinstance(value, Tensor) or group["differentiable"]:
         return value
-    return value.reshape(()) if group.get("capturable") and value.device is not CPU else float(value)
+    there = group.get("capturable", group.get("fused"))
+    return value.reshape(()) if there and value.device is not CPU else float(value)
 
 
 def apply(
