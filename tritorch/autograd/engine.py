@@ -236,7 +236,7 @@ def changed(node: Node, shape: Any, dtype: Any, found: int, expected: int) -> Ru
 
 def _reshaped(g: np.ndarray) -> bool:
     """Whether `g`, a view, is all of an array that nobody else holds."""
-    base = g.base
+    base: Any = g.base
     if base.__class__ is not np.ndarray or base.base is not None or base.size != g.size:
         return False
     return g.flags.c_contiguous and getrefcount(base) == 3  # held by g, this frame, the call's argument

@@ -18,7 +18,7 @@ LARGE = 1 << 18
 _BLOCK = 1 << 17
 """Elements of a block. Blocks of 2^15, whose temporaries would fit the second-level cache, take 1.4 times as long on one
 thread and twice as long on two: the calls are so short that the threads wait for the interpreter's lock."""
-_GRAIN = 1 << 18  # elements that are worth a thread
+_GRAIN = 1 << 17  # elements that are worth a thread
 _CHEAP_GRAIN = 1 << 19  # the same of an op that takes 0.1 ns an element: to wake a thread takes as long as 2^19 of them
 _CHEAP = frozenset(
     (np.add, np.subtract, np.multiply, np.negative, np.abs, np.square, np.maximum, np.minimum, np.logical_and,

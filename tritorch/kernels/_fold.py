@@ -149,7 +149,7 @@ def row_sums(x: Array) -> Array:
         y = _short_sums(x.reshape(m * c, size)).reshape(m, c)
     else:
         y = np.einsum("ijk->ij", x[:, : r - tail].reshape(m, c, size))
-    y = row_sums(y) if c > 8 else np.add.reduce(y, 1)
+    y = row_sums(y) if c > 8 else y.dot(ones(c, x.dtype.char))
     if tail:
         y += x[:, r - tail :] @ ones(tail, x.dtype.char)
     return y
