@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .._capture import CAPTURES
-from ..device import current_device, to_device
+from ..device import cuda_index, current_device, to_device
 from ._fold import contiguous
 from ._launch import empty, kernel, launch
 from ._op import Array, op
@@ -79,7 +79,8 @@ class Taps:
             arrays = {"index": self.index, "weight": self.weight}
             index, weight = (CAPTURES[-1].table((self, k), lambda a=a: a, place) for k, a in arrays.items())
             return index, weight
-        if place not in self._on_device:
+        kept = self._on_device.get(place)
+        if kept is None or cuda_index(kept[0]) != place:  # not so once the emulated devices have been set anew
             self._on_device[place] = (
                 to_device(np.ascontiguousarray(self.index)),
                 to_device(np.ascontiguousarray(self.weight)),
