@@ -18,7 +18,7 @@ from tests.test_ops import ON_CUDA, call, leaves, samples
 from tritorch._emulated import EmulatedBackend
 from tritorch.autograd import grad
 from tritorch.device import to_device
-from tritorch.kernels import _interpreter
+from tritorch.kernels import _interpreter, pad
 from tritorch.kernels._library import LIBRARY_OPS
 from tritorch.tensor import wrap
 
@@ -88,6 +88,9 @@ def strict(monkeypatch):
 
     monkeypatch.setattr(_interpreter.Interpreted, "start", start_plain)
     monkeypatch.setattr(memory, "_backend", Backend())
+    pad.taps.cache_clear()
+    yield
+    pad.taps.cache_clear()  # they keep arrays of this backend
 
 
 NAMES = [n for n in ON_CUDA if n not in LIBRARY_OPS]
