@@ -80,11 +80,10 @@ class Taps:
             index, weight = (CAPTURES[-1].table((self, k), lambda a=a: a, place) for k, a in arrays.items())
             return index, weight
         kept = self._on_device.get(place)
-        if kept is None or any(cuda_index(a) != place for a in kept):  # not so once the emulated devices have been set anew
-            self._on_device[place] = (
-                to_device(np.ascontiguousarray(self.index)),
-                to_device(np.ascontiguousarray(self.weight)),
-            )
+        # Arrays are elsewhere once the emulated devices have been set anew.
+        if kept is None or any(cuda_index(a) != place for a in kept):
+            index, weight = np.ascontiguousarray(self.index), np.ascontiguousarray(self.weight)
+            self._on_device[place] = to_device(index), to_device(weight)
         return self._on_device[place]
 
     @cached_property
