@@ -1,4 +1,4 @@
-"""What autograd needs of the layer above it: the Tensor class and the ways to and from raw arrays.
+"""What autograd, and Tensor's base class, need of the module above: the Tensor class and the ways to and from raw arrays.
 
 `tritorch.tensor` sets the three names when it is imported; nothing runs before that.
 """

@@ -11,10 +11,10 @@ import numpy as np
 from .. import dtypes
 from ..autograd import inplace as _inplace
 from ..binding import method, write
-from ..device import CPU, as_strided
+from ..device import CPU, address, as_strided
 from ..device import empty as device_empty
 from ..errors import message
-from ..tensor import Tensor, address, bump, wrap
+from ..tensor import Tensor, bump, wrap
 from .conversion import from_data
 from .creation import to_size
 

@@ -63,7 +63,7 @@ _MODULES = {
 _TORCH_OF_OURS: dict[tuple[str, str], tuple[str, str]] = {
     ("tritorch.tensor", "Tensor"): ("torch", "Tensor"),
     ("tritorch.tensor", "Parameter"): ("torch.nn.parameter", "Parameter"),
-    ("tritorch.tensor", "Size"): ("torch", "Size"),
+    ("tritorch.size", "Size"): ("torch", "Size"),
     ("tritorch.device", "device"): ("torch", "device"),
     ("tritorch.nn.modules.pixelshuffle", "ChannelShuffle"): ("torch.nn.modules.channelshuffle", "ChannelShuffle"),
 }
