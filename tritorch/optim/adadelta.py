@@ -6,7 +6,7 @@ from typing import Any
 
 from ..tensor import Tensor
 from .optimizer import ParamsT
-from .rule import Rule, RuleOptimizer, check, counter, decayed, like, number
+from .rule import Rule, RuleOptimizer, check, decayed, number
 
 __all__ = ["Adadelta"]
 
@@ -63,9 +63,6 @@ class Adadelta(RuleOptimizer):
 
     def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
         return "square_avg", "acc_delta"
-
-    def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
-        return {"step": counter(group, p), "square_avg": like(p), "acc_delta": like(p)}
 
     def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
         rho, eps = group["rho"], group["eps"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..tensor import Tensor
 from .optimizer import ParamsT
-from .rule import Rule, RuleOptimizer, check, counter, decayed, like, number
+from .rule import Rule, RuleOptimizer, check, decayed, number
 
 __all__ = ["Adamax"]
 
@@ -61,9 +61,6 @@ class Adamax(RuleOptimizer):
 
     def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
         return "exp_avg", "exp_inf"
-
-    def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
-        return {"step": counter(group, p), "exp_avg": like(p), "exp_inf": like(p)}
 
     def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
         beta1, beta2 = group["betas"]

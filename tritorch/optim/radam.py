@@ -6,7 +6,7 @@ from typing import Any
 
 from ..tensor import Tensor
 from .optimizer import ParamsT
-from .rule import Rule, RuleOptimizer, check, counter, decayed, like, number
+from .rule import Rule, RuleOptimizer, check, decayed, number
 
 __all__ = ["RAdam"]
 
@@ -65,9 +65,6 @@ class RAdam(RuleOptimizer):
 
     def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
         return "exp_avg", "exp_avg_sq"
-
-    def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
-        return {"step": counter(group, p), "exp_avg": like(p), "exp_avg_sq": like(p)}
 
     def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
         beta1, beta2 = group["betas"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..tensor import Tensor
 from .optimizer import ParamsT
-from .rule import Rule, RuleOptimizer, check, counter, decayed, like, number
+from .rule import Rule, RuleOptimizer, check, decayed, number
 
 __all__ = ["RMSprop"]
 
@@ -70,9 +70,6 @@ class RMSprop(RuleOptimizer):
         if group["centered"]:
             names.append("grad_avg")
         return tuple(names)
-
-    def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
-        return {"step": counter(group, p)} | {name: like(p) for name in self._slots(group)}
 
     def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
         alpha, momentum, centered = group["alpha"], group["momentum"], group["centered"]

@@ -22,15 +22,15 @@ Rule = Callable[..., Sequence[Any]]
 
 
 class RuleOptimizer(Optimizer):
-    """An optimizer that names its states, starts them, and gives the formula of one step."""
+    """An optimizer that names its states and gives the formula of one step."""
 
     def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
         """Names of the states that the formula reads and renews, in its order."""
         raise NotImplementedError
 
     def _start(self, group: dict[str, Any], p: Tensor) -> dict[str, Any]:
-        """The state before the first step."""
-        raise NotImplementedError
+        """The state before the first step: a counter, and zeros for each of `_slots`."""
+        return {"step": counter(group, p)} | {name: like(p) for name in self._slots(group)}
 
     def _rule(self, group: dict[str, Any], state: dict[str, Any], step: Any) -> Rule:
         """`rule(xp, p, g, *states)`, which returns the new p and states.
