@@ -75,7 +75,7 @@ class autocast:  # noqa: N801 - PyTorch's name
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            with self.__class__(self.device, self.fast_dtype, self._enabled, self._cache_enabled):
+            with _made(self.device, self.fast_dtype, self._enabled, self._cache_enabled):
                 return function(*args, **kwargs)
 
         return call
@@ -86,6 +86,16 @@ class autocast:  # noqa: N801 - PyTorch's name
 
 def _made(device_type: str, dtype: dtype, enabled: bool, cache_enabled: bool) -> autocast:
     return autocast(device_type, dtype, enabled, cache_enabled)
+
+
+def older_name(device_type: str, name: str) -> None:
+    """Warn, at the caller's caller, that `torch.<device_type>.amp.<name>` is now `torch.amp.<name>`."""
+    warnings.warn(
+        f"`torch.{device_type}.amp.{name}(args...)` is deprecated. Please use `torch.amp.{name}('{device_type}', args...)` "
+        "instead.",
+        FutureWarning,
+        stacklevel=3,
+    )
 
 
 # ---- switches ------------------------------------------------------------------------------------------------------

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from typing import Any
-
 from ...amp import GradScaler as _GradScaler
 from ...amp import autocast as _autocast
+from ...amp.autocast_mode import older_name as _older_name
 from ...dtypes import bfloat16, dtype
 
 __all__ = ["GradScaler", "autocast"]
-
-
-def _old(name: str) -> None:
-    warnings.warn(
-        f"`torch.cpu.amp.{name}(args...)` is deprecated. Please use `torch.amp.{name}('cpu', args...)` instead.",
-        FutureWarning,
-        stacklevel=3,
-    )
 
 
 class autocast(_autocast):  # noqa: N801 - PyTorch's name
     """`torch.amp.autocast("cpu", ...)`."""
 
     def __init__(self, enabled: bool = True, dtype: dtype = bfloat16, cache_enabled: bool = True):
-        _old("autocast")
+        _older_name("cpu", "autocast")
         super().__init__("cpu", dtype, enabled, cache_enabled)
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return _autocast(self.device, self.fast_dtype, self._enabled, self._cache_enabled)(function)
 
 
 class GradScaler(_GradScaler):
@@ -43,5 +29,5 @@ class GradScaler(_GradScaler):
         growth_interval: int = 2000,
         enabled: bool = True,
     ):
-        _old("GradScaler")
+        _older_name("cpu", "GradScaler")
         super().__init__("cpu", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
