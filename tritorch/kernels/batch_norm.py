@@ -205,27 +205,39 @@ def _by_channel(fn: Callable[..., None], arrays: list[Array], coefficients: list
 def _plane_moments(x3: Array) -> tuple[Array, Array]:
     """Mean and sum of centred squares of each plane, both (N, C), in float64 so that merging them costs no accuracy.
 
-    Both come from one pass over x less the first sample's mean of that channel, which is near enough to the common mean
-    for E[d^2] - E[d]^2 not to cancel.
+    Both come from one pass over x, or, where a mean is far from 0, over x less the first sample's mean of that channel,
+    which is near enough to the common mean for E[d^2] - E[d]^2 not to cancel.
     """
     n, c, length = x3.shape
     if length == 1:
         mean = x3[:, :, 0].astype(np.float64)
         return mean, np.zeros_like(mean)
     mean_of = averaging(length, x3.dtype.char)
+
+    def moments(x3: Array, centre: Array | None) -> tuple[Array, Array]:
+        mean, square = np.empty(x3.shape[:2], x3.dtype), np.empty(x3.shape[:2], x3.dtype)
+
+        def block(x: Array, *rest: Array) -> None:
+            d = (x if centre is None else x - rest[0]).reshape(-1, length)
+            np.dot(d, mean_of, out=rest[-2])
+            vecdot(d, d, rest[-1])
+
+        _by_channel(block, [x3], [] if centre is None else [centre], [mean.reshape(-1), square.reshape(-1)])
+        mean, square = mean.astype(np.float64), square.astype(np.float64)
+        square -= length * mean * mean
+        return mean, np.maximum(square, 0, out=square)
+
+    def near(mean: Array, square: Array) -> bool:
+        return bool((length * mean * mean <= NEAR * NEAR * square).all())
+
+    if near(*moments(x3[:1], None)):
+        mean, square = moments(x3, None)
+        if near(mean, square):
+            return mean, square
     centre = x3[0] @ mean_of
     centre[~np.isfinite(centre)] = 0
-    mean, square = np.empty(n * c, x3.dtype), np.empty(n * c, x3.dtype)
-
-    def block(x: Array, mid: Array, m: Array, q: Array) -> None:
-        d = (x - mid).reshape(-1, length)
-        np.dot(d, mean_of, out=m)
-        vecdot(d, d, q)
-
-    _by_channel(block, [x3], [centre], [mean, square])
-    mean, square = (v.astype(np.float64).reshape(n, c) for v in (mean, square))
-    square -= length * mean * mean
-    return mean + centre, np.maximum(square, 0, out=square)
+    mean, square = moments(x3, centre)
+    return mean + centre, square
 
 
 def _merge(mean: Array, square: Array, length: int, axis: int) -> tuple[Array, Array]:
