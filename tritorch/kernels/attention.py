@@ -61,8 +61,7 @@ def _attention_fwd(
     """y (B, H, L, D) and lse (B, H, L) of q (B, H, L, E), k (B, H / group, S, E), v (B, H / group, S, D), contiguous.
 
     mask: any strides (0 where it broadcasts), MASK "bool" (stored as bytes) or "add". One program makes BLOCK_M rows
-    of one
-    head and walks the keys BLOCK_N at a time with a running maximum (arXiv 2205.14135).
+    of one head and walks the keys BLOCK_N at a time with a running maximum (arXiv 2205.14135).
     BLOCK_E >= E, BLOCK_D >= D, both at least 16.
     """
     ACC: tl.constexpr = tl.float64 if F64 else tl.float32
@@ -145,24 +144,9 @@ def _attention_bwd_q(
         k_ok = (keys < n_keys)[:, None] & (e < width)[None, :]
         k = tl.load(k_ptr + (kv * n_keys + keys[:, None]) * width + e[None, :], mask=k_ok, other=0)
         s = _scores(
-            q,
-            tl.trans(k),
-            mask_ptr,
-            rows,
-            keys,
-            b,
-            h,
-            n_rows,
-            n_keys,
-            mask_b,
-            mask_h,
-            mask_l,
-            mask_s,
-            SCALE,
-            CAUSAL,
-            MASK,
-            F64,
-        )
+            q, tl.trans(k), mask_ptr, rows, keys, b, h, n_rows, n_keys, mask_b, mask_h, mask_l, mask_s, SCALE, CAUSAL,
+            MASK, F64,
+        )  # fmt: skip
         v_ok = (keys < n_keys)[None, :] & (d < depth)[:, None]
         v = tl.load(v_ptr + (kv * n_keys + keys[None, :]) * depth + d[:, None], mask=v_ok, other=0)
         gs = tl.exp(s - lse[:, None]) * (tl.dot(g, v, input_precision="ieee", out_dtype=ACC) - dot[:, None])
@@ -216,24 +200,9 @@ def _attention_bwd_kv(
             dot = tl.sum(g.to(ACC) * tl.load(y_ptr + y_at, mask=y_ok, other=0).to(ACC), 1)
             lse = tl.load(lse_ptr + head * n_rows + rows, mask=rows < n_rows, other=float("inf")).to(ACC)
             s = _scores(
-                q,
-                tl.trans(k),
-                mask_ptr,
-                rows,
-                keys,
-                b,
-                h,
-                n_rows,
-                n_keys,
-                mask_b,
-                mask_h,
-                mask_l,
-                mask_s,
-                SCALE,
-                CAUSAL,
-                MASK,
-                F64,
-            )
+                q, tl.trans(k), mask_ptr, rows, keys, b, h, n_rows, n_keys, mask_b, mask_h, mask_l, mask_s, SCALE,
+                CAUSAL, MASK, F64,
+            )  # fmt: skip
             p = tl.exp(s - lse[:, None])
             acc_v += tl.dot(tl.trans(p.to(g.dtype)), g, input_precision="ieee", out_dtype=ACC)
             gs = p * (tl.dot(g, tl.trans(v), input_precision="ieee", out_dtype=ACC) - dot[:, None])
@@ -273,20 +242,9 @@ def _attention_gpu_grad(g, q, k, v, mask, y, lse, scale: float, causal: bool, ne
         launch(_attention_bwd_q, grid, q, k, v, mask, lse, g, y, gq, gs, *sizes, STORE=gs is not None, **common)
     if needs[1] or needs[2]:
         launch(
-            _attention_bwd_kv,
-            (-(-n_keys // block_n), b * k.shape[1]),
-            q,
-            k,
-            v,
-            mask,
-            lse,
-            g,
-            y,
-            gk,
-            gv,
-            *sizes,
+            _attention_bwd_kv, (-(-n_keys // block_n), b * k.shape[1]), q, k, v, mask, lse, g, y, gk, gv, *sizes,
             **common,
-        )
+        )  # fmt: skip
     gm = None
     if gs is not None:
         dims = tuple(i for i in range(4) if mask.shape[i] == 1 and gs.shape[i] != 1)
