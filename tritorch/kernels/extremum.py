@@ -190,24 +190,32 @@ def best_array(x: Array, dim: int, keepdim: bool, largest: bool) -> tuple[Array,
     return y.reshape(at.shape), at
 
 
-def put(g: Array, at: Array, shape: tuple[int, ...], dim: int, keepdim: bool) -> Array:
-    """Zeros with `g` at the indices `at` that a reduction of `dim` gave."""
-    if not shape:
+# The rules of ops that pick one element along `dim` and say where (y1).
+
+
+def put(g: Array, y1: Array, x_shape: tuple[int, ...], dim: int, keepdim: bool) -> Array:
+    """Zeros with `g` at the indices `y1` that a reduction of `dim` gave."""
+    if not x_shape:
         return g
-    gx = np.zeros(shape, g.dtype)
+    gx = np.zeros(x_shape, g.dtype)
     if not keepdim:
-        g, at = np.expand_dims(g, dim), np.expand_dims(at, dim)
-    write_along(gx, dim, at, g)
+        g, y1 = np.expand_dims(g, dim), np.expand_dims(y1, dim)
+    write_along(gx, dim, y1, g)
     return gx
 
 
-def put_tensor(g: Any, at: Any, shape: tuple[int, ...], dim: int, keepdim: bool) -> Any:
+def put_device(g: Array, y1: Array, x_shape: tuple[int, ...], dim: int, keepdim: bool) -> Array:
+    """`put` on device arrays."""
+    return put_gpu(g, y1, x_shape, dim)
+
+
+def put_tensor(g: Any, y1: Any, x_shape: tuple[int, ...], dim: int, keepdim: bool) -> Any:
     """`put` on Tensors, differentiable."""
-    if not shape:
+    if not x_shape:
         return g
     if not keepdim:
-        g, at = g.unsqueeze(dim), at.unsqueeze(dim)
-    return g.new_zeros(shape).scatter(dim, at, g)
+        g, y1 = g.unsqueeze(dim), y1.unsqueeze(dim)
+    return g.new_zeros(x_shape).scatter(dim, y1, g)
 
 
 @op
@@ -222,14 +230,7 @@ class max_:
     def gpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
         return arg_reduce_gpu(x, dim, keepdim, True)
 
-    def grad(g, x_shape, y1, dim, keepdim):
-        return put_tensor(g, y1, x_shape, dim, keepdim)
-
-    def cpu_grad(g, x_shape, y1, dim, keepdim):
-        return put(g, y1, x_shape, dim, keepdim)
-
-    def gpu_grad(g, x_shape, y1, dim, keepdim):
-        return put_gpu(g, y1, x_shape, dim)
+    grad, cpu_grad, gpu_grad = put_tensor, put, put_device
 
     def samples(rng):
         yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1, False)
@@ -253,14 +254,7 @@ class min_:
     def gpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
         return arg_reduce_gpu(x, dim, keepdim, False)
 
-    def grad(g, x_shape, y1, dim, keepdim):
-        return put_tensor(g, y1, x_shape, dim, keepdim)
-
-    def cpu_grad(g, x_shape, y1, dim, keepdim):
-        return put(g, y1, x_shape, dim, keepdim)
-
-    def gpu_grad(g, x_shape, y1, dim, keepdim):
-        return put_gpu(g, y1, x_shape, dim)
+    grad, cpu_grad, gpu_grad = put_tensor, put, put_device
 
     def samples(rng):
         yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), (1, False)

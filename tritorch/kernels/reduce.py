@@ -372,11 +372,7 @@ class amax:
     def gpu(x: Array, dim: tuple, keepdim: bool) -> Array:
         return reduce_gpu(x, dim, keepdim, "max")
 
-    def grad(g, x, y, dim, keepdim):
-        return _shared(g, x, y, dim, keepdim)
-
-    def cpu_grad(g, x, y, dim, keepdim):
-        return _shared_array(g, x, y, dim, keepdim)
+    grad, cpu_grad = _shared, _shared_array
 
     def samples(rng):
         yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), ((0, 2), False)
@@ -397,11 +393,7 @@ class amin:
     def gpu(x: Array, dim: tuple, keepdim: bool) -> Array:
         return reduce_gpu(x, dim, keepdim, "min")
 
-    def grad(g, x, y, dim, keepdim):
-        return _shared(g, x, y, dim, keepdim)
-
-    def cpu_grad(g, x, y, dim, keepdim):
-        return _shared_array(g, x, y, dim, keepdim)
+    grad, cpu_grad = _shared, _shared_array
 
     def samples(rng):
         yield (rng.permuted(np.arange(105.0)).reshape(3, 5, 7),), ((0, 2), False)

@@ -17,7 +17,7 @@ from ._configs import next_power_of_2
 from ._fold import kept_shape
 from ._launch import empty, kernel, launch
 from ._op import Array, op
-from .extremum import put, put_gpu, put_tensor
+from .extremum import put, put_device, put_tensor
 from .reduce import _shared, _shared_array
 from .sort import last_dim, order, sort_gpu, take_rows
 
@@ -155,14 +155,7 @@ class kthvalue:
     def gpu(x: Array, k: int, dim: int, keepdim: bool) -> tuple[Array, Array]:
         return _pick_gpu(x, dim, keepdim, "kth", k - 1)
 
-    def grad(g, x_shape, y1, dim, keepdim):
-        return put_tensor(g, y1, x_shape, dim, keepdim)
-
-    def cpu_grad(g, x_shape, y1, dim, keepdim):
-        return put(g, y1, x_shape, dim, keepdim)
-
-    def gpu_grad(g, x_shape, y1, dim, keepdim):
-        return put_gpu(g, y1, x_shape, dim)
+    grad, cpu_grad, gpu_grad = put_tensor, put, put_device
 
     def samples(rng):
         yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (7, 1, False)
@@ -184,14 +177,7 @@ class median:
     def gpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
         return _pick_gpu(x, dim, keepdim, "median")
 
-    def grad(g, x_shape, y1, dim, keepdim):
-        return put_tensor(g, y1, x_shape, dim, keepdim)
-
-    def cpu_grad(g, x_shape, y1, dim, keepdim):
-        return put(g, y1, x_shape, dim, keepdim)
-
-    def gpu_grad(g, x_shape, y1, dim, keepdim):
-        return put_gpu(g, y1, x_shape, dim)
+    grad, cpu_grad, gpu_grad = put_tensor, put, put_device
 
     def samples(rng):
         yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1, False)
@@ -213,14 +199,7 @@ class nanmedian:
     def gpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
         return _pick_gpu(x, dim, keepdim, "nanmedian")
 
-    def grad(g, x_shape, y1, dim, keepdim):
-        return put_tensor(g, y1, x_shape, dim, keepdim)
-
-    def cpu_grad(g, x_shape, y1, dim, keepdim):
-        return put(g, y1, x_shape, dim, keepdim)
-
-    def gpu_grad(g, x_shape, y1, dim, keepdim):
-        return put_gpu(g, y1, x_shape, dim)
+    grad, cpu_grad, gpu_grad = put_tensor, put, put_device
 
     def samples(rng):
         yield (rng.permuted(np.arange(132.0)).reshape(4, 33),), (1, False)
@@ -266,14 +245,7 @@ class mode:
     def gpu(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array]:
         return _pick_gpu(x, dim, keepdim, "mode")
 
-    def grad(g, x_shape, y1, dim, keepdim):
-        return put_tensor(g, y1, x_shape, dim, keepdim)
-
-    def cpu_grad(g, x_shape, y1, dim, keepdim):
-        return put(g, y1, x_shape, dim, keepdim)
-
-    def gpu_grad(g, x_shape, y1, dim, keepdim):
-        return put_gpu(g, y1, x_shape, dim)
+    grad, cpu_grad, gpu_grad = put_tensor, put, put_device
 
     def samples(rng):
         yield (rng.integers(0, 9, (4, 33)),), (1, False)
