@@ -21,6 +21,7 @@ other row of a pair.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -58,71 +59,74 @@ class _Tiling(NamedTuple):
 
     out: tuple[int, int]
     pairs: int
-    width: int  # of a padded row
+    width: int  # of a padded row, whose zeros behind it are those before the next one
     images: int
     rows: int
 
-    def length(self) -> int:
-        """Columns of one product."""
-        return self.images * (self.pairs + 1) * self.width if self.images > 1 else self.rows * self.width
+    def units(self, n: int) -> list[tuple[int, int]]:
+        """(first image, first pair of rows) of each product for n images."""
+        return list(itertools.product(range(0, n, self.images), range(0, self.pairs, self.rows)))
 
 
 def _tiling(x_shape: Ints, kernel: Ints, padding: Ints, itemsize: int) -> _Tiling:
     n, channels, height, width = x_shape
     out = height + 2 * padding[0] - 2, width + 2 * padding[1] - kernel[1] + 1
-    pairs, wide = -(-out[0] // 2), width + 2 * padding[1]
+    pairs, wide = -(-out[0] // 2), max(out[1], width + padding[1])
     if pairs * wide >= MIN_COLUMNS:
         most = max(1, COLUMN_BYTES // (4 * channels * kernel[1] * wide * itemsize))
-        return _Tiling(out, pairs, wide, 1, -(-pairs // -(-pairs // most)))
-    images = -(-MIN_COLUMNS // ((pairs + 1) * wide))
-    return _Tiling(out, pairs, wide, max(1, min(images, -(-n // get_num_threads()))), pairs)
+        pieces = max(-(-pairs // most), min(pairs, -(-get_num_threads() // n)))  # of a lone image one for each thread
+        return _Tiling(out, pairs, wide, 1, -(-pairs // pieces))
+    share = -(-n // get_num_threads())
+    groups = max(1, share * pairs * wide // MIN_COLUMNS)
+    return _Tiling(out, pairs, wide, -(-share // groups), pairs)
 
 
 class _Rows:
-    """Even and odd rows of a few padded images, flat per channel, and the columns of their four sums."""
+    """Even and odd rows of a few padded images, flat per channel, and the columns of their four sums.
+
+    A row of one image is followed by that row of the next image, so that all tiles are neighbours.
+    """
 
     def __init__(self, x: Array, kernel: Ints, padding: Ints, tiling: _Tiling):
         self.x, self.padding, self.tiling = x, padding, tiling
+        self.held: tuple[int, int] | None = None
         channels, taps = x.shape[1], kernel[1]
         t = tiling
-        shape = (channels, t.images, t.pairs + 1, t.width)
+        shape = (channels, t.pairs + 1, t.images, t.width)
         flat = np.zeros((2, channels, math.prod(shape[1:]) + t.width + taps), x.dtype)
         self.frames = flat[:, :, : math.prod(shape[1:])].reshape(2, *shape)
         step = flat.strides
         windows = (2, channels, taps, flat.shape[2] - taps + 1)
         self.windows = np.lib.stride_tricks.as_strided(flat, windows, (*step[:2], step[2], step[2]), writeable=False)
-        self.cols = np.empty((4, channels, taps, t.length()), x.dtype)
+        self.cols = np.empty((4, channels, taps, t.rows * t.images * t.width), x.dtype)
 
     def fill(self, start: int, stop: int) -> None:
         """The rows of the images start ... stop; the zeros around them stay from before."""
+        if self.held == (start, stop):
+            return
+        self.held = start, stop
         above, left = self.padding
         height, width = self.x.shape[2:]
         for odd in (0, 1):
             skip = (odd - above) % 2  # of the image's rows, those of this parity in the padded image
-            part = self.x[start:stop, :, skip::2].swapaxes(0, 1)
+            part = self.x[start:stop, :, skip::2].transpose(1, 2, 0, 3)
             first = (above + skip - odd) // 2
-            part = part[:, :, : self.frames.shape[3] - first]  # an output row may need no more than that
-            self.frames[odd, :, : stop - start, first : first + part.shape[2], left : left + width] = part
+            part = part[:, : self.frames.shape[2] - first]  # an output row may need no more than that
+            self.frames[odd, :, first : first + part.shape[1], : stop - start, left : left + width] = part
 
     def columns(self, first: int, rows: int) -> Array:
-        """(4, channels * taps, columns) of `rows` pairs of rows from `first` on (of all, with several images)."""
-        t = self.tiling
-        n = t.length() if t.images > 1 else rows * t.width
-        a = first * t.width
+        """(4, channels * taps, columns) of `rows` pairs of rows from `first` on."""
+        line = self.tiling.images * self.tiling.width
+        a, n = first * line, rows * line
         even, odd = self.windows
-        d0, d2 = even[:, :, a : a + n], even[:, :, a + t.width : a + t.width + n]
-        d1, d3 = odd[:, :, a : a + n], odd[:, :, a + t.width : a + t.width + n]
+        d0, d2 = even[:, :, a : a + n], even[:, :, a + line : a + line + n]
+        d1, d3 = odd[:, :, a : a + n], odd[:, :, a + line : a + line + n]
         cols = self.cols[..., :n]
         np.subtract(d0, d2, out=cols[0])
         np.add(d1, d2, out=cols[1])
         np.subtract(d2, d1, out=cols[2])
         np.subtract(d1, d3, out=cols[3])
         return cols.reshape(4, -1, n)
-
-    def spans(self) -> list[tuple[int, int]]:
-        """(first pair of rows, how many) of each product."""
-        t = self.tiling
-        return [(a, min(t.rows, t.pairs - a)) for a in range(0, t.pairs, t.rows)]
 
 
 def _kernel_sums(w: Array) -> Array:
@@ -143,29 +147,30 @@ def correlate_rows(x: Array, w: Array, padding: Ints, bias: Array | None) -> Arr
     y = np.empty((n, k, *t.out), x.dtype)
     shift = None if bias is None else bias.reshape(-1, 1, 1)
 
+    units = t.units(n)
+
     def block(start: int, stop: int) -> None:
         source = _Rows(x, w.shape[2:], padding, t)
-        room = np.empty((4, k, t.length()), x.dtype)
-        for i in range(start, stop, t.images):
-            j = min(i + t.images, stop)
+        room = np.empty((4, k, source.cols.shape[3]), x.dtype)
+        for i, first in units[start:stop]:
+            j, rows = min(i + t.images, n), min(t.rows, t.pairs - first)
             source.fill(i, j)
-            for first, rows in source.spans():
-                cols = source.columns(first, rows)
-                m = np.matmul(sums, cols, out=room[..., : cols.shape[2]])
-                m[0] += m[1]
-                m[0] += m[2]
-                m[1] -= m[2]
-                m[1] -= m[3]
-                for odd in (0, 1):
-                    target = y[i:j, :, 2 * first + odd : 2 * (first + rows) : 2].swapaxes(0, 1)
-                    found = m[odd].reshape(k, t.images, -1, t.width)[:, : j - i, : target.shape[2], : t.out[1]]
-                    if shift is None:
-                        target[...] = found
-                    else:
-                        np.add(found, shift[:, None], out=target)
+            cols = source.columns(first, rows)
+            m = np.matmul(sums, cols, out=room[..., : cols.shape[2]])
+            m[0] += m[1]
+            m[0] += m[2]
+            m[1] -= m[2]
+            m[1] -= m[3]
+            for odd in (0, 1):
+                target = y[i:j, :, 2 * first + odd : 2 * (first + rows) : 2].transpose(1, 2, 0, 3)
+                found = m[odd].reshape(k, rows, t.images, t.width)[:, : target.shape[1], : j - i, : t.out[1]]
+                if shift is None:
+                    target[...] = found
+                else:
+                    np.add(found, shift[:, None], out=target)
 
     with long_runs():
-        over_images(block, n, 2 * y.size * sums.shape[2] * 2)
+        over_images(block, len(units), 2 * y.size * sums.shape[2] * 2)
     return y
 
 
@@ -174,34 +179,32 @@ def weight_gradient_rows(g: Array, x: Array, kernel: Ints, padding: Ints) -> Arr
     n, k = g.shape[:2]
     channels, taps = x.shape[1], kernel[1]
     t = _tiling(x.shape, kernel, padding, x.itemsize)
+    units = t.units(n)
     partial: dict[int, Array] = {}
 
     def block(start: int, stop: int) -> None:
         source = _Rows(x, kernel, padding, t)
         total = np.zeros((4, channels * taps, k), x.dtype)
         room = np.empty_like(total)
-        below = int(t.images > 1)  # frames of several images have a row pair more between them
-        factors = np.zeros((4, k, t.images, t.pairs + below, t.width), x.dtype)
-        for i in range(start, stop, t.images):
-            j = min(i + t.images, stop)
+        factors = np.zeros((4, k, t.rows, t.images, t.width), x.dtype)
+        for i, first in units[start:stop]:
+            j, rows = min(i + t.images, n), min(t.rows, t.pairs - first)
             source.fill(i, j)
-            if j - i < t.images:
-                factors[...] = 0
             for odd in (0, 1):
-                part = g[i:j, :, odd::2].swapaxes(0, 1)
-                factors[3 * odd, :, : j - i, : part.shape[2], : t.out[1]] = part
+                part = g[i:j, :, 2 * first + odd : 2 * (first + rows) : 2].transpose(1, 2, 0, 3)
+                room_for = factors[3 * odd]
+                if part.shape[1] < t.rows or j - i < t.images:
+                    room_for[...] = 0
+                room_for[:, : part.shape[1], : j - i, : t.out[1]] = part
             np.add(factors[0], factors[3], out=factors[1])
             np.subtract(factors[0], factors[3], out=factors[2])
-            flat = factors.reshape(4, k, -1)
-            for first, rows in source.spans():
-                cols = source.columns(first, rows)
-                a = first * t.width
-                np.matmul(cols, flat[:, :, a : a + cols.shape[2]].mT, out=room)
-                total += room
+            cols = source.columns(first, rows)
+            np.matmul(cols, factors.reshape(4, k, -1)[:, :, : cols.shape[2]].mT, out=room)
+            total += room
         partial[start] = total
 
     with long_runs():
-        over_images(block, n, 4 * g.size * channels * taps)
+        over_images(block, len(units), 4 * g.size * channels * taps)
     n0, n1, n2, n3 = sum(partial[start] for start in sorted(partial))  # in a fixed order: equal bits in each run
     n1, n2 = n1 / 2, n2 / 2
     rows = np.stack([n0 + n1 + n2, n1 - n2, n1 + n2 - n3]).reshape(3, channels, taps, k)
