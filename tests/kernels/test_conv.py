@@ -51,12 +51,15 @@ def geometry(n, seed):
     return x, w, b, g, (stride, padding, dilation, groups)
 
 
-@pytest.fixture(params=["one piece", "several pieces"])
+@pytest.fixture(params=["one piece", "several pieces", "a part for each thread"])
 def column_bytes(request, monkeypatch):
-    """Also with so little room that images are cut into pieces and come one at a time."""
+    """Also with so little room that images are cut into pieces and come one at a time, and cut for the threads."""
     if request.param == "several pieces":
         monkeypatch.setattr(_columns, "COLUMN_BYTES", 1)
         monkeypatch.setattr(_columns, "MIN_COLUMNS", 7)
+    elif request.param == "a part for each thread":
+        monkeypatch.setattr(_columns, "THREAD_FLOPS", 1)
+        monkeypatch.setattr(_columns, "CUT_FLOPS", 1)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

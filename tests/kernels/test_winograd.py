@@ -95,3 +95,18 @@ def test_two_runs_give_equal_bits(threads):
         _threads.set_num_threads(before)
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_lone_image_is_shared_between_threads():
+    rng = np.random.default_rng(2)
+    x, w, g = rng.normal(size=(1, 16, 40, 24)), rng.normal(size=(16, 16, 3, 3)), rng.normal(size=16 * 40 * 24)
+    whole = _all(x, w, None, g, (1, 1))
+    before = _threads.get_num_threads()
+    try:
+        _threads.set_num_threads(3)
+        assert len(_winograd._tiling(x.shape, (3, 3), (1, 1), 8).units(1)) == 3
+        shared = _all(x, w, None, g, (1, 1))
+    finally:
+        _threads.set_num_threads(before)
+    for a, b in zip(shared, whole, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)

@@ -30,6 +30,8 @@ MIN_COLUMNS = 256  # fewer make a product too narrow for the BLAS
 UNPACKED = 1_000_000
 """m n k up to which OpenBLAS multiplies without packing (with AVX-512): thin factors gain twice from it."""
 
+THREAD_FLOPS = 2_000_000  # are worth a thread
+CUT_FLOPS = 100_000_000  # are worth cutting an image for the threads, each of which then makes frames of the whole one
 
 LOCKED = 512
 """NumPy's products and dot products keep the interpreter's lock where they have up to 500 results, however long."""
@@ -161,10 +163,18 @@ class _Source:
         self.flat = np.zeros(shape, x.dtype)
         self.frames = self.flat[..., :size].reshape(*self.flat.shape[:3], *plan.frame)
 
-    def fill(self, start: int, stop: int) -> None:
+        self.held: tuple[int, int] | None = None
+
+    def fill(self, start: int, stop: int) -> bool:
+        """Put the images start ... stop into the frames; False where they are there already."""
+        if self.held == (start, stop):
+            return False
+        self.held = start, stop
         part = self.x[start:stop].swapaxes(0, 1)
         for frames, (inside, source) in zip(self.frames, self.plan.phases, strict=True):
             frames[(slice(None), slice(0, stop - start), *inside)] = part[(slice(None), slice(None), *source)]
+        self.flat[:, :, stop - start :] = 0  # an infinity that was there before would come back times zero
+        return True
 
 
 class _Tiles(NamedTuple):
@@ -187,12 +197,17 @@ def _images_at_a_time(n: int, rows: int, length: int, itemsize: int) -> int:
     return -(-share // times)
 
 
+def _parts(n: int, flops: int) -> int:
+    """Into how many parts an image is cut, so that each thread has some of so few."""
+    return -(-get_num_threads() // n) if flops >= CUT_FLOPS else 1
+
+
 def _columns_in_cache(rows: int, itemsize: int) -> int:
     return max(MIN_COLUMNS, COLUMN_BYTES // max(rows * itemsize, 1))
 
 
 def _tiles(
-    images: int, rows: int, count: int, width: int, product: int, itemsize: int, blocks: int = 1
+    images: int, rows: int, count: int, width: int, product: int, itemsize: int, parts: int, blocks: int = 1
 ) -> tuple[_Tiles, tuple[int, int]]:
     """Tiles for `images` frames of `count` rows of `width`, and what they reach over.
 
@@ -201,18 +216,19 @@ def _tiles(
         rows: of columns.
         product: multiplications for a column.
         itemsize: bytes of an element.
+        parts: the fewest parts of an image.
         blocks: the fewest blocks of images.
     """
     wanted, length = _columns_in_cache(rows, itemsize), count * width
     best = UNPACKED // max(product, 1)  # columns that OpenBLAS does not pack
     if best < MIN_COLUMNS:
         best = wanted
-    if length <= best:
+    if length <= best and parts == 1:
         together = -(-images // max(-(-images // (best // length)), min(images, blocks)))
         return _Tiles(together, count, 1, 1), (-images % together, 0)
-    height = -(-count // -(-length // best))
+    height = -(-count // max(parts, -(-length // best)))
     pieces = -(-count // height)
-    at_once = pieces if images > 1 else max(1, min(pieces, wanted // (height * width)))
+    at_once = pieces if images > 1 else max(1, min(-(-pieces // parts), wanted // (height * width)))
     return _Tiles(1, height, pieces, at_once), (0, (pieces * height - count) * width)
 
 
@@ -337,34 +353,40 @@ def correlate(x, weights, plan: Plan, y, bias, groups: int) -> None:
     width = math.prod(plan.frame[1:])
     tasks = [_task(outputs, w, bias) for outputs, w in zip(plan.classes, weights, strict=True)]
     rows = max(channels * len(task.outputs.taps) for task in tasks)
+    flops = 2 * y.size * max(w.shape[2] for w in weights)
     images = _images_at_a_time(n, rows, max(c.counts[0] for c in plan.classes) * width, x.itemsize)
-    tiles = [_tiles(images, rows, o.counts[0], width, w[0].size, x.itemsize) for o, w, _ in tasks]
+    parts = _parts(n, flops)
+    tiles = [_tiles(images, rows, o.counts[0], width, w[0].size, x.itemsize, parts) for o, w, _ in tasks]
     beyond = max(reach[0] for _, reach in tiles), max(reach[1] for _, reach in tiles)
+    units = [
+        (i, task, t, first)
+        for i in range(0, n, images)
+        for task, (t, _) in zip(tasks, tiles, strict=True)
+        for first in range(0, t.pieces, t.at_once)
+    ]
 
     def block(start: int, stop: int) -> None:
         source = _Source(x, plan, images, beyond)
-        for i in range(start, stop, images):
-            j = min(i + images, stop)
+        for i, (outputs, w, shifts), t, first in units[start:stop]:
+            j = min(i + images, n)
+            target = y[(slice(i, j), slice(None), *outputs.place)]
+            if not outputs.taps:
+                target[...] = 0 if bias is None else bias.reshape(-1, *(1,) * (x.ndim - 2))
+                continue
             source.fill(i, j)
-            for (outputs, w, shifts), (t, _) in zip(tasks, tiles, strict=True):
-                target = y[(slice(i, j), slice(None), *outputs.place)]
-                if not outputs.taps:
-                    target[...] = 0 if bias is None else bias.reshape(-1, *(1,) * (x.ndim - 2))
-                    continue
-                t = t.of(j - i)
-                margin, length = max(shifts), t.height * width
-                for first in range(0, t.pieces, t.at_once):
-                    pieces = range(first, min(first + t.at_once, t.pieces))
-                    cols = _columns(source, outputs, t, j - i, pieces, groups, bias is not None, margin)
-                    frames = np.matmul(w, cols)
-                    if margin:
-                        frames = _add_shifted(frames.reshape(*cols.shape[:2], k, len(shifts), -1), shifts)
-                        frames = frames.reshape(*cols.shape[:2], k, t.together, length + margin)[..., :length]
-                    frames = frames.reshape(*cols.shape[:2], k, t.together, t.height, *plan.frame[1:])
-                    for found, wanted in _pairs(frames, target, t, first):
-                        wanted[...] = found
+            t = t.of(j - i)
+            margin, length = max(shifts), t.height * width
+            pieces = range(first, min(first + t.at_once, t.pieces))
+            cols = _columns(source, outputs, t, j - i, pieces, groups, bias is not None, margin)
+            frames = np.matmul(w, cols)
+            if margin:
+                frames = _add_shifted(frames.reshape(*cols.shape[:2], k, len(shifts), -1), shifts)
+                frames = frames.reshape(*cols.shape[:2], k, t.together, length + margin)[..., :length]
+            frames = frames.reshape(*cols.shape[:2], k, t.together, t.height, *plan.frame[1:])
+            for found, wanted in _pairs(frames, target, t, first):
+                wanted[...] = found
 
-    over_images(block, n, 2 * y.size * max(w.shape[2] for w in weights))
+    over_images(block, len(units), flops)
 
 
 def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
@@ -377,7 +399,10 @@ def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
     count, width = outputs.counts[0], math.prod(plan.frame[1:])
     images = _images_at_a_time(n, channels * taps, count * width, x.itemsize)
     results = kg * cg * taps
-    tiles, beyond = _tiles(images, channels * taps, count, width, results, x.itemsize, -(-LOCKED // results))
+    flops = 2 * g.size * channels * taps // max(groups, 1)
+    blocks = -(-LOCKED // results)
+    tiles, beyond = _tiles(images, channels * taps, count, width, results, x.itemsize, _parts(n, flops), blocks)
+    units = [(i, first) for i in range(0, n, images) for first in range(0, tiles.pieces, tiles.at_once)]
     partial: dict[int, np.ndarray] = {}
     # the BLAS is faster with the longer side in front, as long as the result is small enough to be turned in cache
     columns_first = cg * taps > kg and k * cg * taps < 500_000
@@ -385,27 +410,26 @@ def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
     def block(start: int, stop: int) -> None:
         source = _Source(x, plan, images, beyond)
         total = np.zeros((groups, cg * taps, kg) if columns_first else (groups, kg, cg * taps), x.dtype)
-        padded = None
-        for i in range(start, stop, images):
-            j = min(i + images, stop)
-            source.fill(i, j)
+        padded, rows = None, np.empty(0)
+        for i, first in units[start:stop]:
+            j = min(i + images, n)
             t = tiles.of(j - i)
-            if padded is None or j - i < images:
-                blocks = -(-(j - i) // t.together)
-                padded = np.zeros((blocks, t.pieces, k, t.together, t.height, *plan.frame[1:]), g.dtype)
-                source.flat[:, :, j - i :] = 0  # an infinity that was there before would come back times zero
-            for room, found in _pairs(padded, g[i:j], t, 0):
-                room[...] = found
-            rows = padded.reshape(*padded.shape[:2], groups, kg, -1)
-            for first in range(0, t.pieces, t.at_once):
-                pieces = range(first, min(first + t.at_once, t.pieces))
-                cols = _columns(source, outputs, t, j - i, pieces, groups, False, 0)
-                part = rows[:, pieces.start : pieces.stop]
-                products = np.matmul(cols, part.mT) if columns_first else np.matmul(part, cols.mT)
-                total += products[0, 0] if products.size == total.size else products.sum((0, 1))
+            if source.fill(i, j):
+                if padded is None or j - i < images:
+                    padded = np.zeros(
+                        (-(-(j - i) // t.together), t.pieces, k, t.together, t.height, *plan.frame[1:]), g.dtype
+                    )
+                for room, found in _pairs(padded, g[i:j], t, 0):
+                    room[...] = found
+                rows = padded.reshape(*padded.shape[:2], groups, kg, -1)
+            pieces = range(first, min(first + t.at_once, t.pieces))
+            cols = _columns(source, outputs, t, j - i, pieces, groups, False, 0)
+            part = rows[:, pieces.start : pieces.stop]
+            products = np.matmul(cols, part.mT) if columns_first else np.matmul(part, cols.mT)
+            total += products[0, 0] if products.size == total.size else products.sum((0, 1))
         partial[start] = total
 
-    over_images(block, n, 2 * g.size * channels * taps // max(groups, 1))
+    over_images(block, len(units), flops)
     total = sum(partial[start] for start in sorted(partial))  # in a fixed order: equal bits in each run
     if columns_first:
         total = np.ascontiguousarray(total.mT)
@@ -415,6 +439,6 @@ def weight_gradient(g, x, kernel, plan: Plan, groups: int) -> np.ndarray:
 def over_images(block, n: int, flops: int) -> None:
     single_enter()
     try:
-        parallel(block, n, max(1, 2_000_000 * n // max(flops, 1)))
+        parallel(block, n, max(1, THREAD_FLOPS * n // max(flops, 1)))
     finally:
         single_exit()

@@ -113,6 +113,7 @@ class _Rows:
             first = (above + skip - odd) // 2
             part = part[:, : self.frames.shape[2] - first]  # an output row may need no more than that
             self.frames[odd, :, first : first + part.shape[1], : stop - start, left : left + width] = part
+        self.frames[:, :, :, stop - start :] = 0  # an infinity that was there before would come back times zero
 
     def columns(self, first: int, rows: int) -> Array:
         """(4, channels * taps, columns) of `rows` pairs of rows from `first` on."""
