@@ -23,9 +23,11 @@ def test_the_same_seed_gives_the_same_network(tmp_path):
     assert first == second
 
 
-def test_without_matplotlib_the_error_names_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ModuleNotFoundError, match=r"the picture needs matplotlib; .*pip install 'tritorch\[plot\]'"):
+@pytest.mark.parametrize("missing, what", [("matplotlib", "picture"), ("tqdm", "progress bar")])
+def test_without_its_extra_the_error_names_it(missing, what, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, missing, None)
+    expected = rf"the {what} needs {missing}; .*pip install 'tritorch\[demo\]'"
+    with pytest.raises(ModuleNotFoundError, match=expected):
         demo.main(["--epochs", "1", "--out", str(tmp_path)])
 
 

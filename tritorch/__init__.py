@@ -76,9 +76,9 @@ contiguous_format, preserve_format = memory_format("contiguous_format"), memory_
 channels_last, channels_last_3d = memory_format("channels_last"), memory_format("channels_last_3d")
 
 _PACKAGES = (
-    "accelerator", "amp", "backends", "cpu", "cuda", "datasets", "debug", "demo", "distributed", "distributions", "fft", "func", "library",
+    "accelerator", "amp", "backends", "cpu", "cuda", "datasets", "debug", "demo", "distributions", "fft", "func", "library",
     "linalg", "multiprocessing", "nn", "optim", "profiler", "random", "return_types", "serialization", "signal", "special", "testing",
-    "utils", "version", "hub", "jit", "compiler",
+    "utils", "version", "jit", "compiler",
 )  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "save_file": "serialization", "load_file": "serialization",

@@ -34,10 +34,8 @@ def make_model() -> nn.Sequential:
     )
 
 
-def train(model: nn.Module, optimizer: Any, data: Any, epochs: int, device: Any) -> list[float]:
-    """Train with cross-entropy, batches of 64; the loss of each step."""
-    from tqdm import tqdm
-
+def train(tqdm: Any, model: nn.Module, optimizer: Any, data: Any, epochs: int, device: Any) -> list[float]:
+    """Train with cross-entropy, batches of 64, under a progress bar of `tqdm`; the loss of each step."""
     loader = DataLoader(data, batch_size=64, shuffle=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * len(loader))
     criterion = nn.CrossEntropyLoss()
@@ -68,22 +66,24 @@ def predict(model: nn.Module, data: Any, device: Any) -> tuple[torch.Tensor, tor
     return torch.cat(guesses), torch.cat(truth)
 
 
-def pyplot() -> Any:
-    """matplotlib.pyplot, drawing to files.
+def display() -> tuple[Any, Any]:
+    """tqdm, and matplotlib.pyplot drawing to files.
 
     Raises:
-        ModuleNotFoundError: matplotlib is missing; the extra `plot` brings it.
+        ModuleNotFoundError: one of them is missing; the extra `demo` brings both.
     """
     try:
         import matplotlib
-    except ModuleNotFoundError:
+        from tqdm import tqdm
+    except ModuleNotFoundError as missing:
+        what = "progress bar" if missing.name == "tqdm" else "picture"
         raise ModuleNotFoundError(
-            "demo: the picture needs matplotlib; install the extra with pip install 'tritorch[plot]'"
+            f"demo: the {what} needs {missing.name}; install the extra with pip install 'tritorch[demo]'"
         ) from None
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
-    return plt
+    return tqdm, plt
 
 
 def draw(plt: Any, path: Path, losses: list[float], test: Subset, guesses: torch.Tensor, truth: torch.Tensor) -> None:
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> float:
     args = parser.parse_args(argv)
     if args.epochs < 1:
         parser.error(f"--epochs must be at least 1; got {args.epochs}")
-    plt = pyplot()  # before the training, so that a missing extra costs no time
+    tqdm, plt = display()  # before the training, so that a missing extra costs no time
     device = torch.device(args.device)
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint, picture = args.out / "digits.pth", args.out / "digits.png"
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> float:
     print(f"{len(train_set)} digits to train on, {len(test_set)} held out; {n_weights} weights on {device}")
 
     start = time.perf_counter()
-    losses = train(model, optimizer, train_set, args.epochs, device)
+    losses = train(tqdm, model, optimizer, train_set, args.epochs, device)
     seconds = time.perf_counter() - start
     guesses, truth = predict(model, test_set, device)
     accuracy = (guesses == truth).float().mean().item()
