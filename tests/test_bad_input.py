@@ -15,6 +15,14 @@ from tritorch.tensor import host
 
 R, I, T, V = RuntimeError, IndexError, TypeError, ValueError  # noqa: E741
 
+
+def ctc(t, input_lengths=None, targets=None, blank=0):
+    """`ctc_loss` of 2 samples, 5 steps and 4 classes, but for one argument."""
+    lengths = t.tensor([5, 5]) if input_lengths is None else input_lengths
+    labels = t.ones(2, 2, dtype=t.int64) if targets is None else targets
+    return t.nn.functional.ctc_loss(t.zeros(5, 2, 4).log_softmax(2), labels, lengths, t.tensor([2, 2]), blank)
+
+
 # name: (call, type of error, pattern of the text)
 CASES = {
     "add shapes": (lambda t, x: x + t.ones(5), R, r"add: .*shape \(2, 3\).*shape \(5,\)"),
@@ -124,6 +132,74 @@ CASES = {
     "set_default_dtype": (lambda t, x: t.set_default_dtype(t.int64), T, r"float"),
     "finfo of integers": (lambda t, x: t.finfo(t.int32), T, r"float"),
     "iinfo of floats": (lambda t, x: t.iinfo(t.float32), T, r"int"),
+    "clamp by a string": (lambda t, x: x.clamp("a"), T, r"clamp"),
+    "clamp_ by a string": (lambda t, x: x.clamp_("a"), T, r"clamp"),
+    "pow by a string": (lambda t, x: t.pow(x, "a"), T, r"pow.*exponent|pow"),
+    "nan_to_num": (lambda t, x: t.nan_to_num(x, nan="a"), T, r"nan_to_num.*nan.*'a'"),
+    "round decimals": (lambda t, x: t.round(x, decimals="a"), T, r"round.*decimals.*'a'"),
+    "addcdiv of a string": (lambda t, x: t.addcdiv(x, "a", x), T, r"addcdiv.*tensor1.*'a'"),
+    "leaky_relu slope": (lambda t, x: t.nn.functional.leaky_relu(x, "a"), T, r"leaky_relu.*negative_slope.*'a'"),
+    "hardshrink lambd": (lambda t, x: t.nn.functional.hardshrink(x, "a"), T, r"hardshrink.*lambd.*'a'"),
+    "softplus beta": (lambda t, x: t.nn.functional.softplus(x, "a"), T, r"softplus.*beta.*'a'"),
+    "threshold": (lambda t, x: t.nn.functional.threshold(x, "a", 1.0), T, r"threshold.*'a'"),
+    "hsplit parts": (lambda t, x: t.hsplit(x, 2), R, r"hsplit.*dim 1.*2 parts.*\(2, 3\)"),
+    "dsplit dims": (lambda t, x: t.dsplit(x, 2), R, r"dsplit.*3 dims.*\(2, 3\)"),
+    "rot90 dims": (lambda t, x: t.rot90(x, 1, (0,)), R, r"rot90.*dims.*\(0,\)"),
+    "block_diag dims": (lambda t, x: t.block_diag(t.ones(2, 2, 2)), R, r"block_diag.*\(2, 2, 2\)"),
+    "kron of a number": (lambda t, x: t.kron(x, 3), T, r"kron.*other.*3"),
+    "diff prepend": (lambda t, x: t.diff(x, prepend=t.ones(1)), R, r"diff.*prepend.*\(2, 3\).*\(1,\)"),
+    "polar of integers": (lambda t, x: t.polar(t.arange(3), t.arange(3)), R, r"polar.*floating.*int64"),
+    "vecdot shapes": (lambda t, x: t.linalg.vecdot(t.ones(2), t.ones(3)), R, r"linalg\.vecdot.*\(2,\).*\(3,\)"),
+    "cross shapes": (lambda t, x: t.linalg.cross(t.ones(3, 3), t.ones(2, 3)), R, r"cross.*\(3, 3\).*\(2, 3\)"),
+    "hfft length": (lambda t, x: t.fft.hfft(x, n=-1), R, r"fft\.hfft.*n: -1"),
+    "searchsorted sides": (lambda t, x: t.searchsorted(t.ones(3), t.ones(3), right=True, side="left"), R, r"searchsorted.*side: 'left', right: True"),
+    "searchsorted in a scalar": (lambda t, x: t.searchsorted(t.tensor(1.0), t.ones(2)), R, r"searchsorted.*sorted_sequence.*shape \(\)"),
+    "searchsorted sorter": (lambda t, x: t.searchsorted(t.ones(3), t.ones(3), sorter=t.tensor([0, 1])), R, r"searchsorted.*sorter.*\(2,\).*\(3,\)"),
+    "searchsorted sorter dtype": (lambda t, x: t.searchsorted(t.ones(3), t.ones(3), sorter=t.ones(3)), R, r"searchsorted.*sorter.*int64.*float32"),
+    "searchsorted sorter range": (lambda t, x: t.searchsorted(t.ones(3), t.ones(3), sorter=t.tensor([0, 1, 7])), R, r"searchsorted.*7.*size 3"),
+    "searchsorted of a string": (lambda t, x: t.searchsorted(t.ones(3), "a"), T, r"searchsorted.*'a'|searchsorted"),
+    "bucketize boundaries": (lambda t, x: t.bucketize(x, x), R, r"bucketize.*boundaries.*\(2, 3\)|boundaries"),
+    "index_reduce name": (lambda t, x: x.index_reduce(0, t.tensor([0]), t.ones(1, 3), "sum"), R, r"index_reduce.*'sum'"),
+    "index_reduce range": (lambda t, x: x.index_reduce(0, t.tensor([5]), t.ones(1, 3), "prod"), I, r"index_reduce.*5.*size 2"),
+    "index_reduce dtype": (lambda t, x: x.index_reduce(0, t.tensor([0]), t.ones(1, 3, dtype=t.float64), "amax"), R, r"index_reduce.*float32.*float64"),
+    "index_copy count": (lambda t, x: x.index_copy(0, t.tensor([0, 1]), t.ones(1, 3)), I, r"index_copy.*\(2, 3\).*\(1, 3\)"),
+    "put count": (lambda t, x: x.put(t.tensor([0]), t.ones(2)), I, r"put.*\(1,\).*\(2,\)"),
+    "scatter_reduce name": (lambda t, x: x.scatter_reduce(0, t.tensor([[0]]), t.ones(1, 1), "add"), R, r"scatter_reduce.*'add'"),
+    "scatter_reduce number": (lambda t, x: x.scatter_reduce(0, t.tensor([[0]]), 1.0, "sum"), T, r"scatter_reduce.*src.*1\.0"),
+    "pad by floats": (lambda t, x: t.nn.functional.pad(x, (1.5, 0)), T, r"pad.*ints.*1\.5"),
+    "pad by a number": (lambda t, x: t.nn.functional.pad(x, 1), T, r"pad.*sequence"),
+    "pad value": (lambda t, x: t.nn.functional.pad(x, (1, 0), value="a"), T, r"pad.*value.*'a'"),
+    "reflected pad with a value": (lambda t, x: t.nn.functional.pad(t.ones(1, 2, 4, 4), (1, 1), "reflect", 1.0), R, r"pad"),
+    "avg_pool2d divisor": (lambda t, x: t.nn.functional.avg_pool2d(t.ones(1, 2, 4, 4), 2, divisor_override="a"), T, r"avg_pool2d.*divisor_override.*'a'"),
+    "fractional_max_pool2d without size": (lambda t, x: t.nn.functional.fractional_max_pool2d(t.ones(1, 2, 4, 4), 2), V, r"fractional_max_pool2d.*output_size"),
+    "fractional_max_pool2d samples": (lambda t, x: t.nn.functional.fractional_max_pool2d(t.ones(1, 2, 4, 4), 2, output_size=2, _random_samples=t.ones(1, 3, 2)), R, r"fractional_max_pool2d.*\(1, 2, 2\).*\(1, 3, 2\)"),
+    "interpolate size": (lambda t, x: t.nn.functional.interpolate(t.ones(1, 2, 4, 4), size=2.5), T, r"interpolate.*size.*2\.5"),
+    "grid_sample batch": (lambda t, x: t.nn.functional.grid_sample(t.ones(1, 2, 4, 4), t.zeros(2, 4, 4, 2), align_corners=False), R, r"grid_sample.*\(1, 2, 4, 4\).*\(2, 4, 4, 2\)"),
+    "grid_sample mode": (lambda t, x: t.nn.functional.grid_sample(t.ones(1, 2, 4, 4), t.zeros(1, 4, 4, 2), mode="cubic"), V, r"grid_sample.*mode.*'cubic'"),
+    "fold blocks": (lambda t, x: t.nn.functional.fold(t.ones(1, 8, 3), (4, 4), 2), R, r"fold.*9 windows.*\(1, 8, 3\)"),
+    "ctc_loss lengths": (lambda t, x: ctc(t, input_lengths=t.tensor([6, 5])), R, r"ctc_loss.*input_lengths.*5.*\[6, 5\]"),
+    "ctc_loss float lengths": (lambda t, x: ctc(t, input_lengths=t.tensor([5.0, 5.0])), R, r"ctc_loss.*input_lengths.*integral.*float32"),
+    "ctc_loss targets": (lambda t, x: ctc(t, targets=t.ones(3, 2, dtype=t.int64)), R, r"ctc_loss.*N = 2.*\(3, 2\)"),
+    "ctc_loss blank": (lambda t, x: ctc(t, blank=9), R, r"ctc_loss.*\[0, 3\].*9"),
+    "embedding_bag range": (lambda t, x: t.nn.functional.embedding_bag(t.tensor([[0, 7]]), x), R, r"embedding_bag.*2 rows.*7"),
+    "embedding_bag offsets": (lambda t, x: t.nn.functional.embedding_bag(t.tensor([0, 1]), x, t.tensor([1])), R, r"embedding_bag.*offsets\[0\].*1"),
+    "embedding_bag padding": (lambda t, x: t.nn.functional.embedding_bag(t.tensor([[0, 1]]), x, padding_idx=7), R, r"embedding_bag.*padding_idx.*7"),
+    "cosine_similarity shapes": (lambda t, x: t.nn.functional.cosine_similarity(t.ones(2), t.ones(3), 0), R, r"cosine_similarity.*\(2,\).*\(3,\)"),
+    "multi_margin_loss range": (lambda t, x: t.nn.functional.multi_margin_loss(x, t.tensor([0, 9])), R, r"multi_margin_loss.*\[0, 2\].*9"),
+    "cosine_embedding_loss target": (lambda t, x: t.nn.functional.cosine_embedding_loss(x, x, t.ones(3)), R, r"cosine_embedding_loss.*\(3,\)"),
+    "gaussian_nll_loss var": (lambda t, x: t.nn.functional.gaussian_nll_loss(x, x, -x - 1), V, r"gaussian_nll_loss.*var.*-6"),
+    "solve shapes": (lambda t, x: t.linalg.solve(t.eye(3), t.ones(2, 2)), R, r"linalg\.solve.*\(3, 3\).*\(2, 2\)"),
+    "cholesky of a negative matrix": (lambda t, x: t.linalg.cholesky(-t.eye(2)), R, r"linalg\.cholesky.*positive-definite"),
+    "inverse of a rectangle": (lambda t, x: t.linalg.inv(x), R, r"linalg\.inv.*square.*\(2, 3\)"),
+    "Normal shapes": (lambda t, x: t.distributions.Normal(t.zeros(2), t.ones(3)), R, r"Normal.*loc: shape \(2,\).*scale: shape \(3,\)"),
+    "Normal of a string": (lambda t, x: t.distributions.Normal("a", 1.0), V, r"Normal.*'a'"),
+    "Normal sample_shape": (lambda t, x: t.distributions.Normal(0.0, 1.0).sample(3), T, r"Normal.*sample_shape.*3"),
+    "Categorical sample_shape": (lambda t, x: t.distributions.Categorical(t.ones(2)).sample("a"), T, r"Categorical.*sample_shape.*'a'"),
+    "Normal negative sample_shape": (lambda t, x: t.distributions.Normal(0.0, 1.0).sample((-1,)), R, r"Normal.*\(-1,\)"),
+    "HalfCauchy scale": (lambda t, x: t.distributions.HalfCauchy(-1.0), V, r"scale.*HalfCauchy.*GreaterThan.*-1"),
+    "Multinomial count": (lambda t, x: t.distributions.Multinomial(-2, t.ones(2)), V, r"Multinomial.*total_count.*-2"),
+    "MultivariateNormal batch": (lambda t, x: t.distributions.MultivariateNormal(t.zeros(3, 2), t.eye(2).expand(2, 2, 2)), R, r"MultivariateNormal.*\(3, 2\).*\(2, 2, 2\)"),
+    "LKJCholesky dim": (lambda t, x: t.distributions.LKJCholesky(2.5), T, r"LKJCholesky.*dim.*2\.5"),
 }  # fmt: skip
 
 

@@ -347,7 +347,7 @@ def test_errors_name_distribution_parameter_and_values() -> None:
         D.Normal(t([0.0, 1.0]), 1.0).log_prob(t([0.0, 1.0, 2.0]))
     with pytest.raises(ValueError, match="right-most size of value must match event_shape"):
         D.Dirichlet(t([1.0, 1.0])).log_prob(t([0.2, 0.3, 0.5]))
-    with pytest.raises(ValueError, match="numbers or Tensors; got str"):
+    with pytest.raises(ValueError, match=r"Normal: .*numbers or Tensors.*got loc: .0., scale: 1.0"):
         D.Normal("0", 1.0)
     with pytest.raises(ValueError, match="`probs` or `logits`"):
         D.Categorical()

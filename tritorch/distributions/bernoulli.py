@@ -36,7 +36,7 @@ class Bernoulli(ByProbability, ExponentialFamily):
 
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         name = self._choose(probs, logits)
-        (param,) = broadcast_all(probs if name == "probs" else logits)
+        (param,) = self._together(**{name: probs if name == "probs" else logits})
         setattr(self, name, param)
         super().__init__(param.shape, validate_args=validate_args)
 

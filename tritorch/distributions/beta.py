@@ -10,7 +10,6 @@ from ..tensor import Size, Tensor
 from . import constraints
 from .dirichlet import Dirichlet
 from .exp_family import ExponentialFamily
-from .utils import broadcast_all
 
 __all__ = ["Beta"]
 
@@ -31,7 +30,7 @@ class Beta(ExponentialFamily):
     has_rsample = True
 
     def __init__(self, concentration1: Any, concentration0: Any, validate_args: bool | None = None):
-        both = functional.stack(broadcast_all(concentration1, concentration0), -1)
+        both = functional.stack(self._together(concentration1=concentration1, concentration0=concentration0), -1)
         self._dirichlet = Dirichlet(both, validate_args=False)
         super().__init__(self._dirichlet.batch_shape, validate_args=validate_args)
 

@@ -11,7 +11,6 @@ from ..nn.functional import logsigmoid
 from ..tensor import Size, Tensor
 from . import constraints
 from .probability import ByProbability
-from .utils import broadcast_all
 
 __all__ = ["Binomial"]
 
@@ -37,7 +36,7 @@ class Binomial(ByProbability):
 
     def __init__(self, total_count: Any = 1, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         name = self._choose(probs, logits)
-        count, param = broadcast_all(total_count, probs if name == "probs" else logits)
+        count, param = self._together(total_count=total_count, **{name: probs if name == "probs" else logits})
         self.total_count = count.type_as(param)
         setattr(self, name, param)
         super().__init__(param.shape, validate_args=validate_args)

@@ -85,7 +85,7 @@ class Categorical(Distribution):
         return self.probs.new_full(self._extended_shape(), math.nan)
 
     def sample(self, sample_shape: Sequence[int] = Size()) -> Tensor:
-        count = Size(sample_shape).numel()
+        count = self._sizes(sample_shape).numel()
         with no_grad():
             drawn = functional.multinomial(self.probs.reshape(-1, self._num_events), count, True)
             return drawn.transpose(0, 1).reshape(self._extended_shape(sample_shape))

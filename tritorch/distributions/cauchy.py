@@ -10,7 +10,6 @@ from .. import functional
 from ..tensor import Size, Tensor
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all
 
 __all__ = ["Cauchy"]
 
@@ -31,7 +30,7 @@ class Cauchy(Distribution):
     has_rsample = True
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
-        self.loc, self.scale = broadcast_all(loc, scale)
+        self.loc, self.scale = self._together(loc=loc, scale=scale)
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     @property

@@ -45,7 +45,7 @@ class ContinuousBernoulli(ByProbability, ExponentialFamily):
         validate_args: bool | None = None,
     ):
         name = self._choose(probs, logits)
-        (param,) = broadcast_all(probs if name == "probs" else logits)
+        (param,) = self._together(**{name: probs if name == "probs" else logits})
         setattr(self, name, param)
         self._lims = lims
         super().__init__(param.shape, validate_args=validate_args)

@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..autograd.modes import no_grad
 from ..errors import message
 from ..functional import broadcast_shapes
 from ..tensor import Size, Tensor
 from . import constraints
-from .utils import lazy_property
+from .utils import broadcast_all, lazy_property
 
 __all__ = ["Distribution"]
 
@@ -86,6 +88,14 @@ class Distribution:
                     f"Expected parameter {name} (Tensor of shape {tuple(value.shape)}) of distribution {self!r} to "
                     f"satisfy the constraint {rule!r}, but found invalid values:\n{value}"
                 )
+
+    def _together(self, **parameters: Any) -> tuple[Tensor, ...]:
+        """The parameters, numbers or tensors, as tensors of one shape."""
+        try:
+            return broadcast_all(*parameters.values())
+        except (RuntimeError, ValueError) as error:
+            rule = "parameters must be numbers or Tensors whose shapes broadcast together"
+            raise type(error)(message(type(self).__name__, rule, **parameters)) from None
 
     # ---- what it is
 
@@ -227,7 +237,16 @@ class Distribution:
 
     def _extended_shape(self, sample_shape: Sequence[int] = Size()) -> Size:
         """sample_shape + batch_shape + event_shape."""
-        return Size(sample_shape) + self._batch_shape + self._event_shape
+        return self._sizes(sample_shape) + self._batch_shape + self._event_shape
+
+    def _sizes(self, sample_shape: Sequence[int]) -> Size:
+        """`sample_shape`, checked."""
+        if not isinstance(sample_shape, Sequence) or not all(isinstance(n, (int, np.integer)) for n in sample_shape):
+            rule = "sample_shape must be a sequence of ints"
+            raise TypeError(message(type(self).__name__, rule, sample_shape=sample_shape))
+        if any(n < 0 for n in sample_shape):
+            raise RuntimeError(message(type(self).__name__, "sizes must not be negative", sample_shape=sample_shape))
+        return Size(sample_shape)
 
     # ---- checks
 

@@ -9,7 +9,6 @@ from .. import functional
 from ..tensor import Size, Tensor
 from . import constraints
 from .exp_family import ExponentialFamily
-from .utils import broadcast_all
 
 __all__ = ["Exponential"]
 
@@ -31,7 +30,7 @@ class Exponential(ExponentialFamily):
     _mean_carrier_measure = 0
 
     def __init__(self, rate: Any, validate_args: bool | None = None):
-        (self.rate,) = broadcast_all(rate)
+        (self.rate,) = self._together(rate=rate)
         super().__init__(self.rate.shape, validate_args=validate_args)
 
     @property

@@ -12,7 +12,7 @@ from ..tensor import Size, Tensor
 from . import constraints
 from .distribution import Distribution
 from .gamma import Gamma
-from .utils import at_least, broadcast_all
+from .utils import at_least
 
 __all__ = ["FisherSnedecor"]
 
@@ -33,7 +33,7 @@ class FisherSnedecor(Distribution):
     has_rsample = True
 
     def __init__(self, df1: Any, df2: Any, validate_args: bool | None = None):
-        self.df1, self.df2 = broadcast_all(df1, df2)
+        self.df1, self.df2 = self._together(df1=df1, df2=df2)
         self._gamma1 = Gamma(self.df1 * 0.5, self.df1, validate_args=False)
         self._gamma2 = Gamma(self.df2 * 0.5, self.df2, validate_args=False)
         super().__init__(self.df1.shape, validate_args=validate_args)

@@ -54,7 +54,7 @@ class Gamma(ExponentialFamily):
     _mean_carrier_measure = 0
 
     def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None):
-        self.concentration, self.rate = broadcast_all(concentration, rate)
+        self.concentration, self.rate = self._together(concentration=concentration, rate=rate)
         super().__init__(self.concentration.shape, validate_args=validate_args)
 
     @property

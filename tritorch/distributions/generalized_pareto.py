@@ -10,7 +10,7 @@ from .. import functional
 from ..tensor import Size, Tensor
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all, uniform
+from .utils import uniform
 
 __all__ = ["GeneralizedPareto"]
 
@@ -30,7 +30,7 @@ class GeneralizedPareto(Distribution):
     has_rsample = True
 
     def __init__(self, loc: Any, scale: Any, concentration: Any, validate_args: bool | None = None):
-        self.loc, self.scale, self.concentration = broadcast_all(loc, scale, concentration)
+        self.loc, self.scale, self.concentration = self._together(loc=loc, scale=scale, concentration=concentration)
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)

@@ -12,7 +12,6 @@ from ..nn.functional import binary_cross_entropy_with_logits
 from ..tensor import Size, Tensor
 from . import constraints
 from .probability import ByProbability
-from .utils import broadcast_all
 
 __all__ = ["Geometric"]
 
@@ -33,7 +32,7 @@ class Geometric(ByProbability):
 
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         name = self._choose(probs, logits)
-        (param,) = broadcast_all(probs if name == "probs" else logits)
+        (param,) = self._together(**{name: probs if name == "probs" else logits})
         setattr(self, name, param)
         super().__init__(param.shape, validate_args=validate_args)
         if self._validate_args and name == "probs" and not (param > 0).all():

@@ -11,7 +11,7 @@ from . import constraints
 from .transformed_distribution import TransformedDistribution
 from .transforms import AffineTransform, ExpTransform
 from .uniform import Uniform
-from .utils import broadcast_all, euler_constant
+from .utils import euler_constant
 
 __all__ = ["Gumbel"]
 
@@ -31,7 +31,7 @@ class Gumbel(TransformedDistribution):
     support = constraints.real
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
-        self.loc, self.scale = broadcast_all(loc, scale)
+        self.loc, self.scale = self._together(loc=loc, scale=scale)
         info = finfo(self.loc.dtype)
         ones = self.loc.new_ones(self.loc.shape)
         base = Uniform(ones * info.tiny, ones * (1 - info.eps), validate_args=validate_args)

@@ -9,7 +9,6 @@ from .. import functional
 from ..tensor import Tensor
 from .cauchy import Cauchy
 from .folded import Folded
-from .utils import broadcast_all
 
 __all__ = ["HalfCauchy"]
 
@@ -28,7 +27,7 @@ class HalfCauchy(Folded):
     base_dist: Cauchy
 
     def __init__(self, scale: Any, validate_args: bool | None = None):
-        super().__init__(Cauchy(0, *broadcast_all(scale), validate_args=False), validate_args)
+        super().__init__(Cauchy(0, *self._together(scale=scale), validate_args=False), validate_args)
 
     @property
     def mean(self) -> Tensor:

@@ -8,7 +8,6 @@ from typing import Any
 from ..tensor import Tensor
 from .folded import Folded
 from .normal import Normal
-from .utils import broadcast_all
 
 __all__ = ["HalfNormal"]
 
@@ -27,7 +26,7 @@ class HalfNormal(Folded):
     base_dist: Normal
 
     def __init__(self, scale: Any, validate_args: bool | None = None):
-        super().__init__(Normal(0, *broadcast_all(scale), validate_args=False), validate_args)
+        super().__init__(Normal(0, *self._together(scale=scale), validate_args=False), validate_args)
 
     @property
     def mean(self) -> Tensor:

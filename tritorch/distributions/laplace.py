@@ -9,7 +9,6 @@ from ..dtypes import finfo
 from ..tensor import Size, Tensor
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all
 
 __all__ = ["Laplace"]
 
@@ -30,7 +29,7 @@ class Laplace(Distribution):
     has_rsample = True
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
-        self.loc, self.scale = broadcast_all(loc, scale)
+        self.loc, self.scale = self._together(loc=loc, scale=scale)
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     @property

@@ -14,7 +14,7 @@ from ..tensor import Size, Tensor
 from . import constraints
 from .beta import Beta
 from .distribution import Distribution
-from .utils import broadcast_all, standard_normal
+from .utils import standard_normal
 
 __all__ = ["LKJCholesky"]
 
@@ -42,11 +42,12 @@ class LKJCholesky(Distribution):
     support = constraints.corr_cholesky
 
     def __init__(self, dim: int, concentration: Any = 1.0, validate_args: bool | None = None):
+        if not isinstance(dim, int):
+            raise TypeError(message("LKJCholesky", "dim must be an int", dim=dim))
         if dim < 2:
-            rule = f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}."
-            raise ValueError(message("LKJCholesky", rule))
+            raise ValueError(message("LKJCholesky", "Expected dim to be greater than or equal to 2", dim=dim))
         self.dim = dim
-        (self.concentration,) = broadcast_all(concentration)
+        (self.concentration,) = self._together(concentration=concentration)
         super().__init__(self.concentration.shape, Size((dim, dim)), validate_args)
         # |w|^2 of row i, w what stands before the diagonal, is Beta(i / 2, c + (dim - 1 - i) / 2); row 0 is a dummy
         row = functional.arange(dim - 1, dtype=self.concentration.dtype, device=self.concentration.device)

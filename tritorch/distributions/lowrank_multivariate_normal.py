@@ -61,7 +61,7 @@ class LowRankMultivariateNormal(Distribution):
     def __init__(self, loc: Tensor, cov_factor: Tensor, cov_diag: Tensor, validate_args: bool | None = None):
         name = "LowRankMultivariateNormal"
         if loc.ndim < 1:
-            raise ValueError(message(name, "loc must be at least one-dimensional.", loc=loc))
+            raise ValueError(message(name, "loc must be at least one-dimensional", loc=loc))
         n = loc.shape[-1]
         if cov_factor.ndim < 2:
             rule = "cov_factor must be at least two-dimensional, with optional leading batch dimensions"

@@ -110,7 +110,7 @@ class MixtureSameFamily(Distribution):
 
     def sample(self, sample_shape: Sequence[int] = Size()) -> Tensor:
         with no_grad():
-            shape = Size(sample_shape)
+            shape = self._sizes(sample_shape)
             chosen = self._mixture_distribution.sample(shape)
             drawn = self._component_distribution.sample(shape)  # of every component
             dim = len(shape) + len(self._batch_shape)

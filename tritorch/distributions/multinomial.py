@@ -47,6 +47,8 @@ class Multinomial(ByLogits, Distribution):
             raise NotImplementedError(
                 message("Multinomial", "inhomogeneous total_count is not supported", total_count=total_count)
             )
+        if total_count < 0:
+            raise ValueError(message("Multinomial", "total_count must not be negative", total_count=total_count))
         self.total_count = total_count
         self._categorical = Categorical(probs, logits)
         shape = self._categorical.param_shape
@@ -70,7 +72,7 @@ class Multinomial(ByLogits, Distribution):
 
     def sample(self, sample_shape: Sequence[int] = Size()) -> Tensor:
         with no_grad():
-            drawn = self._categorical.sample(Size((self.total_count,)) + Size(sample_shape))
+            drawn = self._categorical.sample(Size((self.total_count,)) + self._sizes(sample_shape))
             drawn = drawn.movedim(0, -1)
             counts = self.probs.new_zeros(self._extended_shape(sample_shape))
             return counts.scatter_add(-1, drawn, functional.ones_like(drawn, dtype=counts.dtype))

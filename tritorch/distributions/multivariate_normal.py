@@ -63,7 +63,7 @@ def only_matrix(name: str, **given: Any) -> tuple[str, Tensor]:
     """Name and value of the one of several matrices that is given; ValueError otherwise, or for less than two dims."""
     found = [(k, v) for k, v in given.items() if v is not None]
     if len(found) != 1:
-        rule = f"Exactly one of {' or '.join(given)} may be specified."
+        rule = f"Exactly one of {' or '.join(given)} may be specified"
         raise ValueError(message(name, rule, given=[k for k, _ in found]))
     if found[0][1].ndim < 2:
         rule = f"{found[0][0]} must be at least two-dimensional, with optional leading batch dimensions"
@@ -107,12 +107,16 @@ class MultivariateNormal(Distribution):
         validate_args: bool | None = None,
     ):
         if loc.ndim < 1:
-            raise ValueError(message("MultivariateNormal", "loc must be at least one-dimensional.", loc=loc))
+            raise ValueError(message("MultivariateNormal", "loc must be at least one-dimensional", loc=loc))
         name, matrix = only_matrix(
             "MultivariateNormal", covariance_matrix=covariance_matrix, precision_matrix=precision_matrix,
             scale_tril=scale_tril,
         )  # fmt: skip
-        batch = Size(functional.broadcast_shapes(tuple(matrix.shape[:-2]), tuple(loc.shape[:-1])))
+        try:
+            batch = Size(functional.broadcast_shapes(tuple(matrix.shape[:-2]), tuple(loc.shape[:-1])))
+        except RuntimeError:
+            rule = "batch dims do not broadcast together"
+            raise RuntimeError(message("MultivariateNormal", rule, **{"loc": loc, name: matrix})) from None
         setattr(self, name, matrix.expand((*batch, -1, -1)))
         self.loc = loc.expand((*batch, -1))
         super().__init__(batch, self.loc.shape[-1:], validate_args=validate_args)

@@ -12,7 +12,7 @@ from ..tensor import Size, Tensor
 from . import constraints
 from .gamma import Gamma
 from .probability import ByProbability
-from .utils import broadcast_all, lazy_property
+from .utils import lazy_property
 
 __all__ = ["NegativeBinomial"]
 
@@ -38,7 +38,7 @@ class NegativeBinomial(ByProbability):
 
     def __init__(self, total_count: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         name = self._choose(probs, logits)
-        count, param = broadcast_all(total_count, probs if name == "probs" else logits)
+        count, param = self._together(total_count=total_count, **{name: probs if name == "probs" else logits})
         self.total_count = count.type_as(param)
         setattr(self, name, param)
         super().__init__(param.shape, validate_args=validate_args)

@@ -11,7 +11,7 @@ from ..autograd.modes import no_grad
 from ..tensor import Size, Tensor
 from . import constraints
 from .exp_family import ExponentialFamily
-from .utils import broadcast_all, standard_normal
+from .utils import standard_normal
 
 __all__ = ["Normal"]
 
@@ -33,7 +33,7 @@ class Normal(ExponentialFamily):
     _mean_carrier_measure = 0
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None):
-        self.loc, self.scale = broadcast_all(loc, scale)
+        self.loc, self.scale = self._together(loc=loc, scale=scale)
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     @property

@@ -30,7 +30,7 @@ class Poisson(ExponentialFamily):
     support = constraints.nonnegative_integer
 
     def __init__(self, rate: Any, validate_args: bool | None = None):
-        (self.rate,) = broadcast_all(rate)
+        (self.rate,) = self._together(rate=rate)
         super().__init__(self.rate.shape, validate_args=validate_args)
 
     @property

@@ -35,7 +35,7 @@ class LogitRelaxedBernoulli(ByProbability):
     def __init__(self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None):
         self.temperature = temperature
         name = self._choose(probs, logits)
-        (param,) = broadcast_all(probs if name == "probs" else logits)
+        (param,) = self._together(**{name: probs if name == "probs" else logits})
         setattr(self, name, param)
         super().__init__(param.shape, validate_args=validate_args)
 

@@ -9,7 +9,6 @@ from typing import Any
 from ..tensor import Size, Tensor
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all
 from .utils import uniform as uniform_numbers
 
 __all__ = ["Uniform"]
@@ -29,7 +28,7 @@ class Uniform(Distribution):
     has_rsample = True
 
     def __init__(self, low: Any, high: Any, validate_args: bool | None = None):
-        self.low, self.high = broadcast_all(low, high)
+        self.low, self.high = self._together(low=low, high=high)
         super().__init__(self.low.shape, validate_args=validate_args)
 
     @property

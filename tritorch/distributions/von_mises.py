@@ -13,7 +13,6 @@ from ..special import i0e, i1e
 from ..tensor import Size, Tensor
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all
 
 __all__ = ["VonMises"]
 
@@ -34,7 +33,7 @@ class VonMises(Distribution):
     has_rsample = False
 
     def __init__(self, loc: Any, concentration: Any, validate_args: bool | None = None):
-        self.loc, self.concentration = broadcast_all(loc, concentration)
+        self.loc, self.concentration = self._together(loc=loc, concentration=concentration)
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     @property

@@ -9,7 +9,7 @@ from . import constraints
 from .exponential import Exponential
 from .transformed_distribution import TransformedDistribution
 from .transforms import AffineTransform, PowerTransform
-from .utils import broadcast_all, euler_constant
+from .utils import euler_constant
 
 __all__ = ["Weibull"]
 
@@ -29,7 +29,7 @@ class Weibull(TransformedDistribution):
     support = constraints.positive
 
     def __init__(self, scale: Any, concentration: Any, validate_args: bool | None = None):
-        self.scale, self.concentration = broadcast_all(scale, concentration)
+        self.scale, self.concentration = self._together(scale=scale, concentration=concentration)
         base = Exponential(self.scale.new_ones(self.scale.shape), validate_args=validate_args)
         steps = [PowerTransform(self.concentration.reciprocal()), AffineTransform(0, self.scale)]
         super().__init__(base, steps, validate_args=validate_args)

@@ -125,7 +125,7 @@ class Wishart(ExponentialFamily):
         """L A A^T L^T; A lower triangular, chi numbers on the diagonal, normal ones below."""
         n = self._event_shape[-1]
         noise = self._chi2.rsample(sample_shape).sqrt().diag_embed(dim1=-2, dim2=-1)
-        below = standard_normal((*Size(sample_shape), *self._batch_shape, n * (n - 1) // 2), self.df)
+        below = standard_normal((*self._sizes(sample_shape), *self._batch_shape, n * (n - 1) // 2), self.df)
         rows, columns = functional.tril_indices(n, n, -1, device=noise.device)
         triangle = functional.zeros_like(noise)
         triangle[..., rows, columns] = below

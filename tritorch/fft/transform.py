@@ -130,7 +130,9 @@ def _c2r(op: str, input: Any, s: Sizes, dim: Any, norm: str | None, forward: boo
     return fft_c2r(x.conj() if forward else x, dims, scale, sizes[-1])
 
 
-def _one(n: int | None) -> Sizes:
+def _one(op: str, n: int | None) -> Sizes:
+    if n is not None and n < 1:  # in `s` of the others -1 keeps a size
+        raise RuntimeError(message(op, "invalid number of data points, must be positive", n=n))
     return None if n is None else (n,)
 
 
@@ -148,13 +150,13 @@ def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = N
     >>> torch.fft.fft(torch.tensor([1.0, 0.0, 0.0, 0.0]))
     tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])
     """
-    return _c2c("fft.fft", input, _one(n), _last("fft.fft", input, dim), norm, True)
+    return _c2c("fft.fft", input, _one("fft.fft", n), _last("fft.fft", input, dim), norm, True)
 
 
 @with_out
 def ifft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """x_j = 1/n sum_k X_k e^(2 pi i j k / n): the inverse of `fft`."""
-    return _c2c("fft.ifft", input, _one(n), _last("fft.ifft", input, dim), norm, False)
+    return _c2c("fft.ifft", input, _one("fft.ifft", n), _last("fft.ifft", input, dim), norm, False)
 
 
 @with_out
@@ -189,7 +191,7 @@ def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = 
     >>> torch.fft.rfft(torch.tensor([1.0, 0.0, 0.0, 0.0]))
     tensor([1.+0.j, 1.+0.j, 1.+0.j])
     """
-    return _r2c("fft.rfft", input, _one(n), _last("fft.rfft", input, dim), norm, True)
+    return _r2c("fft.rfft", input, _one("fft.rfft", n), _last("fft.rfft", input, dim), norm, True)
 
 
 @with_out
@@ -199,7 +201,7 @@ def irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None =
     Arguments:
         n: the signal's length; default 2 (m - 1) for m elements, which is wrong for an odd length.
     """
-    return _c2r("fft.irfft", input, _one(n), _last("fft.irfft", input, dim), norm, False)
+    return _c2r("fft.irfft", input, _one("fft.irfft", n), _last("fft.irfft", input, dim), norm, False)
 
 
 @with_out
@@ -229,13 +231,13 @@ def irfftn(input: Tensor, s: Sizes = None, dim: Any = None, norm: str | None = N
 @with_out
 def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """`fft` of the half of a Hermitian signal: real, n elements (default 2 (m - 1) for m)."""
-    return _c2r("fft.hfft", input, _one(n), _last("fft.hfft", input, dim), norm, True)
+    return _c2r("fft.hfft", input, _one("fft.hfft", n), _last("fft.hfft", input, dim), norm, True)
 
 
 @with_out
 def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The inverse of `hfft`: n // 2 + 1 elements of a real input."""
-    return _r2c("fft.ihfft", input, _one(n), _last("fft.ihfft", input, dim), norm, False)
+    return _r2c("fft.ihfft", input, _one("fft.ihfft", n), _last("fft.ihfft", input, dim), norm, False)
 
 
 @with_out

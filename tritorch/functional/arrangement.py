@@ -157,7 +157,11 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 @method
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Rotated k times by 90 degrees in the plane of `dims`."""
+    if len(dims) != 2:
+        raise RuntimeError(message("rot90", "dims must be the two dims of a plane", dims=dims, input=input))
     a, b = (check_dim("rot90", d, input._a.ndim) for d in dims)
+    if a == b:
+        raise RuntimeError(message("rot90", "dims must be different", dims=dims))
     k %= 4
     if k == 1:
         return transpose(flip(input, b), a, b)

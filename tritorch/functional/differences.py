@@ -35,6 +35,9 @@ def diff(
     d = check_dim("diff", dim, x.dim())
     parts = [t for t in (prepend, x, append) if t is not None]
     if len(parts) > 1:
+        if any(t.dim() != x.dim() for t in parts):
+            rule = "expects prepend and append to have as many dims as input"
+            raise RuntimeError(message("diff", rule, input=input, prepend=prepend, append=append))
         x = cat(parts, d)
     if n == 0:
         return x.clone() if x is input else x

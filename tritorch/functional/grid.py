@@ -174,7 +174,7 @@ def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
     if ACTIVE:
         abs, angle = cast("polar", abs, angle)
     if abs.dtype is not angle.dtype:
-        raise RuntimeError(
-            f"Expected object of scalar type {abs.dtype} but got scalar type {angle.dtype} for second argument"
-        )
+        raise RuntimeError(message("polar", "abs and angle must have the same dtype", abs=abs, angle=angle))
+    if abs.dtype.category != 2:
+        raise RuntimeError(message("polar", "abs and angle must be of a floating dtype", abs=abs, angle=angle))
     return complex(abs * angle.cos(), abs * angle.sin(), out=out)

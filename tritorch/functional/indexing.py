@@ -43,7 +43,7 @@ def _indices(op: str, input: Tensor, index: Any, name: str = "index") -> Any:
     return index._a
 
 
-_INDEX_ERROR = ("index_select", "index_add", "index_copy", "index_fill", "take", "put")
+_INDEX_ERROR = ("index_select", "index_add", "index_copy", "index_fill", "index_reduce", "take", "put")
 
 
 def _in_range(op: str, i: Any, size: int, dim: int, x: Tensor, low: int = 0) -> None:
@@ -115,7 +115,7 @@ def _source(op: str, input: Tensor, src: Any, index: Tensor) -> Tensor:
     if src.__class__ not in TENSORS:
         return _full(input, np.full((), src, input._a.dtype), index._a.shape)
     if src.dtype is not input.dtype:
-        raise RuntimeError(f"{op}(): Expected self.dtype to be equal to src.dtype; got {input.dtype} and {src.dtype}")
+        raise RuntimeError(message(op, "Expected self.dtype to be equal to src.dtype", self=input, src=src))
     return src
 
 
@@ -150,12 +150,22 @@ def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
     """`input` with the values of `src` that fall on one place reduced: sum, prod, mean, amax or amin."""
+    reduce = _SAME.get(reduce, reduce)
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
-        raise RuntimeError(
-            f"scatter_reduce: reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
-        )
+        rule = "reduce argument must be either sum, prod, mean, amax or amin"
+        raise RuntimeError(message("scatter_reduce", rule, reduce=reduce))
+    if src.__class__ not in TENSORS:
+        raise TypeError(message("scatter_reduce", "src must be a Tensor", src=src))
     src = _source("scatter_reduce", input, src, index)
     d, i = _checked("scatter_reduce", input, dim, index, src)
+    return _reduced(input, d, i, src, reduce, include_self)
+
+
+_SAME = {"max": "amax", "min": "amin"}
+
+
+def _reduced(input: Tensor, d: int, i: Any, src: Tensor, reduce: str, include_self: bool) -> Tensor:
+    """`scatter_reduce` after its checks."""
     x = input
     if not include_self:
         start = {"sum": 0, "mean": 0, "prod": 1, "amax": _lowest(input), "amin": _highest(input)}[reduce]
@@ -189,9 +199,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     """`input` with alpha * source added to the slices of `dim` at `index`; duplicates accumulate."""
     d, key = _slices("index_add", input, dim, index, source)
     if source.dtype is not input.dtype:
-        raise RuntimeError(
-            f"index_add_(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type"
-        )
+        raise RuntimeError(message("index_add", "self and source must have the same dtype", self=input, source=source))
     return _index.index_put(input, source if alpha == 1 else source * alpha, key, True)
 
 
@@ -200,9 +208,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     """`input` with the slices of `dim` at `index` replaced by those of `source`."""
     d, key = _slices("index_copy", input, dim, index, source)
     if source.dtype is not input.dtype:
-        raise RuntimeError(
-            f"index_copy_(): self ({input.dtype}) and source ({source.dtype}) must have the same scalar type"
-        )
+        raise RuntimeError(message("index_copy", "self and source must have the same dtype", self=input, source=source))
     return _index.index_put(input, source, key, False)
 
 
@@ -227,9 +233,12 @@ def _slices(op: str, input: Tensor, dim: int, index: Tensor, source: Tensor | No
         if want:
             want[d] = i.size
         if list(source._a.shape) != want:
-            raise RuntimeError(
-                message(op, f"source must have shape {tuple(want)}", source=source, self=input, index=index)
+            kind = (
+                IndexError
+                if op == "index_copy" and source._a.shape[d : d + 1] != tuple(want[d : d + 1])
+                else RuntimeError
             )
+            raise kind(message(op, f"source must have shape {tuple(want)}", source=source, self=input, index=index))
     return d, (slice(None),) * d + (i,) if input._a.ndim else (...,)
 
 
@@ -238,11 +247,15 @@ def index_reduce(
     input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
     """`input` with the slices of `source` that fall on one index reduced: prod, mean, amax or amin."""
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        rule = "Expected reduce to be one of prod, mean, amax or amin"
+        raise RuntimeError(message("index_reduce", rule, reduce=reduce))
     d, _ = _slices("index_reduce", input, dim, index, source)
+    _source("index_reduce", input, source, index)
     shape = [1] * source._a.ndim
-    shape[d] = -1
+    shape[d : d + 1] = [-1] * len(shape[d : d + 1])
     wide = index.reshape(*shape).expand(*source._a.shape)
-    return scatter_reduce(input, d, wide, source, reduce, include_self=include_self)
+    return _reduced(input, d, wide._a, source, reduce, include_self)
 
 
 def _keys(op: str, input: Tensor, indices: Any) -> tuple:
@@ -363,7 +376,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     i = _indices("put", input, index)
     _in_range("put", i, input._a.size, 0, input, -input._a.size)
     if source._a.size != i.size:
-        raise RuntimeError(
+        raise IndexError(
             message("put", "index and source must have the same number of elements", index=index, source=source)
         )
     return _index.index_put(input.reshape(-1), source.reshape(-1), (index.reshape(-1)._a,), accumulate).reshape(
@@ -428,6 +441,9 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Is each element among `test_elements`; bool, of the shape of `elements`."""
+    for name, value in (("elements", elements), ("test_elements", test_elements)):
+        if not isinstance(value, (Tensor, bool, int, float, np.ndarray, np.generic, list, tuple)):
+            raise TypeError(message("isin", f"{name} must be a Tensor or a number", **{name: value}))
     first = next((v for v in (elements, test_elements) if isinstance(v, Tensor)), None)
     place = CPU if first is None else first.device
     x, among = [v if isinstance(v, Tensor) else wrap(np.asarray(v)).to(place) for v in (elements, test_elements)]
@@ -447,26 +463,76 @@ def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """Where each of `input` would be inserted into the sorted last dim, to keep it sorted (int64, or int32)."""
-    if side is not None and side not in ("left", "right"):
-        raise RuntimeError(f"searchsorted: side can only be 'left' or 'right' but got {side}")
-    where_ = side or ("right" if right else "left")
-    values = input if isinstance(input, Tensor) else wrap(np.asarray(input)).to(sorted_sequence.device)
-    rows = sorted_sequence if sorter is None else sorted_sequence.gather(-1, sorter)
-    if values.device is not rows.device:
-        raise mixed_devices("searchsorted", ("sorted_sequence", "input"), (rows, values))
-    if rows._a.ndim != 1 and rows._a.shape[:-1] != values._a.shape[:-1]:
-        raise RuntimeError(
-            message("searchsorted", "all but the last dim must agree", sorted_sequence=sorted_sequence, input=input)
-        )
-    kind = result_type(rows, values)
-    found = _searchsorted(rows.to(kind), values.to(kind), where_ == "right")
-    return found.to(int32) if out_int32 else found
+    """Where each of `input` would be inserted into the sorted last dim, to keep it sorted.
+
+    Arguments:
+        sorted_sequence: (..., n), in rising order.
+        input: (..., m); for a sequence of one dim any shape, or a number.
+        out_int32: give int32 instead of int64; default False.
+        right: after equal elements, not before them; default False. `side`, "left" or "right", says the same.
+        sorter: (..., n), int64: the order that sorts `sorted_sequence`, where it is not sorted itself. Default None.
+
+    Raises:
+        RuntimeError: shapes, dtypes or devices that do not fit; `side` is unknown or contradicts `right`.
+
+    >>> import tritorch as torch
+    >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 6]))
+    tensor([1, 3])
+    """
+    op = "searchsorted"
+    if side not in (None, "left", "right"):
+        raise RuntimeError(message(op, "side can only be 'left' or 'right'", side=side))
+    if side == "left" and right:
+        raise RuntimeError(message(op, "side and right can't be set to opposites", side=side, right=right))
+    if not sorted_sequence._a.ndim:
+        raise RuntimeError(message(op, "sorted_sequence must have at least one dim", sorted_sequence=sorted_sequence))
+    if sorter is not None:
+        i = _indices(op, sorted_sequence, sorter, "sorter")
+        if i.shape != sorted_sequence._a.shape:
+            rule = "sorter must have the shape of sorted_sequence"
+            raise RuntimeError(message(op, rule, sorter=sorter, sorted_sequence=sorted_sequence))
+        last = i.ndim - 1
+        _in_range(op, i, i.shape[last], last, sorted_sequence)
+        sorted_sequence = _index.gather(sorted_sequence, last, i)
+    return _inserted(op, "sorted_sequence", sorted_sequence, input, right or side == "right", out_int32)
 
 
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
-    """The index of the bucket, between sorted `boundaries`, of each of `input`."""
-    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+    """The index of the bucket, between sorted `boundaries`, of each of `input`.
+
+    Arguments:
+        input: any shape, or a number.
+        boundaries: (n,), in rising order; bucket i is (boundaries[i - 1], boundaries[i]].
+        out_int32: give int32 instead of int64; default False.
+        right: buckets are [boundaries[i - 1], boundaries[i]); default False.
+
+    Raises:
+        RuntimeError: boundaries have not one dim, or are on another device.
+
+    >>> import tritorch as torch
+    >>> torch.bucketize(torch.tensor([0.5, 3.0]), torch.tensor([1.0, 2.0]))
+    tensor([0, 2])
+    """
+    if boundaries._a.ndim != 1:
+        raise RuntimeError(message("bucketize", "boundaries must have one dim", boundaries=boundaries))
+    return _inserted("bucketize", "boundaries", boundaries, input, right, out_int32)
+
+
+def _inserted(op: str, name: str, rows: Tensor, input: Any, right: bool, out_int32: bool) -> Tensor:
+    """`searchsorted` in rows that are sorted; `name` is that of their argument."""
+    if input.__class__ in TENSORS:
+        values = input
+    elif isinstance(input, (bool, int, float, np.ndarray, np.generic, list, tuple)):
+        values = wrap(np.asarray(input)).to(rows.device)
+    else:
+        raise TypeError(message(op, "input must be a Tensor or a number", input=input))
+    if values.device is not rows.device:
+        raise mixed_devices(op, (name, "input"), (rows, values))
+    if rows._a.ndim != 1 and rows._a.shape[:-1] != values._a.shape[:-1]:
+        raise RuntimeError(message(op, "all but the last dim must agree", **{name: rows}, input=input))
+    kind = result_type(rows, values)
+    found = _searchsorted(rows.to(kind), values.to(kind), right)
+    return found.to(int32) if out_int32 else found
 
 
 def _fill(self: Tensor, value: Any) -> Tensor:

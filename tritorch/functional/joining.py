@@ -11,7 +11,7 @@ from ..autograd.graph import Version
 from ..autograd.inplace import MULTI
 from ..binding import method, write_out
 from ..dtypes import promote_types
-from ..errors import check_dim
+from ..errors import check_dim, message
 from ..kernels import copy as _copy
 from ..kernels.copy import cast
 from ..kernels.copy import clone as _clone
@@ -144,6 +144,9 @@ def column_stack(tensors: Any) -> Tensor:
 
 def block_diag(*tensors: Any) -> Tensor:
     """The block-diagonal matrix of matrices (vectors as rows)."""
+    for i, x in enumerate(tensors):
+        if x._a.ndim > 2:
+            raise RuntimeError(message("block_diag", f"tensor {i} must have at most 2 dims", tensor=x))
     blocks = [atleast_2d(x) for x in tensors]
     width = sum(b._a.shape[1] for b in blocks)
     rows, start = [], 0
@@ -227,18 +230,35 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
 
 
 def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
-    """`tensor_split` along dim 1 (dim 0 for vectors)."""
-    return tensor_split(input, indices_or_sections, 0 if input._a.ndim == 1 else 1)
+    """`tensor_split` along dim 1 (dim 0 for vectors) into equal parts, or at indices.
+
+    Raises:
+        RuntimeError: no dim, or one whose size the number of parts does not divide.
+
+    >>> import tritorch as torch
+    >>> torch.hsplit(torch.ones(2, 4), 2)[0].shape
+    torch.Size([2, 2])
+    """
+    return _split_along("hsplit", input, indices_or_sections, 0 if input._a.ndim == 1 else 1, 1)
 
 
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
-    """`tensor_split` along dim 0."""
-    return tensor_split(input, indices_or_sections, 0)
+    """`tensor_split` along dim 0 of two or more, as `hsplit`."""
+    return _split_along("vsplit", input, indices_or_sections, 0, 2)
 
 
 def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
-    """`tensor_split` along dim 2."""
-    return tensor_split(input, indices_or_sections, 2)
+    """`tensor_split` along dim 2 of three or more, as `hsplit`."""
+    return _split_along("dsplit", input, indices_or_sections, 2, 3)
+
+
+def _split_along(op: str, input: Tensor, parts: Any, dim: int, dims: int) -> tuple[Tensor, ...]:
+    """`tensor_split` where input has `dims` dims at least and a number of parts divides the size."""
+    if input._a.ndim < dims:
+        raise RuntimeError(message(op, f"requires a tensor with at least {dims} dims", input=input))
+    if isinstance(parts, int) and (parts < 1 or input._a.shape[dim] % parts):
+        raise RuntimeError(message(op, f"the size of dim {dim} is not divisible by {parts} parts", input=input))
+    return tensor_split(input, parts, dim)
 
 
 for _f in (hsplit, vsplit, dsplit):

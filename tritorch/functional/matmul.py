@@ -444,4 +444,6 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     dim = check_dim("cross", dim, input._a.ndim)
     if input._a.shape[dim] != 3 or other._a.shape[dim] != 3:
         raise RuntimeError(message("cross", f"inputs must have size 3 along dim {dim}", input=input, other=other))
+    if any(a != b and a != 1 and b != 1 for a, b in zip(input._a.shape, other._a.shape, strict=True)):
+        raise RuntimeError(message("cross", "the shapes do not broadcast together", input=input, other=other))
     return input.roll(-1, dim) * other.roll(-2, dim) - input.roll(-2, dim) * other.roll(-1, dim)

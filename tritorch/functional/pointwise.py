@@ -46,6 +46,11 @@ def _unary(name: str) -> Callable[..., Any]:
     return f
 
 
+def _foreign(name: str, argument: str, value: Any) -> TypeError:
+    """The error where an op gives NotImplemented for an operand."""
+    return TypeError(f"{name}(): argument '{argument}' (position 2) must be Tensor, not {type(value).__name__}")
+
+
 def _binary(name: str) -> Callable[..., Any]:
     apply = _apply[name]
     same_dtype = name == "heaviside"
@@ -59,7 +64,7 @@ def _binary(name: str) -> Callable[..., Any]:
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         result = apply(input, other) if input.__class__ in TENSORS else apply.general(input, other)
         if result is NotImplemented:
-            raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+            raise _foreign(name, "other", other)
         if out is None:
             return result
         write_out(name, result, out)
@@ -196,7 +201,7 @@ def _alpha(name: str, apply: Any, input: Any, other: Any, alpha: Any, out: Any) 
         other = other * alpha
     result = apply(input, other) if input.__class__ in TENSORS else apply.general(input, other)
     if result is NotImplemented:
-        raise TypeError(f"{name}(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+        raise _foreign(name, "other", other)
     if out is not None:
         write_out(name, result, out)
         return out
@@ -208,7 +213,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor
     if rounding_mode is None:
         result = _div(input, other) if input.__class__ in TENSORS else _div.general(input, other)
         if result is NotImplemented:
-            raise TypeError(f"div(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+            raise _foreign("div", "other", other)
     elif rounding_mode == "floor":
         result = floor_divide(input, other)  # type: ignore[name-defined] # noqa: F821
     elif rounding_mode == "trunc":
@@ -249,6 +254,8 @@ def _exponent(input: Tensor, exponent: Any) -> Any:
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     """input ** exponent, elementwise; numbers or tensors."""
     result = _exponent(input, exponent) if input.__class__ in TENSORS else _pow_general.general(input, exponent)
+    if result is NotImplemented:
+        raise _foreign("pow", "exponent", exponent)
     if out is not None:
         write_out("pow", result, out)
         return out
@@ -377,6 +384,9 @@ def nan_to_num(
         return input.clone()
     from ..dtypes import finfo
 
+    for name, value in (("nan", nan), ("posinf", posinf), ("neginf", neginf)):
+        if value is not None and not isinstance(value, (int, float, np.number, Tensor)):
+            raise TypeError(message("nan_to_num", f"{name} must be a number", **{name: value}))
     limits = finfo(input.dtype)
     return _apply["nan_to_num"](
         input,
@@ -391,6 +401,8 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest integer, halves to even; `decimals` digits after (or before, negative) the point."""
     if decimals == 0:
         return _apply["round"](input)
+    if not isinstance(decimals, int):
+        raise TypeError(message("round", "decimals must be an int", decimals=decimals))
     scale = 10.0 ** abs_int(decimals)
     return _apply["round"](input * scale) / scale if decimals > 0 else _apply["round"](input / scale) * scale
 
@@ -413,22 +425,28 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         if min == min and max == max:  # a limit of NaN needs the two ops below
             return _apply["clamp"](input, float(min), float(max))
     if min is not None:
-        input = _apply["clamp_min"](input, min)
+        input = clamp_min(input, min)
     if max is not None:
-        input = _apply["clamp_max"](input, max)
+        input = clamp_max(input, max)
     return input
 
 
 @_method(inplace=True, out=True)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """max(x, min)."""
-    return _apply["clamp_min"](input, min)
+    result = _apply["clamp_min"](input, min)
+    if result is NotImplemented:
+        raise _foreign("clamp", "min", min)
+    return result
 
 
 @_method(inplace=True, out=True)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """min(x, max)."""
-    return _apply["clamp_max"](input, max)
+    result = _apply["clamp_max"](input, max)
+    if result is NotImplemented:
+        raise _foreign("clamp", "max", max)
+    return result
 
 
 @_method(inplace=True, out=True)
@@ -452,6 +470,9 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 @_method(inplace=True, out=True)
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 / tensor2; floating-point operands."""
+    for name, operand in (("tensor1", tensor1), ("tensor2", tensor2)):
+        if operand.__class__ not in TENSORS:
+            raise TypeError(message("addcdiv", f"{name} must be a Tensor", **{name: operand}))
     if tensor1.dtype.category < 2 and tensor2.dtype.category < 2:
         raise RuntimeError("addcdiv: Integer division with addcdiv is no longer supported; cast an operand to float")
     return _apply["addcdiv"](input, tensor1, tensor2, value)

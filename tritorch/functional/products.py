@@ -11,7 +11,7 @@ from ..binding import method, write_out
 from ..dtypes import FLOAT
 from ..errors import check_dim, message
 from ..kernels.matmul import matmul as _matmul
-from ..tensor import Tensor
+from ..tensor import TENSORS, Tensor
 from .matmul import _cannot, _check_dims, _check_pair, bmm, matmul, mv
 
 __all__ = [
@@ -78,6 +78,9 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     >>> torch.kron(torch.tensor([1.0, 10.0]), torch.tensor([1.0, 2.0]))
     tensor([ 1.,  2., 10., 20.])
     """
+    for name, value in (("input", input), ("other", other)):
+        if value.__class__ not in TENSORS:
+            raise TypeError(message("kron", f"{name} must be a Tensor", **{name: value}))
     n = max(input._a.ndim, other._a.ndim)
     a = (1,) * (n - input._a.ndim) + tuple(input._a.shape)
     b = (1,) * (n - other._a.ndim) + tuple(other._a.shape)

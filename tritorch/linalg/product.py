@@ -118,6 +118,8 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """
     if x.dtype.category < 2 or y.dtype.category < 2:
         raise RuntimeError(message("linalg.vecdot", "x and y must be floating point or complex", x=x, y=y))
+    if any(m != n and 1 not in (m, n) for m, n in zip(x._a.shape[::-1], y._a.shape[::-1], strict=False)):
+        raise RuntimeError(message("linalg.vecdot", "the shapes do not broadcast together", x=x, y=y))
     left: Any = x
     return ((left.conj() if left.is_complex() else left) * y).sum(dim)
 

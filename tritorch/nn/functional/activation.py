@@ -32,6 +32,16 @@ def _float(op: str, input: Any) -> None:
         raise NotImplementedError(f"{op}: not implemented for {input.dtype.name}: input must be of a floating dtype")
 
 
+def _number(op: str, name: str, value: Any) -> float:
+    """`value` as a float; TypeError where it is no number."""
+    try:
+        if not isinstance(value, str):
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(message(op, f"{name} must be a number", **{name: value}))
+
+
 def _run(input: Tensor, inplace: bool, op: str, *params: float) -> Tensor:
     if inplace:
         return in_place(OPS[op], op + "_")(input, *params)
@@ -71,7 +81,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
         inplace: overwrite `input`; default False.
     """
     _float("leaky_relu", input)
-    return _run(input, inplace, "leaky_relu", float(negative_slope))
+    return _run(input, inplace, "leaky_relu", _number("leaky_relu", "negative_slope", negative_slope))
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
@@ -148,7 +158,7 @@ def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, traini
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha * (exp(x) - 1) (arXiv 1511.07289)."""
     _float("elu", input)
-    return _run(input, inplace, "elu", float(alpha), 1.0, 1.0)
+    return _run(input, inplace, "elu", _number("elu", "alpha", alpha), 1.0, 1.0)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
@@ -176,7 +186,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     _float("celu", input)
     if alpha == 0:
         raise RuntimeError("celu: ZeroDivisionError: alpha cannot be 0")
-    return _run(input, inplace, "celu", float(alpha))
+    return _run(input, inplace, "celu", _number("celu", "alpha", alpha))
 
 
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
@@ -265,7 +275,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x where |x| > lambd, else 0."""
     _float("hardshrink", input)
-    return OPS["hardshrink"](input, float(lambd))
+    return OPS["hardshrink"](input, _number("hardshrink", "lambd", lambd))
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -275,9 +285,10 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
         RuntimeError: lambd is negative.
     """
     _float("softshrink", input)
+    lambd = _number("softshrink", "lambd", lambd)
     if not lambd >= 0:
         raise RuntimeError(message("softshrink", "lambda must be greater or equal to 0", lambd=lambd))
-    return OPS["softshrink"](input, float(lambd))
+    return OPS["softshrink"](input, lambd)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
@@ -299,17 +310,23 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
         threshold: default 20.
     """
     _float("softplus", input)
-    return OPS["softplus"](input, float(beta), float(threshold))
+    return OPS["softplus"](input, _number("softplus", "beta", beta), _number("softplus", "threshold", threshold))
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where x > threshold, else value."""
-    return _run(input, inplace, "threshold", threshold, value)
+    return _threshold(input, threshold, value, inplace)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """In-place `threshold`."""
-    return _run(input, True, "threshold", threshold, value)
+    return _threshold(input, threshold, value, True)
+
+
+def _threshold(input: Tensor, limit: float, value: float, inplace: bool) -> Tensor:
+    _number("threshold", "threshold", limit)
+    _number("threshold", "value", value)
+    return _run(input, inplace, "threshold", limit, value)
 
 
 def logsigmoid(input: Tensor) -> Tensor:

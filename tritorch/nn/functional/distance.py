@@ -7,6 +7,7 @@ from ...autograd.autocast import ACTIVE, cast
 from ...device import CPU
 from ...errors import message
 from ...tensor import Tensor
+from ._reduction import check_broadcast
 
 __all__ = ["cosine_similarity", "pairwise_distance", "pdist"]
 
@@ -33,6 +34,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """
     if ACTIVE:
         x1, x2 = cast("cosine_similarity", x1, x2)
+    check_broadcast("cosine_similarity", x1=x1, x2=x2)
     x1, x2 = functional.broadcast_tensors(x1, x2)
     a = x1 / x1.norm(2, dim, keepdim=True).clamp_min(eps)
     b = x2 / x2.norm(2, dim, keepdim=True).clamp_min(eps)

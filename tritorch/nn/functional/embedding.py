@@ -32,7 +32,8 @@ def _indices(op: str, input: Tensor, weight: Tensor) -> Tensor:
     rows = weight._a.shape[0]
     bad = out_of_range(input._a, rows)
     if bad is not None:
-        raise IndexError(f"{op}: index out of range: weight has {rows} rows; got index {bad}")
+        kind = RuntimeError if op == "embedding_bag" else IndexError
+        raise kind(f"{op}: index out of range: weight has {rows} rows; got index {bad}")
     return input if input.dtype is int64 else input.long()
 
 
@@ -40,7 +41,8 @@ def _padding(op: str, padding_idx: int | None, rows: int) -> int:
     if padding_idx is None:
         return -1
     if not -rows <= padding_idx < rows:
-        raise AssertionError(f"{op}: padding_idx must be within num_embeddings {rows}; got {padding_idx}")
+        kind = RuntimeError if op == "embedding_bag" else AssertionError
+        raise kind(f"{op}: padding_idx must be within num_embeddings {rows}; got {padding_idx}")
     return padding_idx % rows
 
 
@@ -119,7 +121,8 @@ def embedding_bag(
         padding_idx: entries that are left out of their bag; default None.
 
     Raises:
-        ValueError: unknown mode; sizes or offsets do not fit.
+        ValueError: unknown mode; sizes do not fit.
+        RuntimeError: an index, `padding_idx` or the ends of `offsets` out of range.
         NotImplementedError: per_sample_weights with another mode than "sum"; sparse.
     """
     op = "embedding_bag"
@@ -187,12 +190,12 @@ def _bags(op: str, index: Tensor, offsets: Tensor | None, include_last_offset: b
     if offsets.device.type == "cpu" and offsets.shape[0]:  # of those on a device nobody waits for a look
         first, last = int(offsets[0]), int(offsets[-1])
         if first != 0:
-            raise ValueError(
+            raise RuntimeError(
                 f"{op}: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0; "
                 f"got {first}"
             )
         if last > n:
-            raise ValueError(f"{op}: offsets[-1] can not be greater than input's length {n}; got {last}")
+            raise RuntimeError(f"{op}: offsets[-1] can not be greater than input's length {n}; got {last}")
     ends = offsets[1:]
     if not include_last_offset:
         ends = functional.cat([ends, offsets.new_full((min(1, offsets.shape[0]),), n)])

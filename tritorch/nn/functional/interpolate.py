@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,10 @@ def _sizes(input: Tensor, size: Any, scale_factor: Any) -> tuple[list[int], list
             )
         )
     if size is not None:
-        found = [int(n) for n in many]
+        try:
+            found = [index(n) for n in many]
+        except TypeError:
+            raise TypeError(message("interpolate", "size must be an int or a tuple of ints", size=size)) from None
         if min(found) <= 0:
             raise RuntimeError(
                 message("interpolate", "Input and output sizes should be greater than 0", size=tuple(found))

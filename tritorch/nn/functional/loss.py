@@ -223,7 +223,9 @@ def gaussian_nll_loss(
     reduction = chosen("gaussian_nll_loss", reduction)
     check_broadcast("gaussian_nll_loss", input=input, target=target, var=spread)
     if bool((spread.detach() < 0).any()):
-        raise ValueError("gaussian_nll_loss: var has negative entry/entries")
+        raise ValueError(
+            message("gaussian_nll_loss", f"var has negative entries, down to {float(spread.min())}", var=var)
+        )
     bounded = functional.maximum(spread.detach(), spread.new_full((), eps)) - spread.detach() + spread
     loss = 0.5 * (bounded.log() + (input - target) ** 2 / bounded)
     if full:

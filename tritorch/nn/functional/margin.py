@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ... import functional
 from ...autograd.autocast import ACTIVE, cast
 from ...errors import message
+from ...kernels._index_range import out_of_range
 from ...tensor import Tensor
 from ._reduction import check_broadcast, chosen, reduced
 from .activation import logsigmoid, softplus
@@ -79,6 +80,7 @@ def cosine_embedding_loss(
     check_broadcast(op, input1=input1, input2=input2)
     tiny = 1e-12
     dot = (input1 * input2).sum(-1)
+    check_broadcast(op, target=target, rows=dot)
     cosine = dot / (((input1 * input1).sum(-1) + tiny) * ((input2 * input2).sum(-1) + tiny)).sqrt()
     loss = functional.where(target == 1, 1 - cosine, 0.0)
     return reduced(loss + functional.where(target == -1, (cosine - margin).clamp_min(0), 0.0), reduction)
@@ -186,6 +188,10 @@ def multi_margin_loss(
     rows, classes = _one_or_many("multi_margin_loss", input, target, 1)
     if classes.ndim != 1 or classes.shape[0] != rows.shape[0]:
         raise RuntimeError(message("multi_margin_loss", "inconsistent target size", input=input, target=target))
+    bad = out_of_range(classes._a, rows.shape[1])
+    if bad is not None:
+        rule = f"target out of range: classes are in [0, {rows.shape[1] - 1}]"
+        raise RuntimeError(message("multi_margin_loss", rule, target=bad))
     index = classes.unsqueeze(1)
     gap = (margin - rows.gather(1, index) + rows).clamp_min(0)
     if p == 2:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
+
+import numpy as np
 
 from ...autograd.autocast import ACTIVE, cast
 from ...errors import message
@@ -23,8 +26,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         value: of the constant; default 0.
 
     Raises:
-        RuntimeError: an odd or too large number of counts; the input is too small for the mode; a size below 0.
-        ValueError: a value for another mode than "constant".
+        RuntimeError: an odd or too large number of counts; the input is too small for the mode; a size below 0; a value
+            for another mode than "constant".
+        TypeError: counts that are no ints, a value that is no number.
         NotImplementedError: unknown mode; a mode that does not pad that many dims.
 
     >>> import tritorch as torch
@@ -33,7 +37,12 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     """
     if ACTIVE and mode != "constant":
         (input,) = cast(f"pad_{mode}", input)
-    counts = [int(p) for p in pad]
+    try:
+        counts = [index(p) for p in pad]
+    except TypeError:
+        raise TypeError(message("pad", "pad must be a sequence of ints", pad=pad)) from None
+    if value is not None and not isinstance(value, (int, float, complex, np.number, Tensor)):
+        raise TypeError(message("pad", "value must be a number", value=value))
     if len(counts) % 2:
         raise RuntimeError(f"pad: Padding length must be divisible by 2; got {len(counts)}")
     dims, shape = len(counts) // 2, input._a.shape
@@ -53,7 +62,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"pad: Unrecognised padding mode {mode}")
     if value is not None and value != 0:
-        raise ValueError(f'pad: Padding mode "{mode}" doesn\'t take in value argument; got {value}')
+        raise RuntimeError(message("pad", f'Padding mode "{mode}" doesn\'t take in value argument', value=value))
     if not 1 <= dims <= 3 or ndim not in (dims + 1, dims + 2):
         rule = "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now"
         raise NotImplementedError(message("pad", rule, input=input, pad=tuple(counts)))

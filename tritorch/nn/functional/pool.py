@@ -126,7 +126,9 @@ def _avg(n: int) -> Callable:
         input: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool, include: bool, divisor: Any
     ) -> Tensor:
         x = _batch(op, input, n)
-        if divisor is not None and divisor == 0:
+        if divisor is not None and not isinstance(divisor, int):
+            raise TypeError(message(op, "divisor_override must be an int", divisor_override=divisor))
+        if divisor == 0:
             raise RuntimeError(f"{op}: divisor must be not zero; got divisor_override {divisor}")
         kernel, stride, padding, _, out = _window(op, x, n, kernel_size, stride, padding, 1, ceil_mode)
         return _unbatch(input, _avg_pool(x, kernel, stride, padding, out, bool(include), divisor or 0), n)
@@ -353,8 +355,8 @@ def _fractional(n: int) -> tuple[Callable, Callable]:
     ) -> Any:
         x = _batch(op, input, n, floating=True)
         kernel = _ints(op, "kernel_size", kernel_size, n, 1)
-        if (output_size is None) == (output_ratio is None):
-            raise ValueError(f"{op}: give one of output_size and output_ratio; got {output_size} and {output_ratio}")
+        if output_size is None and output_ratio is None:
+            raise ValueError(f"{op}: one of output_size and output_ratio must be given; got None and None")
         if output_size is None:
             ratios = (output_ratio,) * n if isinstance(output_ratio, (int, float)) else tuple(output_ratio)
             if not all(0 < r < 1 for r in ratios):
@@ -369,6 +371,9 @@ def _fractional(n: int) -> tuple[Callable, Callable]:
             from ... import rand
 
             random_samples = rand(x._a.shape[0], x._a.shape[1], n, dtype=x.dtype, device=x.device)
+        elif random_samples._a.shape != (*x._a.shape[:2], n):
+            rule = f"_random_samples must have the shape {(*x._a.shape[:2], n)}"
+            raise RuntimeError(message(op, rule, _random_samples=random_samples, input=input))
         index = _fractional_max_pool_indices(x.detach(), random_samples, kernel, out)
         y = _unbatch(input, _at(x, index), n)
         return (y, _unbatch(input, index, n)) if indices else y
