@@ -55,8 +55,11 @@ class Unsupported(pickle.UnpicklingError):
 _MODULES = {
     "tritorch.nn.modules.adaptive_pooling": "torch.nn.modules.pooling",
     "tritorch.nn.modules.attention": "torch.nn.modules.activation",
+    "tritorch.nn.modules.classification": "torch.nn.modules.loss",
     "tritorch.nn.modules.conv_lazy": "torch.nn.modules.conv",
     "tritorch.nn.modules.conv_transpose": "torch.nn.modules.conv",
+    "tritorch.nn.modules.loss_base": "torch.nn.modules.loss",
+    "tritorch.nn.modules.margin": "torch.nn.modules.loss",
     "tritorch.nn.modules.parameter_container": "torch.nn.modules.container",
     "tritorch.nn.modules.rnn_cell": "torch.nn.modules.rnn",
 }
