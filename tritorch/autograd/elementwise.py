@@ -2,7 +2,8 @@
 
 For each line of the table one closure, written so that a call on small tensors costs about what NumPy's own call
 costs: class check by identity, dtype and device by identity, the output made slot by slot, a node only when one of the
-operands has one. Everything else (promotion, other devices, half types, scalars of a higher category) is `_general`.
+operands has one. Everything else (promotion, other devices, half types, scalars of a higher category) is `general`, by
+`elementwise_operands`.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ import numpy as np
 from .. import dtypes as dt
 from ..device import CPU
 from ..dtypes import FROM_NP, bool_, float32
-from ..errors import describe, message
+from ..errors import message
 from ..kernels._blocks import LARGE, large
 from ..kernels._halves import through_float32
-from ..kernels._op import OPS
 from ..kernels.elementwise import Elementwise
 from ..kernels.view import sum_to, unbroadcast
 from . import elementwise_cuda as cuda
-from .apply import mixed_devices, output_array, saved_output
+from .apply import output_array, saved_output
 from .autocast import ACTIVE, cast
+from .elementwise_operands import compute, not_broadcast, operands_of
 from .engine import check_versions, freed
 from .graph import Node, Version, make_node, next_seq, versions_of, watch
 from .modes import NO_GRAD, STATE, WATCHED
@@ -179,16 +180,16 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
                     try:
                         y = cuda.run(op, side, device, (x._a, w._a), 2)
                     except ValueError:
-                        raise _shapes(op, (x, w)) from None
+                        raise not_broadcast(op, (x, w)) from None
             elif d.category == dt.FLOAT and (kind is float or kind is int):
                 w = float(w)
                 y = cuda.run(op, side, device, (x._a, w), 2)
         if y is None:
-            operands = _operands(op, (x, w), TENSORS)
+            operands = operands_of(op, (x, w), TENSORS)
             if operands is None:
                 return NotImplemented
             x, w = operands
-            y, device = _compute(op, side, (x, w), ())
+            y, device = compute(op, side, (x, w), ())
         out = _new(Tensor)
         out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
         out._vc = out._view = out._node = None
@@ -398,8 +399,8 @@ def unary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., An
             raise TypeError(f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
         if ACTIVE:
             (x,) = cast(op.name, x)
-        (x,) = _operands(op, (x,), TENSORS)  # type: ignore[misc]
-        y, device = _compute(op, side, (x,), params)
+        (x,) = operands_of(op, (x,), TENSORS)  # type: ignore[misc]
+        y, device = compute(op, side, (x,), params)
         out = _new(Tensor)
         out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
         out._vc = out._view = out._node = None
@@ -457,10 +458,10 @@ def ternary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., 
     side = cuda.device_side(op)
 
     def apply(x: Any, w: Any, v: Any, *params: Any) -> Any:
-        operands: Any = _operands(op, (x, w, v), TENSORS)
+        operands: Any = operands_of(op, (x, w, v), TENSORS)
         if operands is None:
             raise TypeError(message(op.name, "operands must be tensors or numbers", a=x, b=w, c=v))
-        y, device = _compute(op, side, operands, params)
+        y, device = compute(op, side, operands, params)
         out = _new(Tensor)
         out._a, out.dtype, out.device = y, FROM_NP[y.dtype], device
         out._vc = out._view = out._node = None
@@ -522,128 +523,6 @@ def _linked(Tensor: type, node: Any, out: tuple) -> Any:
     t = _wrapper(Tensor, node.device)(output_array(node, out))
     t._vc, t._node = out[1], node
     return t
-
-
-def _operands(op: Elementwise, values: tuple, TENSORS: set[type]) -> tuple | None:
-    """Operands in the op's common dtype: tensors cast (differentiably), numbers as Python numbers; None: foreign types."""
-    dims, zeros, scalars = [], [], []
-    device = None
-    for v in values:
-        if v.__class__ in TENSORS:
-            (dims if v._a.ndim else zeros).append(v.dtype)
-            if device is None or (device is CPU and v._a.ndim):
-                device = v.device
-        elif isinstance(v, (bool, int, float, complex, np.generic)):
-            scalars.append(dt.scalar_dtype(v))
-        elif isinstance(v, np.ndarray):
-            from ..tensor import wrap  # NumPy arrays join as tensors, as in PyTorch
-
-            return _operands(op, tuple(wrap(v) if isinstance(v, np.ndarray) else v for v in values), TENSORS)
-        else:
-            return None
-    common = dt.result_dtype(dims, zeros, scalars)
-    if op.kind == "float" and common.category < 2:
-        common = dt.get_default_dtype()
-    if common.category == dt.COMPLEX and not op.complex:
-        raise NotImplementedError(f'{op.name}: "{op.name}" is not implemented for complex tensors; got {common}')
-    if op.name == "sub" and dt.bool_ in dims + zeros + scalars:
-        raise _boolean(op)
-    if common.category < op.lowest:
-        if op.name == "square":
-            common = dt.int64
-        elif op.lowest == dt.INT:
-            raise _boolean(op)
-        if op.kind != "float" and op.lowest == dt.FLOAT:
-            raise NotImplementedError(
-                f'{op.name}: "{op.name}" not implemented for {common}; it takes floating-point tensors'
-            )
-    result: list = []
-    for v in values:
-        if v.__class__ in TENSORS:
-            if v.device is not device:
-                if v._a.ndim == 0 and v.device is CPU:
-                    v = v.to(device)
-                elif v._a.ndim == 0 and len(values) > 1 and device is not CPU:
-                    raise mixed_devices(op.name, op.inputs, values)
-                else:
-                    raise mixed_devices(op.name, op.inputs, values)
-            result.append(v if v.dtype is common else OPS["cast"](v, common))
-        else:
-            result.append(_number(v, common))
-    if not any(v.__class__ in TENSORS for v in result):
-        return None
-    return tuple(result)
-
-
-def _boolean(op: Elementwise) -> Exception:
-    if op.name == "sub":
-        return RuntimeError(
-            "sub: Subtraction, the `-` operator, with a bool tensor is not supported. Use the `^` or `logical_xor()` "
-            "operator instead."
-        )
-    if op.name == "neg":
-        return RuntimeError(
-            "neg: Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
-            "the `~` or `logical_not()` operator instead."
-        )
-    return NotImplementedError(f'{op.name}: "{op.name}" not implemented for bool')
-
-
-def _number(v: Any, common: Any) -> Any:
-    """A Python number that NumPy will treat as weak in `common`; integers wrap as in C."""
-    v = v.item() if isinstance(v, np.generic) else v
-    if common.category == 0:
-        return bool(v)
-    if common.category == 1:
-        v = int(v)
-        bits = common.itemsize * 8
-        low = -(1 << (bits - 1)) if common.is_signed else 0
-        return (v - low) % (1 << bits) + low
-    return v if common.category == 3 else float(v)
-
-
-def _compute(op: Elementwise, side: Any, operands: tuple, params: tuple) -> tuple[Any, Any]:
-    """The raw result and its device; operands share dtype and device."""
-    tensors = [v for v in operands if not isinstance(v, (bool, int, float, complex))]
-    device = tensors[0].device
-    common = tensors[0].dtype
-    arrays: list[Any] = [v if isinstance(v, (bool, int, float, complex)) else v._a for v in operands]
-    if device is CPU:
-        try:
-            return _asarray(_on_cpu(op, common, arrays, params)), device
-        except ValueError as error:
-            if "broadcast" not in str(error):
-                raise
-            raise _shapes(op, operands) from None
-        except TypeError as error:
-            if "not supported for the input types" not in str(error):
-                raise
-            raise NotImplementedError(f'{op.name}: "{op.name}" not implemented for {common}') from None
-    try:
-        return cuda.run(op, side, device, (*arrays, *params), len(arrays)), device
-    except ValueError:
-        raise _shapes(op, operands) from None
-
-
-def _on_cpu(op: Elementwise, common: Any, arrays: list, params: tuple) -> Any:
-    f = op.numpy
-    if common.is_half:
-        f = through_float32(f, common.np)
-    elif common.category < 2 and not op.ufunc:
-        # Python numbers next to integer arrays keep the array's type only as arrays
-        arrays = [a if hasattr(a, "dtype") else _asarray(a, common.np) for a in arrays]
-    big = max([a.size for a in arrays if hasattr(a, "dtype")]) >= LARGE
-    y = _asarray(large(f, *arrays, *params) if big else f(*arrays, *params))
-    if common.is_half:
-        return y
-    if y.dtype != common.np and op.kind != "bool" and not (op.name == "abs" and common.category == 3):
-        y = y.astype(common.np)
-    return y
-
-
-def _shapes(op: Elementwise, operands: tuple) -> RuntimeError:
-    came = ", ".join(f"{n}: {describe(v)}" for n, v in zip(op.inputs, operands, strict=True))
-    return RuntimeError(f"{op.name}: the shapes of the operands do not broadcast together; got {came}")
 
 
 _MAKE = {1: unary, 2: binary, 3: ternary}
