@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .arrangement import *
+    from .comparison import *
     from .conversion import *
     from .creation import *
     from .distributions import *
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 AREAS = (
-    "pointwise", "shape", "views", "transfer", "joining", "arrangement", "subscript", "indexing", "matmul", "products",
+    "comparison", "pointwise", "shape", "views", "transfer", "joining", "arrangement", "subscript", "indexing", "matmul", "products",
     "reduction", "extremum", "scan", "statistics", "ordering", "linear_algebra",
     "gamma", "window", "spectrum", "histogram", "differences", "covariance",
     "conversion", "creation", "ranges", "grid", "random", "distributions", "random_methods",

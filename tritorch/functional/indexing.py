@@ -23,7 +23,7 @@ from ..kernels.nonzero import nonzero as _nonzero
 from ..kernels.nonzero import searchsorted as _searchsorted
 from ..kernels.scatter_reduce import scatter_extremum, scatter_prod
 from ..tensor import TENSORS, Tensor, wrap
-from .pointwise import result_type
+from .comparison import result_type
 from .shape import broadcast_tensors
 from .subscript import _check_put, _full, _of_mask, _parse, _put_in_place
 
