@@ -21,7 +21,17 @@ LAYERS = [
     ["nn"],
     ["optim", "distributions"],
     ["utils", "serialization", "datasets"],
-    ["amp", "backends", "cuda", "library", "debug", "profiler", "distributed"],
+    [
+        "amp",
+        "backends",
+        "cuda",
+        "library",
+        "debug",
+        "profiler",
+        "distributed",
+        "autograd.profiler",
+        "autograd.profiler_util",
+    ],
     ["", "demo"],  # the public namespace, and a script that uses it
 ]
 LEVEL = {f"tritorch.{name}" if name else "tritorch": level for level, names in enumerate(LAYERS) for name in names}

@@ -241,6 +241,18 @@ class CupyBackend:
     def new_event(self, timing: bool) -> _CupyEvent:
         return _CupyEvent(self, timing)
 
+    def range_push(self, text: str) -> None:
+        self.cupy.cuda.nvtx.RangePush(text)
+
+    def range_pop(self) -> None:
+        self.cupy.cuda.nvtx.RangePop()
+
+    def range_mark(self, text: str) -> None:
+        self.cupy.cuda.nvtx.Mark(text)
+
+    def profiler(self, on: bool) -> None:
+        (self.runtime.profilerStart if on else self.runtime.profilerStop)()
+
 
 class _CupyEvent:
     def __init__(self, backend: CupyBackend, timing: bool):

@@ -178,6 +178,17 @@ class EmulatedBackend:
     def new_event(self, timing: bool) -> EmulatedEvent:
         return EmulatedEvent()
 
+    def range_push(self, text: str) -> None:
+        """No tool looks at the emulated device: ranges, marks and the profiler's switch reach nobody."""
+
+    range_mark = range_push
+
+    def range_pop(self) -> None:
+        pass
+
+    def profiler(self, on: bool) -> None:
+        pass
+
 
 class EmulatedStream:
     """A stream in name: work is done when it is given; `ptr` only tells streams apart.

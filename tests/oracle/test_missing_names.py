@@ -76,7 +76,7 @@ ABSENT = {
         builtins ctypes functools glob inspect math os platform sys textwrap threading warnings""",
     "programs and tools about PyTorch's own graphs, and modules that are planned": """
         accelerator backends cpu distributed distributions export functional futures fx hub legacy_contiguous_format
-        monitor multiprocessing overrides profiler quasirandom storage testing autocast_decrement_nesting
+        monitor multiprocessing overrides quasirandom storage testing autocast_decrement_nesting
         autocast_increment_nesting set_autocast_xla_enabled debug utils amp library""",
 }
 ABSENT_METHODS = {
@@ -120,6 +120,15 @@ ABSENT_BACKENDS_CUDA = {
         fp16_bf16_reduction_math_sdp_allowed is_ck_sdpa_available preferred_blas_library preferred_linalg_library
         preferred_rocm_fa_library""",
 }
+ABSENT_PROFILER = {"a record of PyTorch's own execution graph": "ExecutionTraceObserver"}
+ABSENT_AUTOGRAD_PROFILER = {
+    "Intel's tools, and files of NVIDIA's older one": "emit_itt load_nvprof parse_nvprof_trace EnforceUnique",
+    "machinery of PyTorch's recorder": "KinetoStepTracker MemRecordsAcc",
+}
+ABSENT_PROFILER_UTIL = {
+    "machinery of PyTorch's recorder": "EventMetadata FormattedTimesMixin Kernel MemRecordsAcc StringTable"
+}
+ABSENT_NVTX = {"ranges across threads, which CuPy does not give": "range_start range_end"}
 
 
 def names(groups: dict[str, str]) -> set[str]:
@@ -185,6 +194,11 @@ LISTED = {
     "utils.dlpack": {},
     "utils.benchmark": ABSENT_BENCHMARK,
     "backends.cuda": ABSENT_BACKENDS_CUDA,
+    "profiler": ABSENT_PROFILER,
+    "autograd.profiler": ABSENT_AUTOGRAD_PROFILER,
+    "autograd.profiler_util": ABSENT_PROFILER_UTIL,
+    "cuda.nvtx": ABSENT_NVTX,
+    "cuda.profiler": {},
 }
 
 
@@ -212,6 +226,10 @@ def test_the_listed_names_of_a_module(name: str) -> None:
         "utils.dlpack",
         "utils.hooks",
         "backends.cuda",
+        "profiler",
+        "autograd.profiler",
+        "cuda.nvtx",
+        "cuda.profiler",
     ],  # fmt: skip
 )
 def test_functions_of_a_package_have_its_signature(name: str) -> None:

@@ -18,7 +18,7 @@ from .modes import (
 
 __all__ = [
     "Function", "Variable", "backward", "detect_anomaly", "enable_grad", "functional", "grad", "gradcheck", "gradgradcheck",
-    "graph", "inference_mode", "is_grad_enabled", "no_grad", "set_detect_anomaly", "set_grad_enabled",
+    "graph", "inference_mode", "is_grad_enabled", "no_grad", "profiler", "set_detect_anomaly", "set_grad_enabled",
 ]  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
         # Both at once: importing the submodule has put the module itself in the place of `gradcheck`.
         globals().update(gradcheck=checks.gradcheck, gradgradcheck=checks.gradgradcheck)
         return globals()[name]
-    if name in ("functional", "function", "graph"):
+    if name in ("functional", "function", "graph", "profiler", "profiler_util"):
         return importlib.import_module(f"{__name__}.{name}")
     if name == "Variable":
         from ..tensor import Tensor

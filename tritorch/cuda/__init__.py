@@ -289,7 +289,7 @@ def set_rng_state_all(new_states: Iterable[Any]) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("amp", "graphs"):
+    if name in ("amp", "graphs", "nvtx", "profiler"):
         return importlib.import_module(f"tritorch.cuda.{name}")
     if name in _GRAPHS:
         return getattr(importlib.import_module("tritorch.cuda.graphs"), name)
