@@ -16,6 +16,7 @@ from tritorch import nn
 from tritorch.autograd import engine
 from tritorch.kernels._op import OPS, Array, Op, register
 from tritorch.profiler import ProfilerAction, ProfilerActivity, names, profile, record_function, schedule, switch
+from tritorch.tensor import wrap
 
 CPU = [ProfilerActivity.CPU]
 
@@ -385,7 +386,7 @@ def test_cost_of_every_op_that_tells_it():
     def lifted(a: Any) -> Any:
         if isinstance(a, (list, tuple)):
             return [lifted(v) for v in a]
-        return torch.tensor(np.asarray(a)) if isinstance(a, (np.ndarray, np.generic)) else a
+        return wrap(np.asarray(a)) if isinstance(a, (np.ndarray, np.generic)) else a
 
     ops = [op for op in OPS.values() if op.samples is not None and op.cost is not None]
     with profile(activities=CPU, with_flops=True) as prof:

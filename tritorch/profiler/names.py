@@ -52,16 +52,17 @@ _AREAS = [area for area in functional.AREAS if area not in ("queries", "storage"
 
 # public functions that compute nothing, or that PyTorch writes in Python out of others: those are seen themselves
 _NOT_RECORDED = frozenset("""
-    as_tensor asarray broadcast_shapes cartesian_prod from_dlpack from_numpy frombuffer get_rng_state initial_seed is_tensor
-    lu manual_seed message pca_lowrank seed set_rng_state svd_lowrank tensor unique adaptive_max_pool1d_with_indices
-    adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices affine_grid dropout1d dropout2d dropout3d fold
-    fractional_max_pool2d_with_indices fractional_max_pool3d_with_indices gaussian_nll_loss grid_sample gumbel_softmax
-    interpolate linear_cross_entropy local_response_norm lp_pool1d lp_pool2d lp_pool3d max_unpool1d
-    multi_head_attention_forward multilabel_soft_margin_loss normalize softmin softsign tanhshrink
-    triplet_margin_with_distance_loss upsample upsample_bilinear upsample_nearest
-    apply_ as_subclass backward const_data_ptr cpu cuda data_ptr dim dim_order element_size get_device map2_ map_ ndimension
-    nelement new new_tensor numel numpy register_hook register_post_accumulate_grad_hook requires_grad_ retain_grad share_memory_
-    size storage storage_offset storage_type stride tolist type untyped_storage
+    adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices affine_grid
+    apply_ as_subclass as_tensor asarray backward broadcast_shapes can_cast cartesian_prod const_data_ptr cpu cuda
+    data_ptr dense_dim dim dim_order dropout1d dropout2d dropout3d element_size fold
+    fractional_max_pool2d_with_indices fractional_max_pool3d_with_indices from_dlpack from_numpy frombuffer
+    gaussian_nll_loss get_device get_rng_state grid_sample gumbel_softmax initial_seed interpolate is_tensor
+    linear_cross_entropy local_response_norm lp_pool1d lp_pool2d lp_pool3d lu manual_seed map2_ map_ max_unpool1d
+    message multi_head_attention_forward multilabel_soft_margin_loss ndimension nelement new new_tensor normalize
+    numel numpy pca_lowrank register_hook register_post_accumulate_grad_hook requires_grad_ result_type retain_grad
+    seed set_rng_state share_memory_ size softmin softsign sparse_dim storage storage_offset storage_type stride
+    svd_lowrank tanhshrink tensor to_dense tolist triplet_margin_with_distance_loss type unique untyped_storage
+    upsample upsample_bilinear upsample_nearest
 """.split())  # fmt: skip
 # where PyTorch's name is not the public function's
 _RENAMED = {
@@ -96,7 +97,7 @@ def _public() -> tuple[list[Target], dict[str, str]]:
 
     def add(prefix: str, name: str, space: dict[str, Any]) -> None:
         f = space[name]
-        if f.__class__ is not FunctionType or name in _NOT_RECORDED:
+        if f.__class__ is not FunctionType or name in _NOT_RECORDED or name.startswith("is_"):
             return
         if space.get(f.__name__) is f and not f.__name__.startswith("_"):
             name = f.__name__  # of its aliases the one that it was written under
@@ -120,9 +121,9 @@ def _public() -> tuple[list[Target], dict[str, str]]:
             if not name.startswith("_") and getattr(f, "__module__", "").startswith("tritorch."):
                 add(prefix, name, vars(module))
     queries = set(import_module(f"{functional.__name__}.queries").__all__)
-    methods = dict(vars(Tensor))
+    methods = {name: f for kind in reversed(Tensor.__mro__[:-1]) for name, f in vars(kind).items()}
     for name, f in methods.items():
-        if name in _RENAMED or not name.startswith(("_", "is_")) and name not in queries:
+        if name in _RENAMED or not name.startswith("_") and name not in queries:
             add("", name, methods)
         elif name.startswith("__i") and f.__class__ is FunctionType and not f.__name__.startswith("_"):  # x += y
             add("", f.__name__, {f.__name__: f})
@@ -157,7 +158,7 @@ def targets(modules: bool) -> Iterator[Target]:
     for caller in (_ToDevice, _Scatter, _Caller):
         yield from _rules(caller)
     for name, label in _PROPERTIES.items():
-        yield Target(vars(Tensor)[name].fget, label)
+        yield Target(getattr(Tensor, name).fget, label)
     yield Target(RNNBase._forward, lambda args: f"aten::{args[0].mode.lower()}")
     yield Target(engine._accumulate, "torch::autograd::AccumulateGrad", "engine", place=lambda args: args[0].device)
     yield Target(Optimizer.zero_grad, lambda args: f"Optimizer.zero_grad#{type(args[0]).__name__}.zero_grad", "range")
