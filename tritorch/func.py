@@ -130,7 +130,16 @@ def _positions(argnums: int | Sequence[int], n: int, op: str) -> tuple[tuple[int
 
 
 def grad_and_value(func: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """The function that gives (gradient, value) of a scalar-valued `func`; see `grad`."""
+    """The function that gives (gradient, value) of a scalar-valued `func`; see `grad`.
+
+    Arguments:
+        func: of tensors, gives one number. argnums: by which arguments; default 0.
+        has_aux: `func` gives (value, anything); default False.
+
+    >>> import tritorch as torch
+    >>> torch.func.grad_and_value(lambda x: x * x)(torch.tensor(3.0))
+    (tensor(6.), tensor(9.))
+    """
 
     @wraps(func)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -246,7 +255,16 @@ def jvp(func: Function, primals: tuple, tangents: tuple, *, strict: bool = False
 
 
 def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
-    """(func(*primals), f): f maps tangents to the change of the value."""
+    """(func(*primals), f): f maps tangents to the change of the value.
+
+    Arguments:
+        func: of tensors. primals: where.
+
+    >>> import tritorch as torch
+    >>> value, f = torch.func.linearize(torch.sin, torch.zeros(1))
+    >>> f(torch.tensor([2.0]))
+    tensor([2.])
+    """
     return func(*primals), lambda *tangents: jvp(func, primals, tangents)[1]
 
 
@@ -307,7 +325,16 @@ def jacrev(
 def jacfwd(
     func: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, *, randomness: str = "error"
 ) -> Function:
-    """The function that gives the jacobian of `func`; the same numbers as `jacrev`, and by the same passes."""
+    """The function that gives the jacobian of `func`; the same numbers as `jacrev`, and by the same passes.
+
+    Arguments:
+        func, argnums, has_aux: as `jacrev`. randomness: accepted.
+
+    >>> import tritorch as torch
+    >>> torch.func.jacfwd(torch.sin)(torch.zeros(2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     return _jacobian(func, argnums, has_aux, True)
 
 
@@ -400,7 +427,16 @@ def _spread(dims: Any, tree: Any) -> list[int | None]:
 
 
 def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """(parameters, buffers) of several modules of one class, each stacked in a new first dim."""
+    """(parameters, buffers) of several modules of one class, each stacked in a new first dim.
+
+    Arguments:
+        models: Modules of one class.
+
+    >>> import tritorch as torch
+    >>> parameters, buffers = torch.func.stack_module_state([torch.nn.Linear(3, 2) for _ in range(4)])
+    >>> parameters["weight"].shape
+    torch.Size([4, 2, 3])
+    """
     if not models:
         raise RuntimeError("stack_module_state: expected at least one model, got 0")
     if any(type(m) is not type(models[0]) for m in models):
@@ -416,7 +452,15 @@ def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Tensor], dict[s
 
 
 def replace_all_batch_norm_modules_(root: Any) -> Any:
-    """Let every batch norm below `root` use its batch's statistics and keep none; returns root."""
+    """Let every batch norm below `root` use its batch's statistics and keep none; returns root.
+
+    Arguments:
+        root: a Module.
+
+    >>> import tritorch as torch
+    >>> torch.func.replace_all_batch_norm_modules_(torch.nn.BatchNorm1d(2)).track_running_stats
+    False
+    """
     from .nn.modules.batchnorm import BatchNormBase
 
     for m in root.modules():

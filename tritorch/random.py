@@ -364,12 +364,26 @@ def seed() -> int:
 
 
 def initial_seed() -> int:
-    """The seed of the CPU's default generator."""
+    """The seed of the CPU's default generator.
+
+    >>> import tritorch as torch
+    >>> _ = torch.manual_seed(3)
+    >>> torch.initial_seed()
+    3
+    """
     return default_generator.initial_seed()
 
 
 def get_rng_state() -> Any:
-    """The state of the CPU's default generator, a uint8 tensor of 5056 elements in PyTorch's layout."""
+    """The state of the CPU's default generator, a uint8 tensor of 5056 elements in PyTorch's layout.
+
+    >>> import tritorch as torch
+    >>> state = torch.get_rng_state()
+    >>> a = torch.rand(2)
+    >>> torch.set_rng_state(state)
+    >>> torch.equal(a, torch.rand(2))
+    True
+    """
     return default_generator.get_state()
 
 

@@ -107,6 +107,10 @@ def make_tensor(
         low, high: default -9 and 9 for floats and complex, -9 and 10 for integers (0 and 10 for uint8), 0 and 2 for bool.
         noncontiguous: every second element of a longer last dim.
         exclude_zero: no element is 0.
+
+    >>> import tritorch as torch
+    >>> torch.testing.make_tensor(2, 3, dtype=torch.float32, device="cpu").shape
+    torch.Size([2, 3])
     """
     from .functional.creation import empty
 

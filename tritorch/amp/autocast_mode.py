@@ -102,7 +102,12 @@ def older_name(device_type: str, name: str) -> None:
 
 
 def is_autocast_available(device_type: str) -> bool:
-    """Whether autocast knows the device type: "cpu" and "cuda"."""
+    """Whether autocast knows the device type: "cpu" and "cuda".
+
+    >>> import tritorch as torch
+    >>> torch.amp.is_autocast_available("cpu")
+    True
+    """
     return device_type in POLICY
 
 

@@ -69,8 +69,15 @@ def backward(
     """Accumulate the gradients of `tensors` into the `.grad` of the leaves (or of `inputs` only).
 
     Arguments:
-        tensors: a tensor (or `graph.GradientEdge`) or several; grad_tensors: their gradients, None for tensors of one element.
+        tensors: a tensor (or `graph.GradientEdge`) or several.
+        grad_tensors: their gradients, None for tensors of one element.
         retain_graph: keep saved values, default `create_graph`. create_graph: record the backward itself.
+
+    >>> import tritorch as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> torch.autograd.backward(x * x)
+    >>> x.grad
+    tensor(6.)
     """
     outs = _list(tensors)
     gs = [None] * len(outs) if grad_tensors is None else _list(grad_tensors)

@@ -87,7 +87,19 @@ def checkpoint(
 def checkpoint_sequential(
     functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any
 ) -> Any:
-    """A Sequential, or a list of functions, run in `segments` checkpointed pieces (the last one is kept)."""
+    """A Sequential, or a list of functions, run in `segments` checkpointed pieces (the last one is kept).
+
+    Arguments:
+        functions: a Sequential, or a list of functions of one tensor.
+        segments: number of pieces.
+        input: of the first function.
+        use_reentrant, kwargs: as `checkpoint`.
+
+    >>> import tritorch as torch
+    >>> layers = [torch.sin, torch.cos, torch.exp]
+    >>> torch.utils.checkpoint.checkpoint_sequential(layers, 2, torch.zeros(1), use_reentrant=False)
+    tensor([2.7183], grad_fn=<ExpBackward0>)
+    """
     layers = list(functions.children()) if hasattr(functions, "children") else list(functions)
     size = len(layers) // segments
 

@@ -85,7 +85,19 @@ def vjp(func: Any, inputs: Any, v: Any = None, create_graph: bool = False, stric
 
 
 def jvp(func: Any, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
-    """(func(inputs), J v), by differentiating the vector-Jacobian product by its vector."""
+    """(func(inputs), J v), by differentiating the vector-Jacobian product by its vector.
+
+    Arguments:
+        func: of tensors, gives a tensor (or a tuple).
+        inputs: a tensor or a tuple of them.
+        v: of the shapes of the inputs; may be left out for one element.
+        create_graph: the result can be differentiated again; default False.
+        strict: raise where an output does not depend on an input; default False.
+
+    >>> import tritorch as torch
+    >>> torch.autograd.functional.jvp(lambda x: x * x, torch.tensor([1.0, 2.0]), torch.ones(2))[1]
+    tensor([2., 4.])
+    """
     with enable_grad():
         xs, outs, _, many_out = _run(func, inputs, True if create_graph else False, "jvp")
         if v is None:
@@ -164,7 +176,20 @@ def hessian(
 
 
 def vhp(func: Any, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
-    """(func(inputs), v^T H) of a scalar function."""
+    """(func(inputs), v^T H) of a scalar function.
+
+    Arguments:
+        func: of tensors, gives a tensor (or a tuple).
+        inputs: a tensor or a tuple of them.
+        v: of the shapes of the inputs; may be left out for one element.
+        create_graph: the result can be differentiated again; default False.
+        strict: raise where an output does not depend on an input; default False.
+
+    >>> import tritorch as torch
+    >>> f = lambda x: (x**3).sum()
+    >>> torch.autograd.functional.vhp(f, torch.tensor([1.0, 2.0]), torch.ones(2))[1]
+    tensor([ 6., 12.])
+    """
     with enable_grad():
         xs = _fresh(_tuple(inputs, "inputs", "vhp"), create_graph)
         out = func(*xs)
@@ -179,5 +204,18 @@ def vhp(func: Any, inputs: Any, v: Any = None, create_graph: bool = False, stric
 
 
 def hvp(func: Any, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
-    """(func(inputs), H v) of a scalar function; H is symmetric, so this is `vhp`."""
+    """(func(inputs), H v) of a scalar function; H is symmetric, so this is `vhp`.
+
+    Arguments:
+        func: of tensors, gives a tensor (or a tuple).
+        inputs: a tensor or a tuple of them.
+        v: of the shapes of the inputs; may be left out for one element.
+        create_graph: the result can be differentiated again; default False.
+        strict: raise where an output does not depend on an input; default False.
+
+    >>> import tritorch as torch
+    >>> f = lambda x: (x**3).sum()
+    >>> torch.autograd.functional.hvp(f, torch.tensor([1.0, 2.0]), torch.ones(2))[1]
+    tensor([ 6., 12.])
+    """
     return vhp(func, inputs, v, create_graph, strict)

@@ -108,13 +108,29 @@ class no_grad(_Mode):  # noqa: N801 - PyTorch's name
 
 
 class enable_grad(no_grad):  # noqa: N801
-    """Operations inside are recorded, also within `no_grad`."""
+    """Operations inside are recorded, also within `no_grad`.
+
+    >>> import tritorch as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> with torch.no_grad(), torch.enable_grad():
+    ...     (x * 2).requires_grad
+    ...
+    True
+    """
 
     value = True
 
 
 class inference_mode(_Mode):  # noqa: N801
-    """As `no_grad`; `inference_mode(False)` leaves recording as it is."""
+    """As `no_grad`; `inference_mode(False)` leaves recording as it is.
+
+    >>> import tritorch as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> with torch.inference_mode():
+    ...     (x * 2).requires_grad
+    ...
+    False
+    """
 
     def __new__(cls, mode: Any = True) -> Any:
         made = object.__new__(cls)
@@ -142,7 +158,18 @@ class inference_mode(_Mode):  # noqa: N801
 
 
 class set_grad_enabled(_Mode):  # noqa: N801
-    """Switch recording at once; as a context manager the earlier state comes back."""
+    """Switch recording at once; as a context manager the earlier state comes back.
+
+    Arguments:
+        mode: record operations from now on.
+
+    >>> import tritorch as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> with torch.set_grad_enabled(False):
+    ...     (x * 2).requires_grad
+    ...
+    False
+    """
 
     def __init__(self, mode: bool):
         self.mode = self.value = bool(mode)
@@ -170,6 +197,14 @@ class detect_anomaly:
 
     Arguments:
         check_nan: raise on NaN gradients, default True.
+
+    >>> import tritorch as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> with torch.autograd.detect_anomaly():
+    ...     (x * x).backward()
+    ...
+    >>> x.grad
+    tensor(6.)
     """
 
     def __init__(self, check_nan: bool = True):
@@ -197,7 +232,12 @@ class set_detect_anomaly(detect_anomaly):
 
 
 def is_grad_enabled() -> bool:
-    """Are operations recorded in this thread."""
+    """Are operations recorded in this thread.
+
+    >>> import tritorch as torch
+    >>> torch.is_grad_enabled()
+    True
+    """
     return STATE.grad
 
 

@@ -148,26 +148,41 @@ class _Between(_Bounded):
 
 
 class _GreaterThan(_Above):
+    """x > lower_bound.
+
+    >>> import tritorch as torch
+    >>> greater_than(0.0).check(torch.tensor([0.0, 1.0]))
+    tensor([False,  True])
+    """
+
     def check(self, value: Tensor) -> Tensor:
         return value > self.lower_bound
 
 
 class _GreaterThanEq(_Above):
+    """x >= lower_bound."""
+
     def check(self, value: Tensor) -> Tensor:
         return value >= self.lower_bound
 
 
 class _LessThan(_Below):
+    """x < upper_bound."""
+
     def check(self, value: Tensor) -> Tensor:
         return value < self.upper_bound
 
 
 class _Interval(_Between):
+    """lower_bound <= x <= upper_bound."""
+
     def check(self, value: Tensor) -> Tensor:
         return (value >= self.lower_bound) & (value <= self.upper_bound)
 
 
 class _HalfOpenInterval(_Between):
+    """lower_bound <= x < upper_bound."""
+
     def check(self, value: Tensor) -> Tensor:
         return (value >= self.lower_bound) & (value < self.upper_bound)
 
@@ -191,6 +206,8 @@ class _IntegerLessThan(_Below):
 
 
 class _IntegerInterval(_Between):
+    """Whole numbers, lower_bound <= x <= upper_bound."""
+
     is_discrete = True
 
     def check(self, value: Tensor) -> Tensor:
@@ -347,6 +364,13 @@ class _Sequence(Constraint):
 
 
 class _Cat(_Sequence):
+    """Values whose pieces along `dim`, of the given lengths (default 1 each), are in the sets of `cseq`.
+
+    >>> import tritorch as torch
+    >>> cat([positive, less_than(0.0)]).check(torch.tensor([1.0, 1.0]))
+    tensor([ True, False])
+    """
+
     def __init__(self, cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None):
         if not all(isinstance(c, Constraint) for c in cseq):
             raise AssertionError("cat: all elements of cseq must be Constraints")
@@ -364,6 +388,8 @@ class _Cat(_Sequence):
 
 
 class _Stack(_Sequence):
+    """Values whose slices along `dim` are in the sets of `cseq`."""
+
     def __init__(self, cseq: Sequence[Constraint], dim: int = 0):
         if not all(isinstance(c, Constraint) for c in cseq):
             raise AssertionError("stack: all elements of cseq must be Constraints")

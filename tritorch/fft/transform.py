@@ -146,6 +146,15 @@ def _last(op: str, input: Any, dim: Any) -> tuple[int, ...]:
 def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """X_k = sum_j x_j e^(-2 pi i j k / n).
 
+    Arguments:
+        input: real or complex, at least one dim; half precision is refused.
+        n: size along dim, to which input is cut or padded with zeros; default: the input's.
+        dim: default -1.
+        norm: the factor 1/n on the inverse ("backward", default), 1/sqrt(n) on both ("ortho"), or on "forward".
+
+    Raises:
+        RuntimeError: n is not positive; unknown norm. IndexError: dim is out of range.
+
     >>> import tritorch as torch
     >>> torch.fft.fft(torch.tensor([1.0, 0.0, 0.0, 0.0]))
     tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])
@@ -155,37 +164,89 @@ def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = N
 
 @with_out
 def ifft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """x_j = 1/n sum_k X_k e^(2 pi i j k / n): the inverse of `fft`."""
+    """x_j = 1/n sum_k X_k e^(2 pi i j k / n): the inverse of `fft`.
+
+    Arguments:
+        input, n, dim, norm: as `fft`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.ifft(torch.tensor([1.0, 1.0, 1.0, 1.0]))
+    tensor([1.+0.j, 0.+0.j, 0.+0.j, 0.+0.j])
+    """
     return _c2c("fft.ifft", input, _one("fft.ifft", n), _last("fft.ifft", input, dim), norm, False)
 
 
 @with_out
 def fft2(input: Tensor, s: Sizes = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
-    """`fft` over two dims."""
+    """`fft` over two dims.
+
+    Arguments:
+        input: real or complex, at least two dims.
+        s: sizes along the dims, as `n`; -1 keeps one. Default: the input's.
+        dim: default (-2, -1).
+        norm: as `fft`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.fft2(torch.ones(2, 2))
+    tensor([[4.+0.j, 0.+0.j],
+            [0.+0.j, 0.+0.j]])
+    """
     return _c2c("fft.fft2", input, s, dim, norm, True)
 
 
 @with_out
 def ifft2(input: Tensor, s: Sizes = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
-    """The inverse of `fft2`."""
+    """The inverse of `fft2`.
+
+    Arguments:
+        input, s, dim, norm: as `fft2`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.ifft2(torch.ones(2, 2))
+    tensor([[1.+0.j, 0.+0.j],
+            [0.+0.j, 0.+0.j]])
+    """
     return _c2c("fft.ifft2", input, s, dim, norm, False)
 
 
 @with_out
 def fftn(input: Tensor, s: Sizes = None, dim: Any = None, norm: str | None = None) -> Tensor:
-    """`fft` over several dims."""
+    """`fft` over several dims.
+
+    Arguments:
+        input: real or complex.
+        s: sizes along the dims, as `n`; -1 keeps one. Default: the input's.
+        dim: default all, or the last len(s).
+        norm: as `fft`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.fftn(torch.ones(2, 1, 2)).flatten()
+    tensor([4.+0.j, 0.+0.j, 0.+0.j, 0.+0.j])
+    """
     return _c2c("fft.fftn", input, s, dim, norm, True)
 
 
 @with_out
 def ifftn(input: Tensor, s: Sizes = None, dim: Any = None, norm: str | None = None) -> Tensor:
-    """The inverse of `fftn`."""
+    """The inverse of `fftn`.
+
+    Arguments:
+        input, s, dim, norm: as `fftn`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.ifftn(torch.ones(2, 1, 2)).flatten()
+    tensor([1.+0.j, 0.+0.j, 0.+0.j, 0.+0.j])
+    """
     return _c2c("fft.ifftn", input, s, dim, norm, False)
 
 
 @with_out
 def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """`fft` of a real signal, its first n // 2 + 1 elements: the others are their conjugates.
+
+    Arguments:
+        input: real, at least one dim.
+        n, dim, norm: as `fft`.
 
     >>> import tritorch as torch
     >>> torch.fft.rfft(torch.tensor([1.0, 0.0, 0.0, 0.0]))
@@ -200,65 +261,159 @@ def irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None =
 
     Arguments:
         n: the signal's length; default 2 (m - 1) for m elements, which is wrong for an odd length.
+
+    >>> import tritorch as torch
+    >>> torch.fft.irfft(torch.tensor([4.0, 0.0, 0.0]))
+    tensor([1., 1., 1., 1.])
     """
     return _c2r("fft.irfft", input, _one("fft.irfft", n), _last("fft.irfft", input, dim), norm, False)
 
 
 @with_out
 def rfft2(input: Tensor, s: Sizes = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
-    """`rfft` over two dims; the last of them is halved."""
+    """`rfft` over two dims; the last of them is halved.
+
+    Arguments:
+        input: real, at least two dims.
+        s, dim, norm: as `fft2`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.rfft2(torch.ones(2, 4))
+    tensor([[8.+0.j, 0.+0.j, 0.+0.j],
+            [0.+0.j, 0.+0.j, 0.+0.j]])
+    """
     return _r2c("fft.rfft2", input, s, dim, norm, True)
 
 
 @with_out
 def irfft2(input: Tensor, s: Sizes = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
-    """The inverse of `rfft2`."""
+    """The inverse of `rfft2`.
+
+    Arguments:
+        input: at least two dims.
+        s, dim, norm: as `fft2`; the last size is 2 (m - 1) for m elements by default.
+
+    >>> import tritorch as torch
+    >>> torch.fft.irfft2(torch.ones(1, 3))
+    tensor([[1., 0., 0., 0.]])
+    """
     return _c2r("fft.irfft2", input, s, dim, norm, False)
 
 
 @with_out
 def rfftn(input: Tensor, s: Sizes = None, dim: Any = None, norm: str | None = None) -> Tensor:
-    """`rfft` over several dims; the last of them is halved."""
+    """`rfft` over several dims; the last of them is halved.
+
+    Arguments:
+        input: real.
+        s, dim, norm: as `fftn`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.rfftn(torch.ones(2, 1, 4)).flatten()
+    tensor([8.+0.j, 0.+0.j, 0.+0.j, 0.+0.j, 0.+0.j, 0.+0.j])
+    """
     return _r2c("fft.rfftn", input, s, dim, norm, True)
 
 
 @with_out
 def irfftn(input: Tensor, s: Sizes = None, dim: Any = None, norm: str | None = None) -> Tensor:
-    """The inverse of `rfftn`."""
+    """The inverse of `rfftn`.
+
+    Arguments:
+        input: any shape.
+        s, dim, norm: as `fftn`; the last size is 2 (m - 1) for m elements by default.
+
+    >>> import tritorch as torch
+    >>> torch.fft.irfftn(torch.ones(1, 1, 3))
+    tensor([[[1., 0., 0., 0.]]])
+    """
     return _c2r("fft.irfftn", input, s, dim, norm, False)
 
 
 @with_out
 def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """`fft` of the half of a Hermitian signal: real, n elements (default 2 (m - 1) for m)."""
+    """`fft` of the half of a Hermitian signal: real, n elements (default 2 (m - 1) for m).
+
+    Arguments:
+        input, dim, norm: as `fft`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.hfft(torch.tensor([1.0, 0.0, 0.0]))
+    tensor([1., 1., 1., 1.])
+    """
     return _c2r("fft.hfft", input, _one("fft.hfft", n), _last("fft.hfft", input, dim), norm, True)
 
 
 @with_out
 def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-    """The inverse of `hfft`: n // 2 + 1 elements of a real input."""
+    """The inverse of `hfft`: n // 2 + 1 elements of a real input.
+
+    Arguments:
+        input: real.
+        n, dim, norm: as `fft`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.ihfft(torch.ones(4))
+    tensor([1.-0.j, 0.-0.j, 0.-0.j])
+    """
     return _r2c("fft.ihfft", input, _one("fft.ihfft", n), _last("fft.ihfft", input, dim), norm, False)
 
 
 @with_out
 def hfft2(input: Tensor, s: Sizes = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
-    """`hfft` over two dims."""
+    """`hfft` over two dims.
+
+    Arguments:
+        input: at least two dims.
+        s, dim, norm: as `irfft2`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.hfft2(torch.ones(1, 3))
+    tensor([[4., 0., 0., 0.]])
+    """
     return _c2r("fft.hfft2", input, s, dim, norm, True)
 
 
 @with_out
 def ihfft2(input: Tensor, s: Sizes = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:
-    """The inverse of `hfft2`."""
+    """The inverse of `hfft2`.
+
+    Arguments:
+        input: real, at least two dims.
+        s, dim, norm: as `fft2`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.ihfft2(torch.ones(1, 4))
+    tensor([[1.-0.j, 0.-0.j, 0.-0.j]])
+    """
     return _r2c("fft.ihfft2", input, s, dim, norm, False)
 
 
 @with_out
 def hfftn(input: Tensor, s: Sizes = None, dim: Any = None, norm: str | None = None) -> Tensor:
-    """`hfft` over several dims."""
+    """`hfft` over several dims.
+
+    Arguments:
+        input: any shape.
+        s, dim, norm: as `irfftn`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.hfftn(torch.ones(1, 3))
+    tensor([[4., 0., 0., 0.]])
+    """
     return _c2r("fft.hfftn", input, s, dim, norm, True)
 
 
 @with_out
 def ihfftn(input: Tensor, s: Sizes = None, dim: Any = None, norm: str | None = None) -> Tensor:
-    """The inverse of `hfftn`."""
+    """The inverse of `hfftn`.
+
+    Arguments:
+        input: real.
+        s, dim, norm: as `fftn`.
+
+    >>> import tritorch as torch
+    >>> torch.fft.ihfftn(torch.ones(1, 4))
+    tensor([[1.-0.j, 0.-0.j, 0.-0.j]])
+    """
     return _r2c("fft.ihfftn", input, s, dim, norm, False)

@@ -98,7 +98,15 @@ def _factor(op: str, A: Any, pivot: bool) -> tuple[Tensor, Tensor, Tensor]:
 
 @with_out
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
-    """`lu_factor` that does not raise: (LU, pivots, info); info is 0 or the number of the first zero pivot."""
+    """`lu_factor` that does not raise: (LU, pivots, info); info is 0 or the number of the first zero pivot.
+
+    Arguments:
+        A, pivot: as `lu_factor`. check_errors: raise all the same; default False.
+
+    >>> import tritorch as torch
+    >>> torch.linalg.lu_factor_ex(torch.zeros(2, 2)).info
+    tensor(1, dtype=torch.int32)
+    """
     factors, rows, info = _factor("linalg.lu_factor_ex", A, pivot)
     if check_errors:
         check_info("linalg.lu_factor_ex", info, _NONZERO)
@@ -175,6 +183,11 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
     Arguments:
         LU, pivots: as `lu_factor` gives them. B: (*, n, k).
         left: False: of X A = B. adjoint: A^H in A's place.
+
+    >>> import tritorch as torch
+    >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    >>> torch.linalg.lu_solve(LU, pivots, torch.ones(2, 1)).flatten()
+    tensor([0.5000, 0.2500])
     """
     matrices("linalg.lu_solve", LU, "LU", square=True)
     matrices("linalg.lu_solve", B, "B")
@@ -251,6 +264,12 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
 
     Arguments:
         A: (*, m, n), n <= m. tau: (*, k), k <= n.
+
+    >>> import tritorch as torch
+    >>> a, tau = torch.geqrf(torch.tensor([[3.0], [4.0]]))
+    >>> torch.linalg.householder_product(a, tau).abs()
+    tensor([[0.6000],
+            [0.8000]])
     """
     x: Any = matrices("linalg.householder_product", A)
     t: Any = tensor("linalg.householder_product", tau, "tau")

@@ -136,7 +136,15 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
 
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """The diagonals of matrices, as a view: `torch.diagonal` of the last two dims."""
+    """The diagonals of matrices, as a view: `torch.diagonal` of the last two dims.
+
+    Arguments:
+        A: (*, m, n). offset: 0 (default) is the main one, 1 the one above. dim1, dim2: default -2 and -1.
+
+    >>> import tritorch as torch
+    >>> torch.linalg.diagonal(torch.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
+    """
     return _diagonal(A, offset, dim1, dim2)
 
 

@@ -45,7 +45,15 @@ def inv(A: Tensor) -> Tensor:
 
 @with_out
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
-    """`inv` that does not raise: (inverse, info); info is 0 or the number of the zero pivot, the inverse then infinite."""
+    """`inv` that does not raise: (inverse, info); info is 0 or the number of the zero pivot, the inverse then infinite.
+
+    Arguments:
+        A: (*, n, n). check_errors: raise all the same; default False.
+
+    >>> import tritorch as torch
+    >>> torch.linalg.inv_ex(torch.zeros(2, 2)).info
+    tensor(1, dtype=torch.int32)
+    """
     y, info = _ops.linalg_inv(matrices("linalg.inv_ex", A, square=True))
     if check_errors:
         check_info("linalg.inv_ex", info, _SINGULAR)
@@ -132,7 +140,15 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 @with_out
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
-    """`solve` that does not raise: (result, info)."""
+    """`solve` that does not raise: (result, info).
+
+    Arguments:
+        A, B, left: as `solve`. check_errors: raise all the same; default False.
+
+    >>> import tritorch as torch
+    >>> torch.linalg.solve_ex(torch.eye(2) * 2, torch.ones(2)).result
+    tensor([0.5000, 0.5000])
+    """
     y, info = _solve("linalg.solve_ex", A, B, left)
     if check_errors:
         check_info("linalg.solve_ex", info, _SINGULAR)
@@ -254,6 +270,10 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 
     Raises:
         RuntimeError: ind is not positive, or the two groups of dims differ in their number of elements.
+
+    >>> import tritorch as torch
+    >>> torch.linalg.tensorinv(torch.eye(6).reshape(6, 2, 3), ind=1).shape
+    torch.Size([2, 3, 6])
     """
     x: Any = tensor("linalg.tensorinv", A)
     if ind <= 0:
@@ -270,6 +290,10 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tens
 
     Arguments:
         dims: dims of A that are moved to its end first.
+
+    >>> import tritorch as torch
+    >>> torch.linalg.tensorsolve(torch.eye(6).reshape(2, 3, 6), torch.ones(2, 3))
+    tensor([1., 1., 1., 1., 1., 1.])
     """
     x: Any = tensor("linalg.tensorsolve", A)
     b: Any = tensor("linalg.tensorsolve", B, "B")

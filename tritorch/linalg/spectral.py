@@ -78,7 +78,15 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
 
 @with_out
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """The eigenvalues of Hermitian matrices (*, n, n), ascending."""
+    """The eigenvalues of Hermitian matrices (*, n, n), ascending.
+
+    Arguments:
+        A: (*, n, n). UPLO: the triangle that is read, "L" (default) or "U".
+
+    >>> import tritorch as torch
+    >>> torch.linalg.eigvalsh(torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    tensor([1., 3.])
+    """
     return _ops.linalg_eigvalsh(matrices("linalg.eigvalsh", A, square=True), _triangle("linalg.eigvalsh", UPLO))
 
 
@@ -98,7 +106,12 @@ def eig(A: Tensor) -> Any:
 
 @with_out
 def eigvals(A: Tensor) -> Tensor:
-    """The eigenvalues of square matrices (*, n, n), complex."""
+    """The eigenvalues of square matrices (*, n, n), complex.
+
+    >>> import tritorch as torch
+    >>> torch.linalg.eigvals(torch.tensor([[0.0, -1.0], [1.0, 0.0]])).abs()
+    tensor([1., 1.])
+    """
     return _ops.linalg_eig(matrices("linalg.eigvals", A, square=True))[0]
 
 

@@ -1,6 +1,13 @@
 """torch.special: error functions, the gamma family, Bessel functions, entropies, orthogonal polynomials.
 
 All take real tensors elementwise (integers become the default float), and `out=`.
+
+>>> import tritorch as torch
+>>> x = torch.tensor([0.5, 1.0])
+>>> torch.special.erf(x), torch.special.gammaln(x + 2), torch.special.bessel_j0(x)
+(tensor([0.5205, 0.8427]), tensor([0.2847, 0.6931]), tensor([0.9385, 0.7652]))
+>>> torch.special.xlogy(x, 2), torch.special.legendre_polynomial_p(x, 2)
+(tensor([0.3466, 0.6931]), tensor([-0.1250,  1.0000]))
 """
 
 from __future__ import annotations
@@ -119,14 +126,15 @@ def _binary(name: str, doc: str, rules: tuple) -> Any:
     return f
 
 
+_ARGUMENT = "\n\nArguments:\n    input: real, any shape. out: write the result here."
+_ARGUMENTS = "\n\nArguments:\n    input, other: real tensors, or one of them a number; they broadcast. out: write the result here."
 for _name, (_source, _doc) in _UNARY.items():
-    globals()[_name] = _unary(_name, _source, _doc)
+    globals()[_name] = _unary(_name, _source, _doc + _ARGUMENT)
 for _name, _doc in _BINARY.items():
-    globals()[_name] = _binary(_name, _doc, _OPS[_name].rules)  # type: ignore[attr-defined]
+    globals()[_name] = _binary(_name, _doc + _ARGUMENTS, _OPS[_name].rules)  # type: ignore[attr-defined]
 for _name, _doc in _RECURRENT.items():
-    globals()[_name] = _binary(
-        _name, f"{_doc} n (`other`): numbers, rounded towards 0; no derivative here (nor in PyTorch).", (None, None)
-    )
+    _doc += " n (`other`): numbers, rounded towards 0; no derivative here (nor in PyTorch)."
+    globals()[_name] = _binary(_name, _doc + _ARGUMENTS, (None, None))
 
 
 def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:

@@ -38,6 +38,10 @@ def to_dlpack(tensor: Tensor) -> Any:
     """The tensor as a DLPack capsule, which another library's `from_dlpack` may read once.
 
     A tensor of a graph gives its values. Newer libraries take the tensor itself.
+
+    >>> import tritorch as torch
+    >>> torch.utils.dlpack.from_dlpack(torch.utils.dlpack.to_dlpack(torch.ones(2)))
+    tensor([1., 1.])
     """
     return tensor.detach().__dlpack__()
 

@@ -68,7 +68,16 @@ def relu_(input: Tensor) -> Tensor:
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """min(max(x, 0), 6), elementwise (arXiv 1704.04861)."""
+    """min(max(x, 0), 6), elementwise (arXiv 1704.04861).
+
+    Args:
+        input: any shape, floating.
+        inplace: overwrite `input`; default False.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.relu6(torch.tensor([-1.0, 2.0, 7.0]))
+    tensor([0., 2., 6.])
+    """
     return _run(input, inplace, "relu6")
 
 
@@ -79,6 +88,10 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
         input: any shape, floating.
         negative_slope: default 0.01.
         inplace: overwrite `input`; default False.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.leaky_relu(torch.tensor([-2.0, 0.0, 2.0]), 0.1)
+    tensor([-0.2000,  0.0000,  2.0000])
     """
     _float("leaky_relu", input)
     return _run(input, inplace, "leaky_relu", _number("leaky_relu", "negative_slope", negative_slope))
@@ -98,6 +111,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
     Raises:
         RuntimeError: weight does not have one element or one per channel, or its dtype differs.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.prelu(torch.tensor([-2.0, 2.0]), torch.tensor([0.25]))
+    tensor([-0.5000,  2.0000])
     """
     if ACTIVE:
         input, weight = cast("prelu", input, weight)
@@ -130,6 +147,10 @@ def rrelu(
 
     Raises:
         RuntimeError: lower is greater than upper.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.rrelu(torch.tensor([-2.0, 0.0, 2.0]), 0.1, 0.3)
+    tensor([-0.4000,  0.0000,  2.0000])
     """
     _float("rrelu", input)
     if lower > upper:
@@ -156,7 +177,17 @@ def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, traini
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where x > 0, else alpha * (exp(x) - 1) (arXiv 1511.07289)."""
+    """x where x > 0, else alpha * (exp(x) - 1) (arXiv 1511.07289).
+
+    Args:
+        input: any shape, floating.
+        alpha: minus the limit for x -> -inf; default 1.
+        inplace: overwrite `input`; default False.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.elu(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-0.8647,  0.0000,  2.0000])
+    """
     _float("elu", input)
     return _run(input, inplace, "elu", _number("elu", "alpha", alpha), 1.0, 1.0)
 
@@ -167,7 +198,16 @@ def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """scale * elu(x, alpha) with the two constants that keep mean 0 and variance 1 (arXiv 1706.02515)."""
+    """scale * elu(x, alpha) with the two constants that keep mean 0 and variance 1 (arXiv 1706.02515).
+
+    Args:
+        input: any shape, floating.
+        inplace: overwrite `input`; default False.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.selu(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-1.5202,  0.0000,  2.1014])
+    """
     _float("selu", input)
     return _run(input, inplace, "elu", SELU_ALPHA, SELU_SCALE, 1.0)
 
@@ -180,8 +220,17 @@ def selu_(input: Tensor) -> Tensor:
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)) (arXiv 1704.07483).
 
+    Args:
+        input: any shape, floating.
+        alpha: minus the limit for x -> -inf; default 1.
+        inplace: overwrite `input`; default False.
+
     Raises:
         RuntimeError: alpha is 0.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.celu(torch.tensor([-2.0, 0.0, 2.0]), 2.0)
+    tensor([-1.2642,  0.0000,  2.0000])
     """
     _float("celu", input)
     if alpha == 0:
@@ -203,6 +252,10 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
     Raises:
         RuntimeError: another value of approximate.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.gelu(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-0.0455,  0.0000,  1.9545])
     """
     _float("gelu", input)
     if approximate not in ("none", "tanh"):
@@ -213,8 +266,16 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a * sigmoid(b) with a and b the halves of `input` along `dim` (arXiv 1612.08083).
 
+    Args:
+        input: an even size along dim, floating.
+        dim: default -1.
+
     Raises:
         RuntimeError: input has no dims, or the size along dim is odd.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.glu(torch.tensor([2.0, 4.0, 0.0, 0.0]))
+    tensor([1., 2.])
     """
     _float("glu", input)
     shape = input._a.shape
@@ -231,13 +292,31 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * sigmoid(x), also known as swish (arXiv 1606.08415, 1710.05941)."""
+    """x * sigmoid(x), also known as swish (arXiv 1606.08415, 1710.05941).
+
+    Args:
+        input: any shape, floating.
+        inplace: overwrite `input`; default False.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.silu(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-0.2384,  0.0000,  1.7616])
+    """
     _float("silu", input)
     return _run(input, inplace, "silu")
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * tanh(softplus(x)) (arXiv 1908.08681)."""
+    """x * tanh(softplus(x)) (arXiv 1908.08681).
+
+    Args:
+        input: any shape, floating.
+        inplace: overwrite `input`; default False.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.mish(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-0.2525,  0.0000,  1.9440])
+    """
     _float("mish", input)
     return _run(input, inplace, "mish")
 
@@ -245,8 +324,17 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """x limited to [min_val, max_val].
 
+    Args:
+        input: any shape.
+        min_val, max_val: default -1 and 1.
+        inplace: overwrite `input`; default False.
+
     Raises:
         ValueError: min_val is greater than max_val.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.hardtanh(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  1.])
     """
     if min_val > max_val:
         raise ValueError(
@@ -261,19 +349,46 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x * relu6(x + 3) / 6 (arXiv 1905.02244)."""
+    """x * relu6(x + 3) / 6 (arXiv 1905.02244).
+
+    Args:
+        input: any shape, floating.
+        inplace: overwrite `input`; default False.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.hardswish(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-0.3333,  0.0000,  1.6667])
+    """
     _float("hardswish", input)
     return _run(input, inplace, "hardswish")
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """relu6(x + 3) / 6."""
+    """relu6(x + 3) / 6.
+
+    Args:
+        input: any shape, floating.
+        inplace: overwrite `input`; default False.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.hardsigmoid(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([0.1667, 0.5000, 0.8333])
+    """
     _float("hardsigmoid", input)
     return _run(input, inplace, "hardsigmoid")
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """x where |x| > lambd, else 0."""
+    """x where |x| > lambd, else 0.
+
+    Args:
+        input: any shape, floating.
+        lambd: default 0.5.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.hardshrink(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-2.,  0.,  2.])
+    """
     _float("hardshrink", input)
     return OPS["hardshrink"](input, _number("hardshrink", "lambd", lambd))
 
@@ -281,8 +396,16 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x - lambd where x > lambd, x + lambd where x < -lambd, else 0.
 
+    Args:
+        input: any shape, floating.
+        lambd: not negative; default 0.5.
+
     Raises:
         RuntimeError: lambd is negative.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.softshrink(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-1.5000,  0.0000,  1.5000])
     """
     _float("softshrink", input)
     lambd = _number("softshrink", "lambd", lambd)
@@ -292,12 +415,22 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def tanhshrink(input: Tensor) -> Tensor:
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.tanhshrink(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-1.0360,  0.0000,  1.0360])
+    """
     return input - tanh(input)
 
 
 def softsign(input: Tensor) -> Tensor:
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.softsign(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-0.6667,  0.0000,  0.6667])
+    """
     return input / (input.abs() + 1)
 
 
@@ -308,13 +441,27 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
         input: any shape, floating.
         beta: default 1.
         threshold: default 20.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.softplus(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([0.1269, 0.6931, 2.1269])
     """
     _float("softplus", input)
     return OPS["softplus"](input, _number("softplus", "beta", beta), _number("softplus", "threshold", threshold))
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """x where x > threshold, else value."""
+    """x where x > threshold, else value.
+
+    Args:
+        input: any shape.
+        threshold, value: numbers.
+        inplace: overwrite `input`; default False.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.threshold(torch.tensor([-2.0, 0.0, 2.0]), 1.0, -1.0)
+    tensor([-1., -1.,  2.])
+    """
     return _threshold(input, threshold, value, inplace)
 
 
@@ -330,18 +477,33 @@ def _threshold(input: Tensor, limit: float, value: float, inplace: bool) -> Tens
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """log(1 / (1 + exp(-x)))."""
+    """log(1 / (1 + exp(-x))).
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.logsigmoid(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-2.1269, -0.6931, -0.1269])
+    """
     _float("logsigmoid", input)
     return OPS["log_sigmoid"](input)
 
 
 def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.sigmoid(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([0.1192, 0.5000, 0.8808])
+    """
     return input.sigmoid()
 
 
 def tanh(input: Tensor) -> Tensor:
-    """Hyperbolic tangent, elementwise."""
+    """Hyperbolic tangent, elementwise.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.tanh(torch.tensor([-2.0, 0.0, 2.0]))
+    tensor([-0.9640,  0.0000,  0.9640])
+    """
     return input.tanh()
 
 
@@ -371,12 +533,23 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
-    """softmax(-x) along `dim`; arguments as `softmax`."""
+    """softmax(-x) along `dim`; arguments as `softmax`.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.softmin(torch.tensor([0.0, 1.0]), dim=0)
+    tensor([0.7311, 0.2689])
+    """
     return (-input).softmax(_implicit_dim("softmin", input, dim, _stacklevel), dtype=dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
-    """log(softmax(x)) along `dim`, computed without overflow; arguments as `softmax`."""
+    """log(softmax(x)) along `dim`, computed without overflow; arguments as `softmax`.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.log_softmax(torch.zeros(2, 2), dim=1)
+    tensor([[-0.6931, -0.6931],
+            [-0.6931, -0.6931]])
+    """
     return input.log_softmax(_implicit_dim("log_softmax", input, dim, _stacklevel), dtype=dtype)
 
 
@@ -389,6 +562,10 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
         hard: give a one-hot sample whose gradient is the soft one's; default False.
         eps: without effect.
         dim: the categories' dim; default -1.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.gumbel_softmax(torch.zeros(4), hard=True).sum()
+    tensor(1.)
     """
     _float("gumbel_softmax", logits)
     if eps != 1e-10:
@@ -411,6 +588,10 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, o
         dim: int or tuple; default 1.
         eps: the least divisor; default 1e-12.
         out: write the result here.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.normalize(torch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
     """
     _float("normalize", input)
     y = input / input.norm(p, dim, keepdim=True).clamp_min(eps)

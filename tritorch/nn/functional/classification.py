@@ -155,6 +155,10 @@ def linear_cross_entropy(
         linear_bias: (C,) or None.
         ignore_index: default None, which stands for -100.
         options: PyTorch's choices of chunking; without effect.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.linear_cross_entropy(torch.zeros(1, 3), torch.ones(2, 3), torch.tensor([1]))
+    tensor(0.6931)
     """
     logits = functional.linear(input, linear_weight, linear_bias)
     ignored = -100 if ignore_index is None else ignore_index
@@ -172,7 +176,13 @@ def nll_loss(
     reduce: Legacy = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Negative log-likelihood, -w_t x_t, of log-probabilities; arguments and errors as `cross_entropy`."""
+    """Negative log-likelihood, -w_t x_t, of log-probabilities; arguments and errors as `cross_entropy`.
+
+    >>> import tritorch as torch
+    >>> x = torch.tensor([[0.5, 0.25, 0.25]]).log()
+    >>> torch.nn.functional.nll_loss(x, torch.tensor([0]))
+    tensor(0.6931)
+    """
     if ACTIVE:
         input, weight = cast("nll_loss", input, weight)
     reduction = chosen("nll_loss", reduction, size_average, reduce)
@@ -201,6 +211,10 @@ def binary_cross_entropy(
     Raises:
         ValueError: sizes differ.
         RuntimeError: an input outside of [0, 1] (checked on the CPU); dtypes differ.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.binary_cross_entropy(torch.tensor([0.5, 0.5]), torch.tensor([0.0, 1.0]))
+    tensor(0.6931)
     """
     if ACTIVE:
         input, target, weight = cast("binary_cross_entropy", input, target, weight)
@@ -246,6 +260,10 @@ def binary_cross_entropy_with_logits(
 
     Raises:
         ValueError: sizes differ.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.binary_cross_entropy_with_logits(torch.zeros(2), torch.tensor([0.0, 1.0]))
+    tensor(0.6931)
     """
     if ACTIVE:
         input, target, weight, pos_weight = cast("binary_cross_entropy_with_logits", input, target, weight, pos_weight)

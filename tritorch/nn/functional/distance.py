@@ -20,6 +20,10 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
         p: exponent of the norm; default 2.
         eps: keeps the root away from 0; default 1e-6.
         keepdim: keep the last dim with size 1; default False.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.pairwise_distance(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
     """
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
 
@@ -31,6 +35,10 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         x1, x2: shapes that broadcast, floating.
         dim: default 1.
         eps: the least norm; default 1e-8.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.cosine_similarity(torch.tensor([1.0, 0.0]), torch.tensor([3.0, 4.0]), dim=0)
+    tensor(0.6000)
     """
     if ACTIVE:
         x1, x2 = cast("cosine_similarity", x1, x2)
@@ -46,6 +54,10 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 
     Raises:
         RuntimeError: input is no matrix, or p is negative.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.pdist(torch.tensor([[0.0], [1.0], [3.0]]))
+    tensor([1., 3., 2.])
     """
     if ACTIVE:
         (input,) = cast("pdist", input)

@@ -75,6 +75,10 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
     Raises:
         ValueError: p outside [0, 1].
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.dropout(torch.ones(2), p=0.0), torch.nn.functional.dropout(torch.ones(2), p=1.0)
+    (tensor([1., 1.]), tensor([0., 0.]))
     """
     return _drop("dropout", input, p, training, inplace, False)
 
@@ -82,9 +86,18 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`dropout` of whole channels of (N, C, L) or (C, L) (arXiv 1411.4280).
 
+    Args:
+        input: (N, C, L) or (C, L), floating.
+        p, training, inplace: as `dropout`.
+
     Raises:
         ValueError: p outside [0, 1].
         RuntimeError: input has neither 2 nor 3 dims.
+
+    >>> import tritorch as torch
+    >>> y = torch.nn.functional.dropout1d(torch.ones(3, 4))
+    >>> (y.sum(1) % 8).tolist()
+    [0.0, 0.0, 0.0]
     """
     _check("dropout1d", p)
     if input.ndim not in (2, 3):
@@ -95,8 +108,17 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`dropout` of whole channels of (N, C, H, W) (arXiv 1411.4280).
 
+    Args:
+        input: (N, C, H, W) or (C, H, W), floating.
+        p, training, inplace: as `dropout`.
+
     Raises:
         ValueError: p outside [0, 1].
+
+    >>> import tritorch as torch
+    >>> y = torch.nn.functional.dropout2d(torch.ones(1, 3, 2, 2))
+    >>> (y.sum((2, 3)) % 8).tolist()
+    [[0.0, 0.0, 0.0]]
     """
     _check("dropout2d", p)
     if input.ndim not in (3, 4):
@@ -117,8 +139,17 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W) (arXiv 1411.4280).
 
+    Args:
+        input: (N, C, D, H, W) or (C, D, H, W), floating.
+        p, training, inplace: as `dropout`.
+
     Raises:
         ValueError: p outside [0, 1].
+
+    >>> import tritorch as torch
+    >>> y = torch.nn.functional.dropout3d(torch.ones(1, 3, 1, 2, 2))
+    >>> (y.sum((2, 3, 4)) % 8).tolist()
+    [[0.0, 0.0, 0.0]]
     """
     _check("dropout3d", p)
     if input.ndim not in (4, 5):
@@ -165,10 +196,23 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 
     Raises:
         ValueError: p outside [0, 1].
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.alpha_dropout(torch.ones(2), p=0.5, training=False)
+    tensor([1., 1.])
     """
     return _alpha("alpha_dropout", input, p, training, inplace, False)
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """`alpha_dropout` of whole channels of (N, C, ...)."""
+    """`alpha_dropout` of whole channels of (N, C, ...).
+
+    Args:
+        input: (N, C, ...), floating.
+        p, training, inplace: as `alpha_dropout`.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.feature_alpha_dropout(torch.ones(1, 2, 2)).shape
+    torch.Size([1, 2, 2])
+    """
     return _alpha("feature_alpha_dropout", input, p, training, inplace, True)

@@ -124,6 +124,10 @@ def embedding_bag(
         ValueError: unknown mode; sizes do not fit.
         RuntimeError: an index, `padding_idx` or the ends of `offsets` out of range.
         NotImplementedError: per_sample_weights with another mode than "sum"; sparse.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.embedding_bag(torch.tensor([[0, 1]]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[2., 3.]])
     """
     op = "embedding_bag"
     if mode not in ("sum", "mean", "max"):
@@ -234,6 +238,11 @@ def one_hot(tensor: Tensor, num_classes: Any = -1) -> Tensor:
 
     Raises:
         RuntimeError: another dtype; an index is negative or not below num_classes; no classes are known.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.one_hot(torch.tensor([1, 0]), 3)
+    tensor([[0, 1, 0],
+            [1, 0, 0]])
     """
     if tensor.dtype is not int64:
         raise RuntimeError(

@@ -68,7 +68,12 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Mean absolute error, |x - t|; arguments as `mse_loss`."""
+    """Mean absolute error, |x - t|; arguments as `mse_loss`.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.l1_loss(torch.tensor([1.0, 3.0]), torch.zeros(2))
+    tensor(2.)
+    """
     if ACTIVE:
         input, target, weight = cast("l1_loss", input, target, weight)
     reduction = chosen("l1_loss", reduction, size_average, reduce)
@@ -90,6 +95,10 @@ def smooth_l1_loss(
 
     Raises:
         RuntimeError: beta is negative.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.smooth_l1_loss(torch.tensor([0.5, 3.0]), torch.zeros(2), reduction="none")
+    tensor([0.1250, 2.5000])
     """
     if ACTIVE:
         input, target = cast("smooth_l1_loss", input, target)
@@ -111,6 +120,10 @@ def huber_loss(
 
     Raises:
         RuntimeError: delta is not positive.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.huber_loss(torch.tensor([0.5, 3.0]), torch.zeros(2), reduction="none", delta=2.0)
+    tensor([0.1250, 4.0000])
     """
     if ACTIVE:
         input, target, weight = cast("huber_loss", input, target, weight)
@@ -135,6 +148,11 @@ def kl_div(
         target: input's shape; probabilities, or their logarithms with `log_target`.
         reduction: "none", "mean" (default), "sum" or "batchmean", which divides the sum by the batch's size.
         log_target: default False.
+
+    >>> import tritorch as torch
+    >>> x, t = torch.tensor([0.5, 0.5]).log(), torch.tensor([0.25, 0.75])
+    >>> torch.nn.functional.kl_div(x, t, reduction="sum")
+    tensor(0.1308)
     """
     if ACTIVE:
         input, target = cast("kl_div", input, target)
@@ -173,6 +191,10 @@ def poisson_nll_loss(
         full: add Stirling's approximation of log t! where t > 1; default False.
         eps: default 1e-8.
         reduction: "none", "mean" (default) or "sum".
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.poisson_nll_loss(torch.zeros(1), torch.tensor([3.0]))
+    tensor(1.)
     """
     if ACTIVE:
         input, target = cast("poisson_nll_loss", input, target)
@@ -205,6 +227,10 @@ def gaussian_nll_loss(
 
     Raises:
         ValueError: var has a negative entry or another size; unknown reduction.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.gaussian_nll_loss(torch.zeros(1), torch.tensor([2.0]), torch.ones(1))
+    tensor(2.)
     """
     spread = number_or_tensor(var, input)
     if not isinstance(var, Tensor):

@@ -37,7 +37,18 @@ def hinge_embedding_loss(
     reduce: Legacy = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """x where t is 1, max(0, margin - x) where t is -1; x is a distance."""
+    """x where t is 1, max(0, margin - x) where t is -1; x is a distance.
+
+    Args:
+        input: any shape, floating: distances.
+        target: broadcasts with input, of 1 and -1.
+        margin: default 1.
+        reduction: "none", "mean" (default) or "sum".
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.hinge_embedding_loss(torch.tensor([0.5, 0.25]), torch.tensor([1, -1]), reduction="none")
+    tensor([0.5000, 0.7500])
+    """
     if ACTIVE:
         input, target = cast("hinge_embedding_loss", input, target)
     reduction = chosen("hinge_embedding_loss", reduction, size_average, reduce)
@@ -65,6 +76,10 @@ def cosine_embedding_loss(
 
     Raises:
         RuntimeError: the numbers of dims do not fit.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.cosine_embedding_loss(torch.ones(1, 2), torch.tensor([[1.0, -1.0]]), torch.tensor([1]))
+    tensor(1.)
     """
     if ACTIVE:
         input1, input2 = cast("cosine_embedding_loss", input1, input2)
@@ -97,8 +112,17 @@ def margin_ranking_loss(
 ) -> Tensor:
     """max(0, -t (x1 - x2) + margin): x1 shall rank above x2 where t is 1, below where it is -1.
 
+    Args:
+        input1, input2, target: shapes that broadcast; target of 1 and -1.
+        margin: default 0.
+        reduction: "none", "mean" (default) or "sum".
+
     Raises:
         RuntimeError: the three do not have the same number of dims.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.margin_ranking_loss(torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([1]))
+    tensor(2.)
     """
     if ACTIVE:
         input1, input2, target = cast("margin_ranking_loss", input1, input2, target)
@@ -113,7 +137,17 @@ def margin_ranking_loss(
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Legacy = None, reduce: Legacy = None, reduction: str = "mean"
 ) -> Tensor:
-    """log(1 + exp(-t x)) with t of 1 and -1."""
+    """log(1 + exp(-t x)) with t of 1 and -1.
+
+    Args:
+        input: any shape, floating.
+        target: broadcasts with input, of 1 and -1.
+        reduction: "none", "mean" (default) or "sum".
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.soft_margin_loss(torch.zeros(2), torch.tensor([1.0, -1.0]))
+    tensor(0.6931)
+    """
     if ACTIVE:
         input, target = cast("soft_margin_loss", input, target)
     reduction = chosen("soft_margin_loss", reduction, size_average, reduce)
@@ -135,6 +169,10 @@ def multilabel_soft_margin_loss(
         input: (N, C) or (C,), floating.
         target: input's shape, of 0 and 1.
         weight: (C,), default None.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.multilabel_soft_margin_loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
+    tensor(0.6931)
     """
     reduction = chosen("multilabel_soft_margin_loss", reduction, size_average, reduce)
     check_broadcast("multilabel_soft_margin_loss", input=input, target=target, weight=weight)
@@ -177,6 +215,10 @@ def multi_margin_loss(
     Raises:
         RuntimeError: sizes do not fit.
         ValueError: p is neither 1 nor 2; weight is no vector.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.multi_margin_loss(torch.tensor([[0.5, 0.0]]), torch.tensor([1]))
+    tensor(0.7500)
     """
     if ACTIVE:
         input, weight = cast("multi_margin_loss", input, weight)
@@ -214,6 +256,10 @@ def multilabel_margin_loss(
 
     Raises:
         RuntimeError: sizes do not fit.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.multilabel_margin_loss(torch.tensor([[0.5, 0.0]]), torch.tensor([[1, -1]]))
+    tensor(0.7500)
     """
     if ACTIVE:
         (input,) = cast("multilabel_margin_loss", input)
@@ -254,6 +300,11 @@ def triplet_margin_loss(
 
     Raises:
         ValueError: margin is not positive.
+
+    >>> import tritorch as torch
+    >>> a, p, n = torch.zeros(1, 1), torch.ones(1, 1), torch.full((1, 1), 1.5)
+    >>> torch.nn.functional.triplet_margin_loss(a, p, n)
+    tensor(0.5000)
     """
     if ACTIVE:
         anchor, positive, negative = cast("triplet_margin_loss", anchor, positive, negative)
@@ -283,8 +334,19 @@ def triplet_margin_with_distance_loss(
 ) -> Tensor:
     """`triplet_margin_loss` with an own distance.
 
+    Args:
+        anchor, positive, negative: as `triplet_margin_loss`.
+        distance_function: of two tensors; default: the Euclidean distance over the last dim.
+        margin, swap, reduction: as `triplet_margin_loss`.
+
     Raises:
         ValueError: margin is not positive.
+
+    >>> import tritorch as torch
+    >>> a, p, n = torch.zeros(1, 1), torch.ones(1, 1), torch.full((1, 1), 1.5)
+    >>> d = lambda x, y: (x - y).abs().sum(-1)
+    >>> torch.nn.functional.triplet_margin_with_distance_loss(a, p, n, distance_function=d)
+    tensor(0.5000)
     """
     op = "triplet_margin_with_distance_loss"
     reduction = chosen(op, reduction)

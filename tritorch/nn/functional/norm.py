@@ -72,6 +72,11 @@ def batch_norm(
     Raises:
         ValueError: training with one value per channel.
         RuntimeError: a size does not fit; no running statistics in evaluation.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.batch_norm(torch.tensor([[1.0], [3.0]]), None, None, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
     op = "batch_norm"
     _float(op, input)
@@ -117,6 +122,10 @@ def instance_norm(
     Raises:
         ValueError: one spatial element per channel with use_input_stats.
         RuntimeError: a size does not fit; no running statistics without use_input_stats.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.instance_norm(torch.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
     """
     op = "instance_norm"
     _float(op, input)
@@ -205,6 +214,10 @@ def rms_norm(
 
     Raises:
         RuntimeError: a size does not fit.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.rms_norm(torch.tensor([3.0, 4.0]), (2,))
+    tensor([0.8485, 1.1314])
     """
     _float("rms_norm", input)
     ndim = _trailing("rms_norm", input, normalized_shape, weight=weight)
@@ -225,6 +238,10 @@ def group_norm(
     Raises:
         RuntimeError: num_groups does not divide C; a size does not fit.
         ValueError: one value per group.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.group_norm(torch.tensor([[1.0, 3.0, 5.0, 5.0]]), 2)
+    tensor([[-1.0000,  1.0000,  0.0000,  0.0000]])
     """
     if ACTIVE:
         input, weight, bias = cast("group_norm", input, weight, bias)
@@ -259,6 +276,10 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
     Raises:
         ValueError: fewer than 3 dims.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.local_response_norm(torch.ones(1, 2, 1), 2, alpha=1.0).flatten()
+    tensor([0.7378, 0.5946])
     """
     _float("local_response_norm", input)
     if input.ndim < 3:

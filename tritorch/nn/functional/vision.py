@@ -39,6 +39,12 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
 
     Raises:
         ValueError: theta is not floating, or the sizes do not fit.
+
+    >>> import tritorch as torch
+    >>> theta = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    >>> torch.nn.functional.affine_grid(theta, (1, 1, 1, 2), align_corners=False)
+    tensor([[[[-0.5000,  0.0000],
+              [ 0.5000,  0.0000]]]])
     """
     if align_corners is None:
         warnings.warn(_CHANGED, stacklevel=2)
@@ -92,6 +98,11 @@ def grid_sample(
     Raises:
         ValueError: unknown mode.
         RuntimeError: sizes or dtypes do not fit.
+
+    >>> import tritorch as torch
+    >>> x = torch.tensor([[[[1.0, 3.0]]]])
+    >>> torch.nn.functional.grid_sample(x, torch.tensor([[[[0.0, 0.0]]]]), align_corners=False)
+    tensor([[[[2.]]]])
     """
     if ACTIVE:
         input, grid = cast("grid_sample", input, grid)
@@ -129,8 +140,17 @@ def grid_sample(
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(..., C r^2, H, W) -> (..., C, H r, W r) (arXiv 1609.05158).
 
+    Args:
+        input: (..., C r^2, H, W).
+        upscale_factor: r.
+
     Raises:
         RuntimeError: fewer than 3 dims; r is not positive or r^2 does not divide the channels.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.pixel_shuffle(torch.arange(4).reshape(4, 1, 1), 2)
+    tensor([[[0, 1],
+             [2, 3]]])
     """
     r = upscale_factor
     if input.ndim < 3:
@@ -149,8 +169,16 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(..., C, H r, W r) -> (..., C r^2, H, W): the inverse of `pixel_shuffle`.
 
+    Args:
+        input: (..., C, H r, W r).
+        downscale_factor: r.
+
     Raises:
         RuntimeError: fewer than 3 dims; r is not positive or does not divide height and width.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.pixel_unshuffle(torch.arange(4).reshape(1, 2, 2), 2).flatten()
+    tensor([0, 1, 2, 3])
     """
     r = downscale_factor
     if input.ndim < 3:
@@ -170,8 +198,16 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """(N, g C, ...) -> channels in the order of their place in the group first (arXiv 1707.01083).
 
+    Args:
+        input: (N, C, ...).
+        groups: g, which divides C.
+
     Raises:
         RuntimeError: fewer than 3 dims; groups is not positive or does not divide the channels.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.channel_shuffle(torch.arange(4).reshape(1, 4, 1), 2).flatten()
+    tensor([0, 2, 1, 3])
     """
     if input.ndim < 3:
         raise RuntimeError(message("channel_shuffle", "expects input with > 2 dims", input=input))

@@ -32,7 +32,18 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Let each parameter's data be its part of `vec` (a view); TypeError when `vec` is no Tensor."""
+    """Let each parameter's data be its part of `vec` (a view); TypeError when `vec` is no Tensor.
+
+    Args:
+        vec: (n,), n the sum of the parameters' elements.
+        parameters: in the order of `parameters_to_vector`.
+
+    >>> import tritorch as torch
+    >>> w = torch.nn.Parameter(torch.zeros(2))
+    >>> torch.nn.utils.vector_to_parameters(torch.ones(2), [w])
+    >>> w.data
+    tensor([1., 1.])
+    """
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected torch.Tensor, but got: {type(vec).__name__}")
     start = 0

@@ -64,6 +64,11 @@ def fuse_linear_bn_eval(linear: Lin, bn: BatchNormBase) -> Lin:
 
     Raises:
         AssertionError: a module in training, or feature numbers that do not agree.
+
+    >>> import tritorch as torch
+    >>> linear, bn = torch.nn.Linear(3, 2).eval(), torch.nn.BatchNorm1d(2).eval()
+    >>> torch.nn.utils.fuse_linear_bn_eval(linear, bn)
+    Linear(in_features=3, out_features=2, bias=True)
     """
     _check(linear, bn)
     if bn.num_features not in (1, linear.out_features):

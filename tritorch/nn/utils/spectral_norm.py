@@ -122,7 +122,17 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
-    """Undo `spectral_norm`; ValueError when `name` has none."""
+    """Undo `spectral_norm`; ValueError when `name` has none.
+
+    Args:
+        module: that `spectral_norm` was applied to.
+        name: of the weight. Default: "weight".
+
+    >>> import tritorch as torch
+    >>> layer = torch.nn.utils.spectral_norm(torch.nn.Linear(3, 2))
+    >>> list(torch.nn.utils.remove_spectral_norm(layer).state_dict())
+    ['bias', 'weight']
+    """
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, SpectralNorm) and hook.name == name:
             hook.remove(module)

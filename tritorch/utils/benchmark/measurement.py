@@ -164,23 +164,52 @@ _OF_THE_TASK = frozenset(f.name for f in fields(TaskSpec))
 
 
 def select_unit(t: float) -> tuple[str, float]:
-    """The unit that leaves one to three digits before the point of `t` seconds: its name and its seconds."""
+    """The unit that leaves one to three digits before the point of `t` seconds: its name and its seconds.
+
+    Arguments:
+        t: seconds.
+
+    >>> import tritorch as torch
+    >>> torch.utils.benchmark.select_unit(0.002)
+    ('ms', 0.001)
+    """
     step = math.floor(math.log10(t) / 3) if t > 0 else -3
     unit = {-3: "ns", -2: "us", -1: "ms"}.get(step, "s")
     return unit, _UNITS[unit][0]
 
 
 def unit_to_english(u: str) -> str:
-    """The unit's word."""
+    """The unit's word.
+
+    Arguments:
+        u: "ns", "us", "ms" or "s".
+
+    >>> import tritorch as torch
+    >>> torch.utils.benchmark.unit_to_english("us")
+    'microsecond'
+    """
     return _UNITS[u][1]
 
 
 def trim_sigfig(x: float, n: int) -> float:
-    """`x` rounded to n digits that count."""
+    """`x` rounded to n digits that count.
+
+    >>> import tritorch as torch
+    >>> torch.utils.benchmark.trim_sigfig(1234.5, 2)
+    1200.0
+    """
     scale = 10.0 ** (math.ceil(math.log10(abs(x))) - n)
     return round(x / scale) * scale
 
 
 def ordered_unique(elements: Iterable[Any]) -> list[Any]:
-    """Each element once, in the order of its first place."""
+    """Each element once, in the order of its first place.
+
+    Arguments:
+        elements: hashable.
+
+    >>> import tritorch as torch
+    >>> torch.utils.benchmark.ordered_unique([2, 1, 2])
+    [2, 1]
+    """
     return list(dict.fromkeys(elements))
