@@ -78,7 +78,7 @@ channels_last, channels_last_3d = memory_format("channels_last"), memory_format(
 _PACKAGES = (
     "accelerator", "amp", "backends", "cpu", "cuda", "datasets", "debug", "demo", "distributions", "fft", "func", "library",
     "linalg", "multiprocessing", "nn", "optim", "profiler", "random", "return_types", "serialization", "signal", "special", "testing",
-    "utils", "version", "jit", "compiler",
+    "utils", "version", "jit", "compiler", "xpu",
 )  # fmt: skip
 _FROM = {
     "save": "serialization", "load": "serialization", "save_file": "serialization", "load_file": "serialization",

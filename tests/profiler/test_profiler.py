@@ -329,7 +329,10 @@ def test_stacks(tmp_path: Path):
     (event,) = prof.events()
     assert event.stack[0].startswith(__file__) and event.stack[0].endswith(": here")
     assert event.stack[1].endswith(": test_stacks")
-    assert prof.key_averages(group_by_stack_n=1)[0].stack == event.stack[:1]
+    sums = prof.key_averages(group_by_stack_n=2)
+    assert sums[0].stack == event.stack[:2]
+    first, second = sums.table(max_src_column_width=200).splitlines()[3:5]
+    assert first.endswith(": here") and second.split()[-2:] == event.stack[1].split()
     prof.export_stacks(tmp_path / "stacks", "cpu_time_total")
     (line,) = (tmp_path / "stacks").read_text().splitlines()
     assert line.rsplit(" ", 1)[0].endswith(":_here") and int(line.rsplit(" ", 1)[1]) >= 1
@@ -364,8 +367,7 @@ def test_cost_of_ops_views_and_backward():
         with record_function("all"):
             x = torch.ones(8, 32)
             y = x @ w
-            y.reshape(2, -1)
-            z = y * 2
+            z = (y * 2).reshape(2, -1)
         z.sum().backward()
     seen = {e.name: (e.bytes, e.flops) for e in prof.events()}
     product = 2 * 8 * 32 * 16
@@ -373,6 +375,7 @@ def test_cost_of_ops_views_and_backward():
     assert seen["aten::mul"] == (2 * 4 * 8 * 16, 8 * 16)
     assert seen["aten::reshape"] == (0, 0) and seen["aten::ones"] == (4 * 8 * 32, 0)
     assert seen["MatmulBackward0"][1] == product  # one gradient is asked for
+    assert seen["ViewBackward0"] == (0, 0)  # hands a view on
     assert seen["all"][1] == product + 8 * 16
     table = prof.key_averages().table(sort_by="flops")
     assert "GFLOP/s" in table and "GB/s" in table and "% of machine" in table
@@ -493,6 +496,8 @@ def test_arguments_that_are_refused():
         profile(experimental_config=object())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="activities"):
         profile(activities=["cpu"])  # type: ignore[list-item]
+    with pytest.raises(NotImplementedError, match="freed is not recorded"):
+        profile(activities=CPU).export_memory_timeline("timeline.html")
 
 
 # ---- the other modules

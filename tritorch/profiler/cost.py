@@ -66,15 +66,26 @@ def _as_matrices(a: Any, b: Any) -> list[Any]:
 
 
 def of_backward(args: tuple[Any, ...], grads: Any, flops: int) -> Cost:
-    """Of a node: it reads the gradient and what was saved, and writes gradients, for each of two or more dims with the
-    flops of the forward; so it is for products, where it matters."""
+    """Bytes moved and flops of a node: it reads the gradient and what was saved, and writes gradients, for each of two or
+    more dims with the flops of the forward; so it is for products, where it matters. One that only hands its gradient on,
+    or a view of it, does nothing."""
     node, g = args[-2], args[-1]
-    saved = node.saved or ()
-    kept = [getattr(v, "_a", v[0] if v.__class__ is tuple and v else v) for v in saved]
-    made = [getattr(v, "_a", v) for v in grads if v is not None] if isinstance(grads, (tuple, list)) else []
     given = [getattr(v, "_a", v) for v in (g if g.__class__ is list else (g,))]
+    owners = {id(owner(a)) for a in given}
+    results = [getattr(v, "_a", v) for v in grads if v is not None] if isinstance(grads, (tuple, list)) else []
+    made = [a for a in results if id(owner(a)) not in owners]
+    if not made:
+        return 0, 0
+    kept = [getattr(v, "_a", v[0] if v.__class__ is tuple and v else v) for v in node.saved or ()]
     moved = sum([v.nbytes for v in (*given, *kept, *made) if hasattr(v, "strides")])
     return moved, flops * max(1, sum([a.ndim > 1 for a in made]))
+
+
+def owner(a: Any) -> Any:
+    """The array whose memory a view shows."""
+    while getattr(a, "base", None).__class__ is a.__class__:
+        a = a.base
+    return a
 
 
 @cache

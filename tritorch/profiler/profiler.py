@@ -261,6 +261,13 @@ class profile:  # noqa: N801 - PyTorch's name
             raise RuntimeError("export_stacks: needs the stacks of with_stack=True")
         self.events().export_stacks(path, metric)
 
+    def export_memory_timeline(self, path: Any, device: Any = None) -> None:
+        """NotImplementedError: memory that is freed is not recorded, so that there is no timeline of it."""
+        raise NotImplementedError(
+            "export_memory_timeline: memory that is freed is not recorded; the columns of profile_memory=True say what "
+            "each op has made"
+        )
+
     def add_metadata(self, key: str, value: str) -> None:
         """Add a text to the trace, under `key`."""
         self.collection.metadata[key] = value

@@ -224,9 +224,7 @@ def _arrays(values: Any) -> Iterator[np.ndarray]:
             continue
         a = v._a if v.__class__ in TENSORS else v
         if a.__class__ is np.ndarray and cuda_index(a) is None:
-            while a.base.__class__ is np.ndarray:
-                a = a.base
-            yield a
+            yield cost.owner(a)
 
 
 def _remember(event: FunctionEvent, args: Any, result: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,7 @@ def build_table(
     if any(e.input_shapes for e in rows):
         columns.append(("Input Shapes", lambda e: _cut(str(e.input_shapes) if e.input_shapes else "[]", shapes_width)))
     if any(e.stack for e in rows):
-        columns.append(("Source Location", lambda e: _cut(e.stack[0], source_width) if e.stack else ""))
+        columns.append(("Source Location", lambda e: "\n".join([_cut(frame, source_width) for frame in e.stack])))
     peaks = None
     if info.flops:
         peaks = cost.peaks("cuda" if device else "cpu")
@@ -135,7 +136,10 @@ def _of_machine(event: Any, bytes_per_s: float, flop_per_s: float) -> str:
 
 
 def _lines(columns: list[Column], rows: list[Any], header: str | None) -> list[str]:
-    cells = [[title for title, _ in columns], *[[text(e) for _, text in columns] for e in rows]]
+    cells = [[title for title, _ in columns]]
+    for e in rows:
+        parts = [text(e).split("\n") for _, text in columns]  # a stack takes several lines
+        cells += [list(line) for line in itertools.zip_longest(*parts, fillvalue="")]
     widths = [max(12, *map(len, column)) for column in zip(*cells, strict=True)]
     rule = "  ".join(["-" * n for n in widths])
     body = ["  ".join([text.rjust(n) for text, n in zip(row, widths, strict=True)]) for row in cells]
