@@ -18,4 +18,5 @@ from .margin import *
 from .norm import *
 from .padding import *
 from .pool import *
+from .softmax import *
 from .vision import *

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from ... import functional
 from ...autograd.autocast import ACTIVE, cast
-from ...binding import in_place, write_out
+from ...binding import in_place
 from ...device import CPU
-from ...dtypes import FLOAT, dtype, float64
+from ...dtypes import FLOAT, float64
 from ...errors import check_dim, message
 from ...kernels._op import OPS
 from ...tensor import Tensor
 
 __all__ = [
-    "celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish",
-    "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid", "mish", "normalize", "prelu",
-    "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus",
-    "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_",
+    "leaky_relu", "leaky_relu_", "logsigmoid", "mish", "prelu", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu",
+    "selu_", "sigmoid", "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
 ]  # fmt: skip
 
 SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 
 
-def _float(op: str, input: Any) -> None:
+def floating(op: str, input: Any) -> None:
+    """TypeError for what is no Tensor, NotImplementedError for one that is not of a floating dtype."""
     if input.__class__ is not Tensor and not isinstance(input, Tensor):
         raise TypeError(message(op, "argument 'input' must be Tensor", input=input))
     if input.dtype.category != FLOAT:
@@ -93,7 +92,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     >>> torch.nn.functional.leaky_relu(torch.tensor([-2.0, 0.0, 2.0]), 0.1)
     tensor([-0.2000,  0.0000,  2.0000])
     """
-    _float("leaky_relu", input)
+    floating("leaky_relu", input)
     return _run(input, inplace, "leaky_relu", _number("leaky_relu", "negative_slope", negative_slope))
 
 
@@ -118,7 +117,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """
     if ACTIVE:
         input, weight = cast("prelu", input, weight)
-    _float("prelu", input)
+    floating("prelu", input)
     if weight.dtype is not input.dtype:
         raise RuntimeError(message("prelu", "weight must have the dtype of input", weight=weight, input=input))
     if weight.ndim > 1:
@@ -152,7 +151,7 @@ def rrelu(
     >>> torch.nn.functional.rrelu(torch.tensor([-2.0, 0.0, 2.0]), 0.1, 0.3)
     tensor([-0.4000,  0.0000,  2.0000])
     """
-    _float("rrelu", input)
+    floating("rrelu", input)
     if lower > upper:
         raise RuntimeError(
             message("rrelu", "Lower bound should be less than or equal to the upper bound", lower=lower, upper=upper)
@@ -188,7 +187,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.elu(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([-0.8647,  0.0000,  2.0000])
     """
-    _float("elu", input)
+    floating("elu", input)
     return _run(input, inplace, "elu", _number("elu", "alpha", alpha), 1.0, 1.0)
 
 
@@ -208,7 +207,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.selu(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([-1.5202,  0.0000,  2.1014])
     """
-    _float("selu", input)
+    floating("selu", input)
     return _run(input, inplace, "elu", SELU_ALPHA, SELU_SCALE, 1.0)
 
 
@@ -232,7 +231,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.celu(torch.tensor([-2.0, 0.0, 2.0]), 2.0)
     tensor([-1.2642,  0.0000,  2.0000])
     """
-    _float("celu", input)
+    floating("celu", input)
     if alpha == 0:
         raise RuntimeError("celu: ZeroDivisionError: alpha cannot be 0")
     return _run(input, inplace, "celu", _number("celu", "alpha", alpha))
@@ -257,7 +256,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     >>> torch.nn.functional.gelu(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([-0.0455,  0.0000,  1.9545])
     """
-    _float("gelu", input)
+    floating("gelu", input)
     if approximate not in ("none", "tanh"):
         raise RuntimeError(message("gelu", "approximate argument must be either none or tanh", approximate=approximate))
     return OPS["gelu" if approximate == "none" else "gelu_tanh"](input)
@@ -277,7 +276,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     >>> torch.nn.functional.glu(torch.tensor([2.0, 4.0, 0.0, 0.0]))
     tensor([1., 2.])
     """
-    _float("glu", input)
+    floating("glu", input)
     shape = input._a.shape
     if not shape:
         raise RuntimeError("glu: glu does not support scalars because halving size must be even")
@@ -302,7 +301,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.silu(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([-0.2384,  0.0000,  1.7616])
     """
-    _float("silu", input)
+    floating("silu", input)
     return _run(input, inplace, "silu")
 
 
@@ -317,7 +316,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.mish(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([-0.2525,  0.0000,  1.9440])
     """
-    _float("mish", input)
+    floating("mish", input)
     return _run(input, inplace, "mish")
 
 
@@ -359,7 +358,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.hardswish(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([-0.3333,  0.0000,  1.6667])
     """
-    _float("hardswish", input)
+    floating("hardswish", input)
     return _run(input, inplace, "hardswish")
 
 
@@ -374,7 +373,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.hardsigmoid(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([0.1667, 0.5000, 0.8333])
     """
-    _float("hardsigmoid", input)
+    floating("hardsigmoid", input)
     return _run(input, inplace, "hardsigmoid")
 
 
@@ -389,7 +388,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     >>> torch.nn.functional.hardshrink(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([-2.,  0.,  2.])
     """
-    _float("hardshrink", input)
+    floating("hardshrink", input)
     return OPS["hardshrink"](input, _number("hardshrink", "lambd", lambd))
 
 
@@ -407,7 +406,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     >>> torch.nn.functional.softshrink(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([-1.5000,  0.0000,  1.5000])
     """
-    _float("softshrink", input)
+    floating("softshrink", input)
     lambd = _number("softshrink", "lambd", lambd)
     if not lambd >= 0:
         raise RuntimeError(message("softshrink", "lambda must be greater or equal to 0", lambd=lambd))
@@ -446,7 +445,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     >>> torch.nn.functional.softplus(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([0.1269, 0.6931, 2.1269])
     """
-    _float("softplus", input)
+    floating("softplus", input)
     return OPS["softplus"](input, _number("softplus", "beta", beta), _number("softplus", "threshold", threshold))
 
 
@@ -483,7 +482,7 @@ def logsigmoid(input: Tensor) -> Tensor:
     >>> torch.nn.functional.logsigmoid(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([-2.1269, -0.6931, -0.1269])
     """
-    _float("logsigmoid", input)
+    floating("logsigmoid", input)
     return OPS["log_sigmoid"](input)
 
 
@@ -505,97 +504,3 @@ def tanh(input: Tensor) -> Tensor:
     tensor([-0.9640,  0.0000,  0.9640])
     """
     return input.tanh()
-
-
-def _implicit_dim(op: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
-    if dim is not None:
-        return dim
-    warnings.warn(
-        f"Implicit dimension choice for {op} has been deprecated. Change the call to include dim=X as an argument.",
-        stacklevel=stacklevel,
-    )
-    return 0 if input.ndim in (0, 1, 3) else 1
-
-
-def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
-    """exp(x_i) / sum_j exp(x_j) along `dim`.
-
-    Args:
-        input: any shape, floating.
-        dim: along which the result sums to 1; None chooses 0 or 1 with a warning.
-        dtype: cast input to it first; default None.
-
-    >>> import tritorch as torch
-    >>> torch.nn.functional.softmax(torch.zeros(2, 4), dim=1)[0]
-    tensor([0.2500, 0.2500, 0.2500, 0.2500])
-    """
-    return input.softmax(_implicit_dim("softmax", input, dim, _stacklevel), dtype=dtype)
-
-
-def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
-    """softmax(-x) along `dim`; arguments as `softmax`.
-
-    >>> import tritorch as torch
-    >>> torch.nn.functional.softmin(torch.tensor([0.0, 1.0]), dim=0)
-    tensor([0.7311, 0.2689])
-    """
-    return (-input).softmax(_implicit_dim("softmin", input, dim, _stacklevel), dtype=dtype)
-
-
-def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
-    """log(softmax(x)) along `dim`, computed without overflow; arguments as `softmax`.
-
-    >>> import tritorch as torch
-    >>> torch.nn.functional.log_softmax(torch.zeros(2, 2), dim=1)
-    tensor([[-0.6931, -0.6931],
-            [-0.6931, -0.6931]])
-    """
-    return input.log_softmax(_implicit_dim("log_softmax", input, dim, _stacklevel), dtype=dtype)
-
-
-def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
-    """softmax((logits + Gumbel noise) / tau): a differentiable sample of a category (arXiv 1611.01144, 1611.00712).
-
-    Args:
-        logits: (..., K) unnormalised log-probabilities, floating.
-        tau: temperature; default 1.
-        hard: give a one-hot sample whose gradient is the soft one's; default False.
-        eps: without effect.
-        dim: the categories' dim; default -1.
-
-    >>> import tritorch as torch
-    >>> torch.nn.functional.gumbel_softmax(torch.zeros(4), hard=True).sum()
-    tensor(1.)
-    """
-    _float("gumbel_softmax", logits)
-    if eps != 1e-10:
-        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    noise = -functional.empty_like(logits.detach()).exponential_().log()
-    soft = ((logits + noise) / tau).softmax(dim)
-    if not hard:
-        return soft
-    index = soft.detach().argmax(dim, keepdim=True)
-    one_hot = functional.zeros_like(soft.detach()).scatter_(dim, index, 1.0)
-    return one_hot - soft.detach() + soft
-
-
-def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
-    """x / max(||x||_p, eps), the norm taken along `dim`.
-
-    Args:
-        input: any shape, floating.
-        p: exponent of the norm; default 2.
-        dim: int or tuple; default 1.
-        eps: the least divisor; default 1e-12.
-        out: write the result here.
-
-    >>> import tritorch as torch
-    >>> torch.nn.functional.normalize(torch.tensor([[3.0, 4.0]]))
-    tensor([[0.6000, 0.8000]])
-    """
-    _float("normalize", input)
-    y = input / input.norm(p, dim, keepdim=True).clamp_min(eps)
-    if out is None:
-        return y
-    write_out("normalize", y, out)
-    return out

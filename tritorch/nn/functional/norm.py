@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ...autograd.autocast import ACTIVE, cast
+from ...binding import write_out
 from ...device import CPU, on_device
-from ...dtypes import FLOAT, finfo
+from ...dtypes import finfo
 from ...errors import message
 from ...kernels import batch_norm as kernels
 from ...kernels import group_norm as grouped
 from ...kernels.norm import layer_norm as layer_norm_op
 from ...kernels.norm import rms_norm as rms_norm_op
 from ...tensor import Tensor, bump
+from .activation import floating
 
-__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm"]
-
-
-def _float(op: str, input: Tensor) -> None:
-    if input.dtype.category != FLOAT:
-        raise NotImplementedError(f"{op}: not implemented for {input.dtype.name}: input must be of a floating dtype")
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize", "rms_norm"]
 
 
 def _per_channel(op: str, channels: int, **tensors: Tensor | None) -> None:
@@ -79,7 +77,7 @@ def batch_norm(
             [ 1.0000]])
     """
     op = "batch_norm"
-    _float(op, input)
+    floating(op, input)
     if input._a.ndim < 2:
         raise RuntimeError(message(op, "expected input of at least 2 dims (N, C, ...)", input=input))
     channels = input._a.shape[1]
@@ -128,7 +126,7 @@ def instance_norm(
     tensor([[[-1.0000,  1.0000]]])
     """
     op = "instance_norm"
-    _float(op, input)
+    floating(op, input)
     if input.ndim < 3:
         raise RuntimeError(message(op, "expected input of at least 3 dims (N, C, ...)", input=input))
     n, channels = input.shape[:2]
@@ -196,7 +194,7 @@ def layer_norm(
     """
     if ACTIVE:
         input, weight, bias = cast("layer_norm", input, weight, bias)
-    _float("layer_norm", input)
+    floating("layer_norm", input)
     ndim = _trailing("layer_norm", input, normalized_shape, weight=weight, bias=bias)
     return layer_norm_op(input, weight, bias, ndim, eps)
 
@@ -219,7 +217,7 @@ def rms_norm(
     >>> torch.nn.functional.rms_norm(torch.tensor([3.0, 4.0]), (2,))
     tensor([0.8485, 1.1314])
     """
-    _float("rms_norm", input)
+    floating("rms_norm", input)
     ndim = _trailing("rms_norm", input, normalized_shape, weight=weight)
     return rms_norm_op(input, weight, ndim, finfo(input.dtype).eps if eps is None else eps)
 
@@ -246,7 +244,7 @@ def group_norm(
     if ACTIVE:
         input, weight, bias = cast("group_norm", input, weight, bias)
     op = "group_norm"
-    _float(op, input)
+    floating(op, input)
     shape, size = input._a.shape, input._a.size
     if len(shape) < 2:
         raise RuntimeError(message(op, "Expected at least 2 dimensions for input tensor", input=input))
@@ -281,7 +279,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     >>> torch.nn.functional.local_response_norm(torch.ones(1, 2, 1), 2, alpha=1.0).flatten()
     tensor([0.7378, 0.5946])
     """
-    _float("local_response_norm", input)
+    floating("local_response_norm", input)
     if input.ndim < 3:
         raise ValueError(
             f"local_response_norm: Expected 3D or higher dimensionality input (got {input.ndim} dimensions)"
@@ -296,3 +294,25 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     for i in range(1, size):
         total = total + square.narrow(1, i, input.shape[1])
     return input / (total * (alpha / size) + k) ** beta
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
+    """x / max(||x||_p, eps), the norm taken along `dim`.
+
+    Args:
+        input: any shape, floating.
+        p: exponent of the norm; default 2.
+        dim: int or tuple; default 1.
+        eps: the least divisor; default 1e-12.
+        out: write the result here.
+
+    >>> import tritorch as torch
+    >>> torch.nn.functional.normalize(torch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
+    floating("normalize", input)
+    y = input / input.norm(p, dim, keepdim=True).clamp_min(eps)
+    if out is None:
+        return y
+    write_out("normalize", y, out)
+    return out
