@@ -16,7 +16,7 @@ LAYERS = [
     ["_capture", "device", "_emulated", "random"],
     ["kernels"],
     ["autograd"],
-    ["size", "tensor", "tensor_protocols", "tensor_repr", "binding"],
+    ["size", "tensor", "tensor_protocols", "tensor_repr", "binding", "autograd.variable"],
     ["functional", "linalg", "fft", "special"],
     ["nn"],
     ["optim", "distributions"],

@@ -123,6 +123,8 @@ def __getattr__(name: str) -> Any:
     if name in _FROM:
         found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_FROM[name]}"), name)
         return found
+    if name.startswith("_foreach_"):
+        return getattr(importlib.import_module(f"{__name__}.functional.foreach"), name)
     raise AttributeError(f"module 'tritorch' has no attribute {name!r}")
 
 

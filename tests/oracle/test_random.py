@@ -304,6 +304,24 @@ def test_like(name):
     same(lambda t: t.randint_like(t.zeros(4, 9, dtype=dtype(t, name)), 8))
 
 
+@not_intel
+@pytest.mark.parametrize(
+    "turn",
+    [lambda x: x.transpose(0, 1), lambda x: x.permute(2, 0, 1)[:, 1:], lambda x: x[:, :, ::2], lambda x: x[:1].expand(4, 5, 6)],
+)  # fmt: skip
+def test_dropout_and_draws_of_an_input_that_is_not_contiguous(turn) -> None:
+    """Masks follow the order of memory, as after an attention that gives a transposed result."""
+    make = lambda t: turn(t.arange(1.0, 121.0).reshape(4, 5, 6))
+    for p in (0.1, 0.5):
+        same(lambda t, p=p: t.nn.functional.dropout(make(t), p))
+    same(lambda t: t.nn.functional.dropout(make(t) * 1, 0.5, inplace=True))
+    same(lambda t: t.native_dropout(make(t), 0.5, True)[1].float())
+    same(lambda t: t.nn.functional.dropout2d(make(t)[..., None], 0.5).contiguous())
+    same(lambda t: t.nn.functional.gumbel_softmax(make(t), hard=True))
+    same(lambda t: t.multinomial(make(t)[0], 1))
+    same(lambda t: t.multinomial(make(t)[0].t(), 2))
+
+
 def test_state_is_exchanged_with_pytorch():
     """The 5056 bytes of the state are PyTorch's, in both directions, at each stage of the stream."""
     ours, theirs = tt.Generator().manual_seed(9), torch.Generator().manual_seed(9)

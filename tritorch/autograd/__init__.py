@@ -32,10 +32,10 @@ def __getattr__(name: str) -> Any:
         # Both at once: importing the submodule has put the module itself in the place of `gradcheck`.
         globals().update(gradcheck=checks.gradcheck, gradgradcheck=checks.gradgradcheck)
         return globals()[name]
-    if name in ("functional", "function", "graph", "profiler", "profiler_util"):
+    if name in ("functional", "function", "graph", "profiler", "profiler_util", "variable"):
         return importlib.import_module(f"{__name__}.{name}")
     if name == "Variable":
-        from ..tensor import Tensor
+        from .variable import Variable
 
-        return Tensor
+        return Variable
     raise AttributeError(f"module 'tritorch.autograd' has no attribute {name!r}")

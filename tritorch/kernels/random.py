@@ -395,7 +395,7 @@ def multinomial(p: np.ndarray, n_samples: int, replacement: bool, generator: Gen
     """
     rows, categories = p.shape
     if not replacement or n_samples == 1:
-        q = np.empty(p.shape, p.dtype)
+        q = np.empty_like(p, order="C" if 0 in p.strides else "K")
         exponential(q, 1.0, generator)
         with np.errstate(divide="ignore", invalid="ignore"):
             score = (p.astype(np.float32) / q.astype(np.float32)).astype(p.dtype) if p.dtype.itemsize == 2 else p / q

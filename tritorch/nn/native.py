@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import message
+from ..functional.creation import empty_like
 from ..kernels.rnn import gru_layer, lstm_layer, rnn_layer
 from ..tensor import Tensor
 from . import functional as F
@@ -88,7 +89,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
     x: Any = input
     if not train:
         return x.clone(), x.new_ones(x.shape, dtype=None).bool()
-    mask = x.new_empty(x.shape).bernoulli_(1 - p)
+    mask = empty_like(x).bernoulli_(1 - p)
     return x * mask * (0.0 if p == 1 else 1 / (1 - p)), mask.bool()
 
 

@@ -1,7 +1,7 @@
 """Dropout: elements, or whole channels, set to zero at random in training.
 
-The random numbers are those of PyTorch: a mask of `bernoulli_(1 - p)` over the input (or over its first two dims). On
-cuda the same mask is drawn while the input is multiplied, and kept as bits.
+The random numbers are those of PyTorch: a mask of `bernoulli_(1 - p)` over the input, in the order of its memory, or over
+its first two dims. On cuda the same mask is drawn while the input is multiplied, and kept as bits.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import warnings
 
-from ... import functional
+from ... import dtypes, functional
 from ...autograd.graph import make_node
 from ...autograd.modes import STATE, no_grad
 from ...binding import in_place
 from ...device import CPU, on_device
+from ...functional.creation import like_array
 from ...kernels import dropout as kernels
+from ...kernels.random import in_memory_order
 from ...random import default_for
 from ...tensor import Tensor, wrap
 
@@ -34,7 +36,13 @@ def _mask(input: Tensor, p: float, channels: bool) -> Tensor:
     if channels:
         shape = shape[:2] + (1,) * (len(shape) - 2)
     if input.device is CPU and not input.dtype.is_complex:  # which `bernoulli_` refuses
-        return wrap((default_for(CPU).u53(math.prod(shape)) < 1 - p).reshape(shape))
+        kept = default_for(CPU).u53(math.prod(shape)) < 1 - p
+        if channels or input._a.flags.c_contiguous:
+            return wrap(kept.reshape(shape))
+        mask = like_array("dropout", input, dtypes.bool_, None)[0]
+        by_memory = in_memory_order(mask)
+        by_memory[...] = kept.reshape(by_memory.shape)
+        return wrap(mask)
     with no_grad():
         return functional.empty(shape, dtype=input.dtype, device=input.device).bernoulli_(1 - p) != 0
 
