@@ -8,8 +8,10 @@ from typing import Any
 from ..autograd.autocast import ACTIVE, cast
 from ..autograd.modes import STATE
 from ..binding import method, write_out
+from ..device import CPU
 from ..dtypes import FLOAT
 from ..errors import check_dim, message
+from ..kernels._blocks import LARGE
 from ..kernels.matmul import matmul as _matmul
 from ..tensor import TENSORS, Tensor
 from .matmul import _cannot, _check_dims, _check_pair, bmm, matmul, mv
@@ -58,7 +60,10 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
             [6., 8.]])
     """
     _check_dims("outer", input=(input, 1), vec2=(vec2, 1))
-    return input.unsqueeze(1) * vec2
+    column, n, m = input.unsqueeze(1), input._a.size, vec2._a.size
+    if n * m < LARGE or input.device is not CPU:
+        return column * vec2
+    return column.expand(n, m) * vec2.expand(n, m)  # operands of the result's size are multiplied in blocks
 
 
 @method(out=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels._threads import parallel
 from ..kernels.rounding import fma64
 from ..tensor import Tensor
 from .creation import check_ignored, deliver, kind_for
@@ -86,6 +87,7 @@ def _counted(n: int, kind: Any = np.int64) -> np.ndarray:
 
 
 _PIECE = 1 << 15
+_LONG = 1 << 17  # where threads share the pieces, which in shorter ones would wait for the interpreter's lock
 
 
 def _arange(start: Any, end: Any, step: Any, kind: dtypes.dtype) -> np.ndarray:
@@ -222,13 +224,17 @@ def _linspace(start: Any, end: Any, steps: int, kind: dtypes.dtype) -> np.ndarra
     a = np.empty(steps, single)
     fused = fma64 if single is np.float64 else _two_roundings
     first, last = float(first), float(last)
-    for i in builtins.range(0, steps, _PIECE):  # in pieces that stay in cache
-        at = np.arange(i, min(i + _PIECE, steps), dtype=np.float64)
-        left, part = max(half - i, 0), a[i : i + _PIECE]
-        if left:
-            part[:left] = fused(at[:left], step, first)
-        if left < at.size:
-            part[left:] = fused(steps - 1 - at[left:], -step, last)
+
+    def pieces(start: int, stop: int) -> None:  # that stay in cache
+        for i in builtins.range(start * _LONG, min(stop * _LONG, steps), _LONG):
+            at = np.arange(i, min(i + _LONG, steps), dtype=np.float64)
+            left, part = max(half - i, 0), a[i : i + _LONG]
+            if left:
+                part[:left] = fused(at[:left], step, first)
+            if left < at.size:
+                part[left:] = fused(steps - 1 - at[left:], -step, last)
+
+    parallel(pieces, -(-steps // _LONG), 2)
     return (np.trunc(a) if kind.category == dtypes.INT else a).astype(kind.np, copy=False)
 
 
