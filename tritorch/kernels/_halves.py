@@ -19,6 +19,8 @@ from ._select import redo
 F16, F32 = np.dtype(np.float16), np.dtype(np.float32)
 _FEWER = 13  # bits of mantissa that float16 lacks
 _SCALE = np.array(2.0**112, F32)  # 2 to the difference of the exponents' biases
+_SHRINK = np.array(2.0**-112, F32)
+_RAISE = np.array(1.5 * 2**13, F32)
 _MOVED = np.array(-0x70002000, np.int32)  # the bits of a shifted float16: sign, 5 of exponent, 10 of mantissa
 _EXPONENT = np.array(0x7F800000, np.int32)
 _SMALL = 4096  # below, NumPy's one call costs less
@@ -35,6 +37,8 @@ def widen(x: Array, *, out: Array | None = None) -> Array:
     moved <<= _FEWER
     moved &= _MOVED
     y *= _SCALE
+    if bits.max() < 0x7C00 and x.view(np.uint16).max() < 0xFC00:
+        return y
     return redo(y, (bits & 0x7FFF) >= 0x7C00, _plainly(F32), x)  # inf and NaN
 
 
@@ -46,19 +50,24 @@ def narrow16(x: Array, *, out: Array | None = None) -> Array:
     """
     if x.size < _SMALL:
         return _plainly(F16)(x, out=out)
-    v = np.clip(x, -65536, 65536)  # float16's inf
-    size = (v.view(np.int32) & _EXPONENT).view(F32)
-    size *= 1.5 * 2**13
-    np.clip(size, 1.5 * 2**-1, np.inf, out=size)
-    v += size
+    v = x if -65520 < x.min() and x.max() < 65520 else np.clip(x, -65536, 65536)  # float16's inf
+    size = np.empty_like(v)
+    whole = size.view(np.int32)
+    np.bitwise_and(v.view(np.int32), _EXPONENT, out=whole)
+    size *= _RAISE
+    size.clip(0.75, np.inf, out=size)
+    v = np.add(v, size, out=None if v is x else v)
     v -= size
-    v /= _SCALE
+    v *= _SHRINK
     moved = v.view(np.int32)
     moved >>= _FEWER
     y = np.empty(x.shape, F16) if out is None else out
-    bits = y.view(np.int16)
+    bits, signs = y.view(np.int16), np.empty(x.shape, np.int16)
     np.copyto(bits, moved, casting="unsafe")  # all but the sign, which has stayed behind
-    bits |= np.signbit(x).astype(np.int16) << 15
+    np.right_shift(x.view(np.int32), 16, out=whole)
+    np.copyto(signs, whole, casting="unsafe")
+    signs &= -0x8000
+    bits |= signs
     return y
 
 
