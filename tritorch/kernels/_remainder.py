@@ -14,7 +14,7 @@ import numpy as np
 
 from ._op import Array
 from ._select import redo
-from ._special import few, with_sign_of
+from ._special import few, with_sign_of, within
 
 _F32 = np.dtype(np.float32)
 _EXACT = float(1 << 28)  # quotients whose integer part is exact
@@ -40,12 +40,12 @@ def _remainder(a: Any, b: Any, rounding: np.ufunc, exactly: Callable[..., Array]
     """x - rounding(x / y) y for float32; `exactly` serves where that is not exact, or not finite."""
     x, y = _double(a), _double(b)
     q = x / y
+    doubtful = None if within(q, _EXACT) else ~(np.abs(q) < _EXACT)
     rounding(q, out=q)
-    doubtful = ~(np.abs(q) < _EXACT)
     q *= y
     np.subtract(x, q, out=q)
     r = q.astype(_F32)
-    return redo(r, doubtful | np.isnan(r), exactly, a, b)
+    return r if doubtful is None else redo(r, doubtful | np.isnan(r), exactly, a, b)
 
 
 def fmod(a: Array, b: Array) -> Array:

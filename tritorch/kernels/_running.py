@@ -15,7 +15,7 @@ from ._rows import over_blocks
 from ._strides import assign
 
 _SEGMENT = 32
-_BLOCK = 1 << 18  # elements at a time; fewer make the calls too short
+_BLOCK = 1 << 19  # elements at a time; fewer make the calls too short
 LEAST = 1 << 16  # elements from which it pays
 
 

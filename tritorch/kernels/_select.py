@@ -14,7 +14,7 @@ import numpy as np
 
 from ._threads import parallel
 
-_BLOCK = 1 << 17  # elements at a time: the masks stay in the cache
+_BLOCK = 1 << 18  # elements at a time: the masks stay in the cache
 _SMALL = 4096  # below, one call of NumPy's own costs less than several
 _BITS = {n: np.dtype(f"i{n}") for n in (1, 2, 4, 8)}
 
@@ -62,6 +62,7 @@ def _bits(v: Any, mask: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
 def _select(mask: np.ndarray, x: np.ndarray, z: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The choice on bits; x and z have mask's shape or none."""
     flags, ys = mask.view(np.int8), y.view(x.dtype)
+    apart = not (np.may_share_memory(y, x) or np.may_share_memory(y, z))
     inverted = x.ndim < z.ndim
     if inverted:
         x, z = z, x
@@ -76,17 +77,20 @@ def _select(mask: np.ndarray, x: np.ndarray, z: np.ndarray, y: np.ndarray) -> np
     def run(start: int, stop: int) -> None:
         for i in range(start * step, min(stop * step, len(flags)), step):
             part = slice(i, i + step)
-            full = np.subtract(flags[part], 1) if inverted else np.negative(flags[part])  # 0 or all bits set
-            if full.dtype != x.dtype:
-                full = full.astype(x.dtype)
             a, b, to = x[part] if x.ndim else x, z[part] if whole else z, ys[part]
+            full = np.subtract(flags[part], 1) if inverted else np.negative(flags[part])  # 0 or all bits set
+            if apart:
+                np.copyto(to, full)
+                full = to
+            elif full.dtype != x.dtype:
+                full = full.astype(x.dtype)
             if zero:
                 np.bitwise_and(full, a, out=to)
                 continue
-            full &= np.bitwise_xor(a, b)  # not into `to`, which may be a or b
+            full &= np.bitwise_xor(a, b)
             np.bitwise_xor(full, b, out=to)
 
-    parallel(run, -(-len(flags) // step), 2)
+    parallel(run, -(-len(flags) // step))
     return y
 
 

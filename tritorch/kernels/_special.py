@@ -13,7 +13,7 @@ import numpy as np
 from ._op import Array
 from ._select import redo, where
 
-_INTEGERS = {np.dtype(f): (np.dtype(i), np.array(-1 << bits - 1, i)) for f, i, bits in (("f", "i", 32), ("d", "q", 64))}
+INTEGERS = {np.dtype(f): (np.dtype(i), np.array(-1 << bits - 1, i)) for f, i, bits in (("f", "i", 32), ("d", "q", 64))}
 """Float dtype -> the integers of its size, and the sign bit among them."""
 _FEW = 512
 
@@ -26,12 +26,17 @@ def fresh(x: Array, out: Array | None) -> Array:
 def _bits(*operands: Any) -> bool:
     """Are all of them arrays of one float dtype whose bits can be handled?"""
     dtype = getattr(operands[0], "dtype", None)
-    return dtype in _INTEGERS and all(v.__class__ is np.ndarray and v.dtype == dtype for v in operands)
+    return dtype in INTEGERS and all(v.__class__ is np.ndarray and v.dtype == dtype for v in operands)
 
 
 def few(a: Any, b: Any) -> bool:
     """Are there so few elements that one slow call of NumPy costs less than several fast ones?"""
     return getattr(a, "size", 1) < _FEW and getattr(b, "size", 1) < _FEW
+
+
+def within(x: Array, bound: float) -> bool:
+    """Is |x| < bound everywhere? Two reductions, which cost less than one mask."""
+    return x.size > 0 and -bound < x.min() and x.max() < bound
 
 
 # ---- exponentials
@@ -157,7 +162,7 @@ def pow_scalar(x: Array, c: float, *, out: Array | None = None) -> Array:
     if c in (3, 4, -2):
         y = np.square(x, out=fresh(x, out))
         return np.multiply(y, x, out=y) if c == 3 else np.square(y, out=y) if c == 4 else np.divide(1, y, out=y)
-    if x.dtype not in _INTEGERS or x.size < 64 or np.min(x) >= 0:
+    if x.dtype not in INTEGERS or x.size < 64 or np.min(x) >= 0:
         return np.power(x, c, out=out)
     if float(c).is_integer():
         return _whole_power(x, int(c))
@@ -178,13 +183,15 @@ def hypot(a: Array, b: Array, *, out: Array | None = None) -> Array:
     """sqrt(a^2 + b^2), by that formula where no square can have overflowed or underflowed."""
     if few(a, b):
         return np.hypot(a, b, out=out)
-    y = np.add(np.multiply(a, a), np.multiply(b, b), out=out)
-    if y.dtype not in _INTEGERS:
+    y = np.add(np.multiply(a, a), np.multiply(b, b))
+    if y.dtype not in INTEGERS:
         return np.hypot(a, b, out=out)
     least = 1e-30 if y.dtype.itemsize == 4 else 1e-280
+    if within(y, np.inf) and y.min() > least:
+        return np.sqrt(y, out=y if out is None else out)
     unsafe = ~((y > least) & (y < np.inf))
-    np.sqrt(y, out=y)
-    return redo(y, unsafe, np.hypot, a, b)
+    y = redo(np.sqrt(y, out=y), unsafe, np.hypot, a, b)
+    return y if out is None else np.positive(y, out=out)  # which may be a or b
 
 
 # ---- signs and neighbours, on the bits
@@ -194,7 +201,7 @@ def with_sign_of(y: Array, x: Any) -> Array:
     """y, which is 0 or positive or has the sign of x, changed in place to have it; -0.0 and NaN included."""
     if not _bits(y, x):
         return np.copysign(y, x, out=y)
-    integer, sign = _INTEGERS[y.dtype]
+    integer, sign = INTEGERS[y.dtype]
     bits = y.view(integer)
     bits |= x.view(integer) & sign
     return y
@@ -204,7 +211,7 @@ def copysign(a: Array, b: Array) -> Array:
     """|a| with the sign of b, -0.0 and NaN included."""
     if few(a, b) or not _bits(a, b):
         return np.copysign(a, b)
-    integer, sign = _INTEGERS[a.dtype]
+    integer, sign = INTEGERS[a.dtype]
     y = np.asarray(a.view(integer) & ~sign)
     return (y | (b.view(integer) & sign)).view(a.dtype)
 
@@ -218,7 +225,7 @@ def nextafter(a: Array, b: Array) -> Array:
     step += step
     step -= 1
     step *= np.not_equal(a, b).view(np.int8)
-    y = np.add(a.view(_INTEGERS[a.dtype][0]), step).view(a.dtype)
+    y = np.add(a.view(INTEGERS[a.dtype][0]), step).view(a.dtype)
     return redo(y, (a == 0) | np.isnan(a) | np.isnan(b), np.nextafter, a, b)
 
 
@@ -263,13 +270,15 @@ def frac(x: Array, *, out: Array | None = None) -> Array:
     return np.subtract(x, y, out=y)
 
 
-def nan_to_num(x: Array, nan: float, posinf: float, neginf: float) -> Array:
+def nan_to_num(x: Array, nan: float, posinf: float, neginf: float, *, out: Array | None = None) -> Array:
     """x with NaN and the infinities replaced."""
-    y = np.array(x)
-    finite = np.isfinite(x)
-    if not finite.all():
-        for found, value in ((np.isnan(x), nan), (x == np.inf, posinf), (x == -np.inf, neginf)):
-            y = np.asarray(where(found, np.asarray(value, x.dtype), y))
+    finite = within(x, np.inf) if x.size >= _FEW else np.isfinite(x).all()
+    replaced = () if finite else ((np.isnan(x), nan), (x == np.inf, posinf), (x == -np.inf, neginf))
+    y = np.array(x) if out is None else out
+    if out is not None:
+        np.copyto(y, x)
+    for found, value in replaced:
+        where(found, np.asarray(value, x.dtype), y, out=y)
     return y
 
 
@@ -291,8 +300,9 @@ def lerp(a: Array, b: Array, c: Array, *, out: Array | None = None) -> Array:
         if np.abs(c) < 0.5:
             return np.add(a, np.multiply(d, c, out=out), out=out)
         return np.subtract(b, np.multiply(d, 1 - c, out=out), out=out)
-    d = b - a
-    return where(np.abs(c) < 0.5, a + c * d, b - d * (1 - c), out=out)
+    near = np.abs(c) < 0.5
+    y = (c - ~near) * (b - a)
+    return np.add(y, where(near, a, b), out=out)
 
 
 def addcmul(a: Array, b: Array, c: Array, value: Any, *, out: Array | None = None) -> Array:
