@@ -14,6 +14,7 @@ import numpy as np
 
 from ._columns import Plan, _Source, over_images
 from ._launch import kernel
+from ._places import spatial_place
 from ._rows import vecdot
 
 if TYPE_CHECKING:
@@ -35,12 +36,7 @@ def _depthwise(
     """
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     live = i < total
-    q = (i % ow).to(tl.int32)
-    rest = i // ow
-    p = (rest % oh).to(tl.int32)
-    rest = rest // oh
-    o = (rest % od).to(tl.int32)
-    rest = rest // od
+    o, p, q, rest = spatial_place(i, od, oh, ow)
     k = rest % features
     n = rest // features
     base = x_ptr + n * stride_xn + k // many * stride_xc

@@ -26,6 +26,7 @@ from ._depthwise import _depthwise
 from ._gemm import _add_splits, _copied, fitting_stages, gemm_kind, get_float32_precision, set_float32_precision
 from ._launch import empty, kernel, launch
 from ._op import Array
+from ._places import spatial_place
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -58,12 +59,7 @@ def _conv(
     rk = tl.arange(0, BLOCK_K)
     in_m = rm < pixels
     in_n = rn < k
-    q = (rm % ow).to(tl.int32)
-    rest = rm // ow
-    p = (rest % oh).to(tl.int32)
-    rest = rest // oh
-    o = (rest % od).to(tl.int32)
-    n = rest // od
+    o, p, q, n = spatial_place(rm, od, oh, ow)
     d0 = o * step_d + shift_d
     h0 = p * step_h + shift_h
     w0 = q * step_w + shift_w
@@ -178,12 +174,7 @@ def _conv_weight(
         rk = i + tl.arange(0, BLOCK_K)
         in_k = rk < count
         pixel = start + rk
-        q = (pixel % ow).to(tl.int32)
-        rest = pixel // ow
-        p = (rest % oh).to(tl.int32)
-        rest = rest // oh
-        o = (rest % od).to(tl.int32)
-        n = rest // od
+        o, p, q, n = spatial_place(pixel, od, oh, ow)
         at_g = n * stride_gn + o.to(tl.int64) * stride_gd + p.to(tl.int64) * stride_gh + q.to(tl.int64) * stride_gw
         a_ptrs = g_ptr + ((group * k + rm) * stride_gk)[:, None] + at_g[None, :]
         a = tl.load(a_ptrs, mask=in_m[:, None] & in_k[None, :], other=0)

@@ -15,6 +15,7 @@ import numpy as np
 from ._configs import SMALL, next_power_of_2
 from ._launch import empty, kernel, launch
 from ._op import Array
+from ._places import spatial_place
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -34,12 +35,7 @@ def _pool(
     """
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     live = i < total
-    q = (i % ow).to(tl.int32)
-    rest = i // ow
-    p = (rest % oh).to(tl.int32)
-    rest = rest // oh
-    o = (rest % od).to(tl.int32)
-    plane = rest // od
+    o, p, q, plane = spatial_place(i, od, oh, ow)
     base = x_ptr + plane * id_ * ih * iw
     d0 = o * sd - pd
     h0 = p * sh - ph
@@ -94,12 +90,7 @@ def _pool_back(
     """
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     live = i < total
-    w = (i % iw).to(tl.int32)
-    rest = i // iw
-    h = (rest % ih).to(tl.int32)
-    rest = rest // ih
-    d = (rest % id_).to(tl.int32)
-    plane = rest // id_
+    d, h, w, plane = spatial_place(i, id_, ih, iw)
     here = i - plane * id_ * ih * iw
     ACC: tl.constexpr = tl.float64 if F64 else tl.float32
     acc = tl.zeros((BLOCK,), ACC)
@@ -150,12 +141,7 @@ def _im2col(
     """y (planes, taps, od, oh, ow) from x (planes, id_, ih, iw): each tap of each window, zero in the padding."""
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     live = i < total
-    q = (i % ow).to(tl.int32)
-    rest = i // ow
-    p = (rest % oh).to(tl.int32)
-    rest = rest // oh
-    o = (rest % od).to(tl.int32)
-    rest = rest // od
+    o, p, q, rest = spatial_place(i, od, oh, ow)
     t = (rest % (kd * kh * kw)).to(tl.int32)
     plane = rest // (kd * kh * kw)
     rest_t = t // kw
