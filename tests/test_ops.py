@@ -1,8 +1,8 @@
 """The generated tests: every op of the registry x dtype x layout x device, from the op's own samples.
 
 Forward in the narrower dtypes against float64; any layout against the contiguous one; backward and second derivatives
-against finite differences along random directions (float64); the fused backward against the composed rule; two runs
-bit for bit; the emulated cuda device against the CPU, forward and backward.
+against finite differences along random directions (float64, and complex128 where an op takes it); the fused backward
+against the composed rule; two runs bit for bit; the emulated cuda device against the CPU, forward and backward.
 """
 
 from __future__ import annotations
@@ -34,18 +34,38 @@ FUSED = [n for n in NAMES if not isinstance(OPS[n], Elementwise) and OPS[n].cpu_
 ON_CUDA = [n for n in NAMES if (OPS[n].triton if isinstance(OPS[n], Elementwise) else OPS[n].gpu) is not None]
 
 
-def samples(name: str) -> list[tuple[list, tuple]]:
-    """[(operands, parameters)]; operands are arrays, lists of arrays, or None."""
+REAL_ONLY = frozenset(
+    """attention avg_pool avg_pool_grad batch_norm_eval batch_norm_train binary_cross_entropy
+binary_cross_entropy_with_logits cross_entropy ctc_loss fft_r2c frexp grid_sample group_norm gru_layer huber_loss l1_loss
+layer_norm linalg_eig linalg_eigh linalg_svd log_softmax lstm_layer max_pool mse_loss rnn_layer smooth_l1_loss softmax std
+var vector_norm view_as_complex""".split()
+)
+"""What takes no complex numbers, or gets their parts or sizes from its callers; and complex vectors with a free phase."""
+COMPLEX = [n for n in RECORDED if (OPS[n].complex if isinstance(OPS[n], Elementwise) else n not in REAL_ONLY)]
+GRADIENTS = [(n, "float64") for n in RECORDED] + [(n, "complex128") for n in COMPLEX]
+
+
+def samples(name: str, dtype: str = "float64") -> list[tuple[list, tuple]]:
+    """[(operands, parameters)]; operands are arrays, lists of arrays, or None; `dtype` is that of the floating ones."""
     op = OPS[name]
     assert op.samples is not None, f"op {name} has no samples"
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     found = []
     for args, params in op.samples(rng):
         assert isinstance(params, tuple), f"{name}: samples yield (args, params) with params a tuple"
-        operands = list(args[0]) if op.variadic else list(args)
-        found.append(([None if a is None else np.asarray(a) for a in operands], params))
+        operands = [None if a is None else np.asarray(a) for a in (args[0] if op.variadic else args)]
+        found.append(([_complex(a, rng) for a in operands] if dtype == "complex128" else operands, params))
     assert found, f"op {name} yields no samples"
     return found
+
+
+def _complex(a: np.ndarray | None, rng: np.random.Generator) -> np.ndarray | None:
+    """A float array with small imaginary parts, in its layout."""
+    if a is None or a.dtype.kind != "f":
+        return a
+    z = np.empty_like(a, np.complex128)
+    z.real, z.imag = a, 0.3 * rng.normal(size=a.shape)
+    return z
 
 
 def call(name: str, tensors: list, params: tuple) -> tuple:
@@ -159,21 +179,29 @@ def directional(f, point: list[np.ndarray], direction: list[np.ndarray], eps: fl
 SYMMETRIC = {"linalg_cholesky", "linalg_eigh", "linalg_eigvalsh"}  # read one triangle, are functions of symmetric x
 
 
-def _direction(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    d = rng.normal(size=shape)
-    return (d + d.swapaxes(-2, -1)) / 2 if name in SYMMETRIC else d
+def _normal(like: np.ndarray | Tensor, rng: np.random.Generator) -> np.ndarray:
+    """Normal numbers of the shape of `like`, complex if it is."""
+    d = np.asarray(rng.normal(size=tuple(like.shape)))
+    complex_too = like.dtype.is_complex if isinstance(like, Tensor) else like.dtype.kind == "c"
+    return np.asarray(d + 1j * rng.normal(size=d.shape)) if complex_too else d
+
+
+def _direction(name: str, like: np.ndarray | Tensor, rng: np.random.Generator) -> np.ndarray:
+    d = _normal(like, rng)
+    return (d + d.swapaxes(-2, -1).conj()) / 2 if name in SYMMETRIC else d
 
 
 def _split(arrays: list) -> list[int]:
-    return [i for i, a in enumerate(arrays) if a is not None and a.dtype.kind == "f" and a.size]
+    return [i for i, a in enumerate(arrays) if a is not None and a.dtype.kind in "fc" and a.size]
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> float:
+    """The sum of the products of the real parts and of the imaginary parts."""
+    return float((a * np.conj(b)).sum().real)
 
 
 def _weights(outs: list[Tensor], rng: np.random.Generator) -> list[Tensor]:
-    def draw(o: Tensor) -> np.ndarray:
-        w = rng.normal(size=tuple(o.shape))
-        return w + 1j * rng.normal(size=w.shape) if o.dtype.is_complex else w
-
-    return [wrap(draw(o).astype(o._a.dtype)).to(o.device) for o in outs]
+    return [wrap(_normal(o, rng).astype(o._a.dtype)).to(o.device) for o in outs]
 
 
 def _value(name: str, arrays: list, moving: list[int], params: tuple, weights: list[np.ndarray]):
@@ -182,15 +210,15 @@ def _value(name: str, arrays: list, moving: list[int], params: tuple, weights: l
         for i, p in zip(moving, point, strict=True):
             full[i] = p
         outs = carried(name, call(name, leaves(full), params))
-        return sum(float((host(o) * np.conj(w)).sum().real) for o, w in zip(outs, weights, strict=True))
+        return sum(_dot(host(o), w) for o, w in zip(outs, weights, strict=True))
 
     return f
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_backward_against_finite_differences(name: str) -> None:
+@pytest.mark.parametrize(("name", "dtype"), GRADIENTS)
+def test_backward_against_finite_differences(name: str, dtype: str) -> None:
     rng = np.random.default_rng(1)
-    for arrays, params in samples(name):
+    for arrays, params in samples(name, dtype):
         moving = _split(arrays)
         if not moving:
             continue
@@ -201,22 +229,25 @@ def test_backward_against_finite_differences(name: str) -> None:
             continue
         weights = _weights(outs, rng)
         grads = torch.autograd.grad(outs, [tensors[i] for i in moving], weights, allow_unused=True)
-        direction = [_direction(name, arrays[i].shape, rng) for i in moving]
+        direction = [_direction(name, arrays[i], rng) for i in moving]
         f = _value(name, arrays, moving, params, [host(w) for w in weights])
         numeric = directional(f, [arrays[i] for i in moving], direction, 1e-6)
         for i, g in zip(moving, grads, strict=True):
             assert g is None or g.shape == arrays[i].shape, f"{name}: gradient {g.shape} of an input {arrays[i].shape}"
-        analytic = sum(float((host(g) * d).sum()) for g, d in zip(grads, direction, strict=True) if g is not None)
+            assert g is None or g._a.dtype == arrays[i].dtype, (
+                f"{name}: gradient {g.dtype} of an input {arrays[i].dtype}"
+            )
+        analytic = sum(_dot(host(g), d) for g, d in zip(grads, direction, strict=True) if g is not None)
         scale = 1 + sum(
             float(np.abs(host(g) * d).sum()) for g, d in zip(grads, direction, strict=True) if g is not None
         )
         assert abs(numeric - analytic) <= 2e-6 * scale, f"{name}: finite differences {numeric}, rule {analytic}"
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_second_derivatives_against_finite_differences(name: str) -> None:
+@pytest.mark.parametrize(("name", "dtype"), GRADIENTS)
+def test_second_derivatives_against_finite_differences(name: str, dtype: str) -> None:
     rng = np.random.default_rng(2)
-    for arrays, params in samples(name):
+    for arrays, params in samples(name, dtype):
         moving = _split(arrays)
         if not moving:
             continue
@@ -238,15 +269,15 @@ def test_second_derivatives_against_finite_differences(name: str) -> None:
         used = [k for k, g in enumerate(grads) if g is not None and g.requires_grad]
         if not used:
             continue
-        second = {k: rng.normal(size=tuple(grads[k].shape)) for k in used}
+        second = {k: _normal(grads[k], rng) for k in used}
         both = [*inputs, *weights]
         twice = torch.autograd.grad([grads[k] for k in used], both, [wrap(second[k]) for k in used], allow_unused=True)
-        direction = [_direction(name, tuple(t.shape), rng) for t in inputs]
-        direction += [rng.normal(size=tuple(w.shape)) for w in weights]
+        direction = [_direction(name, t, rng) for t in inputs]
+        direction += [_normal(w, rng) for w in weights]
 
         def f(point: list[np.ndarray], n=len(inputs), second=second, used=used, weights=weights) -> float:
             _, gs = gradient(point[:n], [wrap(p).requires_grad_() for p in point[n:]])
-            return sum(float((host(gs[k]) * np.conj(second[k])).sum().real) for k in used)
+            return sum(_dot(host(gs[k]), second[k]) for k in used)
 
         start = [arrays[i] for i in moving] + [host(w.detach()) for w in weights]
         numeric = directional(f, start, direction, 1e-6)

@@ -262,6 +262,8 @@ def record_view(op: Op, x: Any, params: tuple, out: Any) -> None:
 
 def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]]:
     plan, rule, cpu_grad, gpu_grad = op.saved, op.grad, op.cpu_grad, op.gpu_grad
+    if op.holomorphic:
+        rule, cpu_grad = _conjugated(rule), _conjugated(cpu_grad)
     several = len(op.inputs) > 1 or op.variadic
     upcast = op.upcast
     tensor_kinds = any(kind in ("input", "output") for kind, _ in plan)
@@ -369,6 +371,21 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
         return grads if several else (grads,)
 
     return pull, pull_tensors
+
+
+def _conjugated(rule: Any) -> Any:
+    """The rule of a holomorphic op, on Tensors or on arrays; real gradients are their own conjugates."""
+    if rule is None:
+        return None
+
+    def conjugated(g: Any, *saved: Any) -> Any:
+        grads = rule(g.conj(), *saved)
+        if grads.__class__ is tuple:
+            return tuple([None if gx is None else gx.conj() for gx in grads])
+        return grads.conj()
+
+    conjugated.__module__ = rule.__module__
+    return conjugated
 
 
 def _output_edge(node: Node, i: int, op: Op) -> Any:

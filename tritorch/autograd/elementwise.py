@@ -479,8 +479,10 @@ def ternary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., 
         kept, out, params, shapes = node.saved
         check_versions(node, kept)
         y = None if out is None else _linked(Tensor, node, out)
+        g = g.conj()
         return tuple([
-            None if node.next[i] is None else sum_to(op.rule(i, True)(g, *kept, y, *params), shapes[i]) for i in range(3)
+            None if node.next[i] is None else sum_to(op.rule(i, True)(g, *kept, y, *params), shapes[i]).conj()
+            for i in range(3)
         ])  # fmt: skip
 
     def pull(node: Any, g: Any) -> Any:

@@ -12,7 +12,7 @@ from ..errors import shapes_differ
 from ..kernels._blocks import LARGE, large
 from ..kernels._halves import through_float32
 from ..kernels._op import OPS
-from ..kernels.elementwise import Elementwise
+from ..kernels.elementwise import ON_COMPLEX, Elementwise
 from . import bridge
 from . import elementwise_cuda as cuda
 from .apply import mixed_devices
@@ -121,6 +121,8 @@ def _on_cpu(op: Elementwise, common: Any, arrays: list, params: tuple) -> Any:
     f = op.numpy
     if common.is_half:
         f = through_float32(f, common.np)
+    elif common.category == dt.COMPLEX:
+        f = ON_COMPLEX.get(op.name, f)
     elif common.category < 2 and not op.ufunc:
         # Python numbers next to integer arrays keep the array's type only as arrays
         arrays = [a if hasattr(a, "dtype") else _asarray(a, common.np) for a in arrays]

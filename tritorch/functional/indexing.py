@@ -19,6 +19,7 @@ from ..kernels import index as _index
 from ..kernels._index_range import out_of_range
 from ..kernels._shapes import broadcast_shapes
 from ..kernels.copy import cast
+from ..kernels.copy import where as _where
 from ..kernels.nonzero import nonzero as _nonzero
 from ..kernels.nonzero import searchsorted as _searchsorted
 from ..kernels.scatter_reduce import scatter_extremum, scatter_prod
@@ -158,13 +159,13 @@ def scatter_reduce(
         raise TypeError(message("scatter_reduce", "src must be a Tensor", src=src))
     src = _source("scatter_reduce", input, src, index)
     d, i = _checked("scatter_reduce", input, dim, index, src)
-    return _reduced(input, d, i, src, reduce, include_self)
+    return _reduced("scatter_reduce", input, d, i, src, reduce, include_self)
 
 
 _SAME = {"max": "amax", "min": "amin"}
 
 
-def _reduced(input: Tensor, d: int, i: Any, src: Tensor, reduce: str, include_self: bool) -> Tensor:
+def _reduced(op: str, input: Tensor, d: int, i: Any, src: Tensor, reduce: str, include_self: bool) -> Tensor:
     """`scatter_reduce` after its checks."""
     x = input
     if not include_self:
@@ -183,6 +184,8 @@ def _reduced(input: Tensor, d: int, i: Any, src: Tensor, reduce: str, include_se
         return total / count.to(total.dtype) if total.dtype.category >= 2 else total.div(count, rounding_mode="floor")
     if reduce == "prod":
         return scatter_prod(x, src, d, i)
+    if input.dtype.is_complex:
+        raise NotImplementedError(message(op, f"complex numbers have no {reduce}", input=input))
     return scatter_extremum(x, src, d, i, reduce == "amax")
 
 
@@ -215,9 +218,13 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 @method(inplace=True)
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """`input` with the slices of `dim` at `index` set to `value` (a number or a 0-dim tensor)."""
-    d, key = _slices("index_fill", input, dim, index, None)
+    d, _ = _slices("index_fill", input, dim, index, None)
     v = value if value.__class__ in TENSORS else _full(input, value)
-    return _index.index_put(input, v if v.dtype is input.dtype else cast(v, input.dtype), key, False)
+    size, rest = (input._a.shape[d], input._a.ndim - d - 1) if input._a.ndim else (1, 0)
+    hit: Any = input.new_zeros((size,), dtype=bool_)  # an index that comes twice is filled once
+    hit = _index.index_put(hit, hit.new_ones(()), (_indices("index_fill", input, index).reshape(-1),), False)
+    hit = hit.reshape((size, *(1,) * rest)) if input._a.ndim else hit.reshape(())
+    return _where(hit, v if v.dtype is input.dtype else cast(v, input.dtype), input)
 
 
 def _slices(op: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None) -> tuple[int, tuple]:
@@ -255,7 +262,7 @@ def index_reduce(
     shape = [1] * source._a.ndim
     shape[d : d + 1] = [-1] * len(shape[d : d + 1])
     wide = index.reshape(*shape).expand(*source._a.shape)
-    return _reduced(input, d, wide._a, source, reduce, include_self)
+    return _reduced("index_reduce", input, d, wide._a, source, reduce, include_self)
 
 
 def _keys(op: str, input: Tensor, indices: Any) -> tuple:
@@ -531,6 +538,8 @@ def _inserted(op: str, name: str, rows: Tensor, input: Any, right: bool, out_int
     if rows._a.ndim != 1 and rows._a.shape[:-1] != values._a.shape[:-1]:
         raise RuntimeError(message(op, "all but the last dim must agree", **{name: rows}, input=input))
     kind = result_type(rows, values)
+    if kind.is_complex:
+        raise NotImplementedError(message(op, "complex numbers have no order", **{name: rows}, input=input))
     found = _searchsorted(rows.to(kind), values.to(kind), right)
     return found.to(int32) if out_int32 else found
 

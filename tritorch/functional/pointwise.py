@@ -514,14 +514,13 @@ Tensor.resolve_conj = Tensor.resolve_neg = lambda self: self  # type: ignore[att
 
 @_method(out=True)
 def angle(input: Any) -> Tensor:
-    """The argument of complex x in (-pi, pi]; for real x 0 or pi."""
+    """The argument of complex x in (-pi, pi]; for real x 0 or pi, NaN for NaN."""
     if input.dtype.is_complex:
         return _apply["atan2"](input.imag, input.real)
-    return (
-        where(input < 0, np.pi, 0.0).to(input.dtype) + input * 0
-        if input.dtype.category >= 2
-        else where(input < 0, np.pi, 0.0)
-    )
+    if input.dtype.category < 2:
+        return where(input < 0, np.pi, 0.0)
+    sign = input.sign()  # keeps the result in the graph, with a gradient of 0
+    return where(input.isnan(), input.detach(), (sign * sign - sign) * (np.pi / 2))
 
 
 def _lenient(name: str, f: Callable[..., Any]) -> Callable[..., Any]:

@@ -318,8 +318,6 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     if ACTIVE:
         (input,) = autocast("logsumexp", input)
     x = tensor("logsumexp", input)
-    if x.dtype.is_complex:
-        raise NotImplementedError(message("logsumexp", "needs a real dtype", input=x))
     if x.dtype.category < 2:
         from ..dtypes import get_default_dtype
 

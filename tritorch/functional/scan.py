@@ -72,13 +72,13 @@ def cummin(input: Tensor, dim: int) -> Any:
 
 @public(out=True)
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
-    """y_t = log(exp(x_0) + ... + exp(x_t)) along `dim`, without overflow; floating point only.
+    """y_t = log(exp(x_0) + ... + exp(x_t)) along `dim`, without overflow; floating point and complex.
 
     >>> import tritorch as torch
     >>> torch.logcumsumexp(torch.tensor([0.0, 0.0]), 0)
     tensor([0.0000, 0.6931])
     """
     x = tensor("logcumsumexp", input)
-    if x.dtype.category != 2:
-        raise NotImplementedError(message("logcumsumexp", "needs a floating point dtype", input=x))
+    if x.dtype.category < 2:
+        raise NotImplementedError(message("logcumsumexp", "needs a floating point or complex dtype", input=x))
     return _scan.logcumsumexp(x, one_dim("logcumsumexp", x, dim))

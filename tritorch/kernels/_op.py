@@ -31,6 +31,9 @@ Conventions, read from the signatures when the op is registered:
   the output (`y`; `y0, y1, ...` with several outputs), any plain parameter, `x_shape` or `x_dtype` for that alone, and
   `needs`, a tuple of bools, one per input, that says which gradients are asked for;
 - a rule returns the gradient of the one input, or a tuple with one entry (or None) per input;
+- of complex numbers a gradient is dL/d(real part) + i dL/d(imaginary part): that of y = f(x) is g conj(f'(x)). An op with
+  `holomorphic = True` writes the rule as for real numbers, linear in g, and gets the conjugates put around it; other ops
+  that take complex numbers write them themselves;
 - what `gpu` and the rules do on a device is fixed by dtypes, shapes, strides and plain parameters, since for equal ones
   the launches are repeated from a record (`_replay.py`, which knows the exceptions).
 """
@@ -60,6 +63,7 @@ class Op:
         n_outputs: number of outputs; `differentiable` of them, counted from the first, carry gradients.
         saved: per rule parameter after the gradient, what to keep for it.
         holds: that are arrays, which a backward without `retain_graph` lets go.
+        holomorphic: for complex numbers the rules are conj(rule(conj(g))).
         view: the output shares the input's memory; `cpu` serves all devices.
         upcast: half-precision arrays are computed in float32 and rounded to the result's type.
     """
@@ -90,6 +94,7 @@ class Op:
         cost: Callable[..., Any] | None = None,
         differentiable: int | None = None,
         grad_on_arrays: bool = False,
+        holomorphic: bool = False,
         view: bool = False,
         upcast: bool = True,
         doc: str | None = None,
@@ -98,7 +103,7 @@ class Op:
         self.__name__ = name
         self.cpu, self.gpu, self.grad = cpu, gpu, grad
         self.samples, self.cost = samples, cost
-        self.view, self.upcast = view, upcast and not view
+        self.holomorphic, self.view, self.upcast = holomorphic, view, upcast and not view
         code = cpu.__code__
         names = code.co_varnames[: code.co_argcount]
         kinds = cpu.__annotations__
@@ -193,6 +198,7 @@ _FIELDS = frozenset(
         "cost",
         "differentiable",
         "grad_on_arrays",
+        "holomorphic",
         "view",
         "upcast",
     )

@@ -110,11 +110,13 @@ def _pieces(results: int, n: int) -> int:
 
 
 def vecdot(x: Array, y: Array, out: Array | None = None) -> Array:
-    """np.vecdot(x, y), the dot products along the last dim, without the interpreter's lock; y broadcasts to x.
+    """The dot products along the last dim, nothing conjugated, without the interpreter's lock; y broadcasts to x.
 
     >>> vecdot(np.ones((2, 3)), np.arange(3.0))
     array([3., 3.])
     """
+    if x.dtype.kind == "c":  # np.vecdot conjugates it again
+        x = x.conj()
     n = x.shape[-1]
     results = x.size // max(n, 1)
     if x.size <= ALONE or results > LOCKED:

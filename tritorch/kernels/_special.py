@@ -112,6 +112,26 @@ def logaddexp2(a: Array, b: Array, *, out: Array | None = None) -> Array:
     return redo(y, np.isnan(y), np.logaddexp2, a, b)
 
 
+def complex_log1p(z: Array) -> Array:
+    """log(1 + z) of complex z, exact for small ones as well: log |1 + z| = log1p(x (x + 2) + y^2) / 2."""
+    x, y = z.real, z.imag
+    r = x * (x + 2) + y * y
+    size = np.where(np.abs(z) < 0.5, np.where(r == 0, x, np.log1p(np.maximum(r, -1)) / 2), np.log(np.hypot(x + 1, y)))
+    result = np.empty_like(z)
+    result.real, result.imag = size, np.arctan2(y, x + 1)
+    return result
+
+
+def complex_logaddexp(a: Array, b: Array) -> Array:
+    """log(e^a + e^b) = m + log(1 + e^(l - m)), m the one with the larger real part and l the other."""
+    less = a.real < b.real
+    high, low = np.where(less, b, a), np.where(less, a, b)
+    y = complex_log1p(np.exp(low - high)) + high
+    ends = np.isinf(high.real) & (low.real == high.real)
+    y = np.where(ends, np.where(high.real < 0, low, np.log(np.exp(low) + np.exp(high))), y)
+    return np.where(np.isnan(low) | np.isnan(high), complex(np.nan, np.nan), y).astype(high.dtype, copy=False)
+
+
 def xlogy(a: Array, b: Array) -> Array:
     """a log b, 0 where a is 0."""
     y = np.asarray(a * np.log(b))

@@ -121,6 +121,8 @@ def _geometries():
 class conv:
     """y = w * x + b, the cross-correlation of x (N, C, *size) with w (K, C / groups, *kernel)."""
 
+    holomorphic = True
+
     def cpu(x: Array, w: Array, b: Array | None, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
         size, kernel = x.shape[2:], w.shape[2:]
         k = w.shape[0]
@@ -171,6 +173,8 @@ class conv_input_grad:
     With w (K, C / groups, *kernel) it is the transposed convolution from K to C channels; `size` is the spatial size
     of the result.
     """
+
+    holomorphic = True
 
     def cpu(g: Array, w: Array, size: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
         kernel, k, cg = w.shape[2:], w.shape[0], w.shape[1]
@@ -225,6 +229,8 @@ class conv_input_grad:
 @op
 class conv_weight_grad:
     """gw of `conv`, (K, C / groups, *kernel), from g (N, K, *out) and x (N, C, *size)."""
+
+    holomorphic = True
 
     def cpu(g: Array, x: Array, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int) -> Array:
         k, cg = g.shape[1], x.shape[1] // groups

@@ -75,8 +75,10 @@ def _into(rule: str) -> str:
 COMPLEX_OK = frozenset(
     """add sub mul div pow pow_scalar rsub rdiv eq ne logical_and logical_or logical_xor logical_not isnan
 isinf isfinite exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sigmoid sin cos tan asin acos atan sinh cosh tanh asinh acosh
-atanh sinc neg abs square reciprocal lerp addcmul addcdiv silu""".split()
+atanh sinc neg abs square reciprocal lerp addcmul addcdiv silu logaddexp ldexp""".split()
 )
+ON_COMPLEX = {"log1p": sp.complex_log1p, "logaddexp": sp.complex_logaddexp}
+"""What computes them where NumPy's function takes no complex numbers, or is not exact."""
 
 
 class Elementwise(Op):
@@ -228,7 +230,7 @@ line(
 )
 line(
     "pow", np.power, "pow(a, b)", "where(b == 0, 0, g * (b * pow(a, b - 1)))",
-    "g * where((a == 0) & (b >= 0), 0, y * log(a))", operands=AB, lowest=INT, domain=(0.5, 2.0),
+    "g * where((a == 0) & (abs(y) <= 1), 0, y * log(a))", operands=AB, lowest=INT, domain=(0.5, 2.0),
 )  # fmt: skip
 line("floor_divide", rm.floor_divide, "floor_divide(a, b)", None, None, operands=AB, domain=(1.0, 9.0))
 line(

@@ -351,6 +351,7 @@ class layer_norm:
 class rms_norm:
     """y = x / sqrt(mean(x^2) + eps) * w over the last `ndim` dims (arXiv 1910.07467)."""
 
+    holomorphic = True
     upcast = False
 
     def cpu(x: Array, w: Array | None, ndim: int, eps: float) -> Array:

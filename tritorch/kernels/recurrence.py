@@ -67,6 +67,8 @@ def recurrence(a: Array, b: Array, dim: int, reverse: bool) -> Array:
 class linear_recurrence:
     """h_t = a_t h_{t-1} + b_t along one dim, h = 0 before the first; h_t = a_t h_{t+1} + b_t with reverse."""
 
+    holomorphic = True
+
     def cpu(a: Array, b: Array, dim: int, reverse: bool) -> Array:
         return recurrence(a, b, dim, reverse)
 

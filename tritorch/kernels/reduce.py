@@ -290,6 +290,8 @@ class prod:
     """y = product of x over one dim, of integers in int64; the gradient is NaN where x is not finite, as of g y / x, but
     zeros are no problem."""
 
+    holomorphic = True
+
     def cpu(x: Array, dim: int, keepdim: bool) -> Array:
         kind = np.int64 if x.dtype.kind in "iub" else None
         if x.size < SMALL or kind is not None or x.dtype.kind == "c":

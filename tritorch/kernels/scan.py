@@ -18,6 +18,7 @@ from ._op import Array, op
 from ._rows import FEW, over_blocks
 from ._running import LEAST, running_extremum, running_product
 from ._scans import extremum_gpu, scan_gpu
+from ._special import complex_logaddexp
 from .recurrence import linear_recurrence, recurrence, shifted, shifted_tensor
 
 _RUN = 32  # elements that one product sums up on the CPU
@@ -163,6 +164,8 @@ class cumsum:
 class cumprod:
     """y_t = x_0 * ... * x_t along one dim, of integers in int64; the gradient is exact where x is 0."""
 
+    holomorphic = True
+
     def cpu(x: Array, dim: int) -> Array:
         return accumulate(np.multiply, x, dim, _integer(x.dtype), _wide(x.dtype))
 
@@ -286,30 +289,48 @@ class cummin:
         return 4 * x.nbytes, x.size
 
 
+def _complex_logcumsumexp(x: Array, dim: int) -> Array:
+    y = x.astype(np.complex128)
+    if y.size and y.ndim:
+        steps = np.moveaxis(y, dim, 0)
+        total = np.full_like(steps[0], -np.inf)
+        for t in range(len(steps)):
+            total = steps[t] = complex_logaddexp(steps[t], total)
+    return y.astype(x.dtype, copy=False)
+
+
 @op
 class logcumsumexp:
     """y_t = log(exp(x_0) + ... + exp(x_t)) along one dim."""
 
+    holomorphic = True
+
     def cpu(x: Array, dim: int) -> Array:
+        if x.dtype.kind == "c":
+            return _complex_logcumsumexp(x, dim)
         return accumulate(np.logaddexp, x, dim, None, _wide(x.dtype))
 
     def gpu(x: Array, dim: int) -> Array:
         return scan_gpu(x, dim, False, "logaddexp")
 
     def grad(g, x, y, dim):
-        # exp(x_s - y_t) = exp(x_s - y_s) * exp(y_s - y_s+1) * ... with all factors at most 1
+        # exp(x_s - y_t) = exp(x_s - y_s) * exp(y_s - y_s+1) * ... with all factors of real numbers at most 1
         if not x.shape:
             return g
-        y = y.masked_fill(y == -float("inf"), 0)
-        decay = (y - shifted_tensor(y, dim, -1, 0)).clamp(max=0).exp()
+        size = y.real if y.is_complex() else y
+        y = y.masked_fill(size == -float("inf"), 0)
+        decay = y - shifted_tensor(y, dim, -1, 0)
+        decay = (decay if y.is_complex() else decay.clamp(max=0)).exp()
         return (x - y).exp() * linear_recurrence(decay, g, dim, True)
 
     def cpu_grad(g, x, y, dim):
         if not x.shape:
             return g
-        y = np.where(y == -np.inf, y.dtype.type(0), y)
+        y = np.where(y.real == -np.inf, y.dtype.type(0), y)
         decay = y - shifted(y, dim, -1, 0)
-        np.exp(np.minimum(decay, 0, out=decay), out=decay)
+        if y.dtype.kind == "f":
+            np.minimum(decay, 0, out=decay)
+        np.exp(decay, out=decay)
         return np.exp(x - y) * recurrence(decay, g, dim, True)
 
     def samples(rng):

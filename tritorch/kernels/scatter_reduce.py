@@ -15,6 +15,8 @@ from .index import combined, folded, gather, padded, scatter_add
 class scatter_prod:
     """x times the product of the elements of v that fall on each place along `dim`."""
 
+    holomorphic = True
+
     def cpu(x: Array, v: Array, dim: int, i: Any) -> Array:
         return combined(np.multiply, x, v, dim, i)
 

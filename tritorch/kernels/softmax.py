@@ -395,7 +395,14 @@ class log_softmax:
 class logsumexp:
     """y = log sum exp(x) over dim (a tuple of dims)."""
 
+    holomorphic = True
+
     def cpu(x: Array, dim: tuple, keepdim: bool) -> Array:
+        if x.dtype.kind == "c":
+            top = np.asarray(x.real.max(dim, keepdims=True))
+            top[np.isinf(top)] = 0
+            y = np.asarray(np.log(_sum(np.exp(x - top), dim, None, None, True)) + top)
+            return y if keepdim else y.reshape(kept_shape(x.shape, dim, False))
         if not dim:
             return x.copy()
         if 0 < x.size <= FEW:
@@ -428,13 +435,14 @@ class logsumexp:
         if not keepdim:
             kept = kept_shape(tuple(x.shape), dim, True)
             g, y = g.reshape(kept), y.reshape(kept)
-        return g * (x - y.masked_fill(y == -float("inf"), 0)).exp()
+        size = y.real if y.is_complex() else y
+        return g * (x - y.masked_fill(size == -float("inf"), 0)).exp()
 
     def cpu_grad(g, x, y, dim, keepdim):
         if not keepdim:
             kept = kept_shape(x.shape, dim, True)
             g, y = g.reshape(kept), y.reshape(kept)
-        gx = np.asarray(x - np.where(y == -np.inf, y.dtype.type(0), y))
+        gx = np.asarray(x - np.where(y.real == -np.inf, y.dtype.type(0), y))
         np.exp(gx, out=gx)
         gx *= g
         return gx

@@ -48,7 +48,9 @@ def check_broadcast(op: str, **tensors: Tensor | None) -> None:
             raise shapes_differ(op, "the shapes must broadcast to one", **given) from None
 
 
-def paired(op: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple[Tensor, Tensor]:
+def paired(
+    op: str, input: Tensor, target: Tensor, warn: bool = True, complex_too: bool = False
+) -> tuple[Tensor, Tensor]:
     """Input and target broadcast to one shape and promoted to one floating dtype; warns when their sizes differ."""
     if input._a.shape != target._a.shape:
         if warn:
@@ -63,7 +65,7 @@ def paired(op: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple[T
     if input.dtype is not target.dtype:
         kind = promote_types(input.dtype, target.dtype)
         input, target = input.to(kind), target.to(kind)
-    if input.dtype.category != FLOAT:
+    if input.dtype.category != FLOAT and not (complex_too and input.dtype.is_complex):
         raise NotImplementedError(message(op, "input and target need a floating dtype", input=input, target=target))
     return input, target
 

@@ -23,11 +23,11 @@ SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 
 
-def floating(op: str, input: Any) -> None:
-    """TypeError for what is no Tensor, NotImplementedError for one that is not of a floating dtype."""
+def floating(op: str, input: Any, complex_too: bool = False) -> None:
+    """TypeError for what is no Tensor, NotImplementedError for one that is not of a floating (or complex) dtype."""
     if input.__class__ is not Tensor and not isinstance(input, Tensor):
         raise TypeError(message(op, "argument 'input' must be Tensor", input=input))
-    if input.dtype.category != FLOAT:
+    if input.dtype.category != FLOAT and not (complex_too and input.dtype.is_complex):
         raise NotImplementedError(f"{op}: not implemented for {input.dtype.name}: input must be of a floating dtype")
 
 
@@ -294,14 +294,14 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x * sigmoid(x), also known as swish (arXiv 1606.08415, 1710.05941).
 
     Args:
-        input: any shape, floating.
+        input: any shape, floating or complex.
         inplace: overwrite `input`; default False.
 
     >>> import tritorch as torch
     >>> torch.nn.functional.silu(torch.tensor([-2.0, 0.0, 2.0]))
     tensor([-0.2384,  0.0000,  1.7616])
     """
-    floating("silu", input)
+    floating("silu", input, complex_too=True)
     return _run(input, inplace, "silu")
 
 

@@ -42,6 +42,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """
     if ACTIVE:
         x1, x2 = cast("cosine_similarity", x1, x2)
+    if x1.is_complex() or x2.is_complex():
+        raise RuntimeError(message("cosine_similarity", "expected floating point tensors", x1=x1, x2=x2))
     check_broadcast("cosine_similarity", x1=x1, x2=x2)
     x1, x2 = functional.broadcast_tensors(x1, x2)
     a = x1 / x1.norm(2, dim, keepdim=True).clamp_min(eps)

@@ -22,7 +22,9 @@ def _regression(
     op: str, kernel: Any, input: Tensor, target: Tensor, c: float, reduction: str, weight: Any = None
 ) -> Tensor:
     size = input.shape
-    input, target = paired(op, input, target)
+    input, target = paired(op, input, target, complex_too=kernel is fused.l1_loss)
+    if input.dtype.is_complex:
+        kernel = _distance
     if weight is None:
         return kernel(input, target, c, reduction)
     if weight.shape != size:
@@ -31,6 +33,11 @@ def _regression(
     if reduction == "mean" and op != "huber_loss":  # which PyTorch divides by the number of elements
         return loss.sum() / weight.sum()
     return reduced(loss, reduction)
+
+
+def _distance(input: Any, target: Any, c: float, reduction: str) -> Tensor:
+    """|x - t| of complex numbers, which is real."""
+    return reduced((input - target).abs(), reduction)
 
 
 def mse_loss(
@@ -68,7 +75,7 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Mean absolute error, |x - t|; arguments as `mse_loss`.
+    """Mean absolute error, |x - t|; arguments as `mse_loss`, which may be complex as well.
 
     >>> import tritorch as torch
     >>> torch.nn.functional.l1_loss(torch.tensor([1.0, 3.0]), torch.zeros(2))
@@ -165,6 +172,8 @@ def kl_div(
                 stacklevel=2,
             )
         reduction = chosen("kl_div", reduction, size_average, reduce)
+    if input.is_complex() or target.is_complex():
+        raise ValueError(message("kl_div", "complex tensors are not supported", input=input, target=target))
     check_broadcast("kl_div", input=input, target=target)
     loss = target.exp() * (target - input) if log_target else functional.xlogy(target, target) - target * input
     if batch:

@@ -205,7 +205,7 @@ def rms_norm(
     """x / sqrt(mean(x^2) + eps) * weight over the last dims (arXiv 1910.07467).
 
     Args:
-        input: (*, *normalized_shape), floating.
+        input: (*, *normalized_shape), floating or complex (x^2 is then the square, not |x|^2).
         normalized_shape: sizes of the dims that are normalised together.
         weight: of shape normalized_shape, or None.
         eps: default: the machine epsilon of input's dtype.
@@ -217,7 +217,7 @@ def rms_norm(
     >>> torch.nn.functional.rms_norm(torch.tensor([3.0, 4.0]), (2,))
     tensor([0.8485, 1.1314])
     """
-    floating("rms_norm", input)
+    floating("rms_norm", input, complex_too=True)
     ndim = _trailing("rms_norm", input, normalized_shape, weight=weight)
     return rms_norm_op(input, weight, ndim, finfo(input.dtype).eps if eps is None else eps)
 
@@ -300,7 +300,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, o
     """x / max(||x||_p, eps), the norm taken along `dim`.
 
     Args:
-        input: any shape, floating.
+        input: any shape, floating or complex.
         p: exponent of the norm; default 2.
         dim: int or tuple; default 1.
         eps: the least divisor; default 1e-12.
@@ -310,7 +310,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, o
     >>> torch.nn.functional.normalize(torch.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    floating("normalize", input)
+    floating("normalize", input, complex_too=True)
     y = input / input.norm(p, dim, keepdim=True).clamp_min(eps)
     if out is None:
         return y
