@@ -25,6 +25,7 @@ from ._threads import parallel, single_enter, single_exit
 SMALL = 4096  # elements below which one plain NumPy call is the fastest way
 _CHUNK = 128  # elements summed in one run, so that float32 rounding errors do not grow with the length
 _LONG = 256  # the same for rows, whose sums have many lanes
+_WIDTH = 4096  # columns whose running products stay in the first-level cache
 READ = 1 << 21
 """Elements that are worth a thread where each is read once and little else: a thread reads them in 0.15 ms, and takes up to
 0.05 ms to start. Also the size of a block."""
@@ -313,9 +314,15 @@ def _best_of_rows(ufunc: np.ufunc, x: Array) -> Array:
 
 
 def _product_of_rows(x: Array) -> Array:
-    """Products of the rows of a C-contiguous (M, R), whose quarters are multiplied until they are short: NumPy's own
-    reduction of a row multiplies one element after the other, each waiting for the one before."""
-    r = x.shape[1]
+    """Products of the rows of a C-contiguous (M, R), long ones as the columns of a matrix each, then by quarters until
+    they are short: NumPy's own reduction of a row multiplies one element after the other, each waiting for the one
+    before."""
+    m, r = x.shape
+    if r >= 8 * _WIDTH:
+        n, rest = divmod(r, _WIDTH)
+        y = np.multiply.reduce(x[:, : r - rest].reshape(m, n, _WIDTH), 1)
+        y[:, :rest] *= x[:, r - rest :]
+        x, r = y, _WIDTH
     while r > 48:
         r, rest = divmod(x.shape[1], 4)
         y = x[:, :r] * x[:, r : 2 * r]
