@@ -19,7 +19,7 @@ from ._rows import LONG_RUN
 from ._strides import dense
 from ._threads import parallel
 
-_BLOCK = 1 << 16  # places at a time: 512 KB of them
+_BLOCK = 1 << 17  # places at a time: 1 MB of them; shorter calls make threads wait for the interpreter
 _GRAIN = 1 << 18  # elements that are worth a thread
 _FEW = 4096  # elements up to which NumPy's own way costs less
 _LONG = 64  # elements of a row from which rows are added, not numbers

@@ -19,7 +19,7 @@ import numpy as np
 
 from ._threads import parallel
 
-_PAIRS = 1 << 15  # pairs to a block: 128 KB per float32 row; smaller ones make threads wait for the interpreter
+_PAIRS = 1 << 16  # pairs to a block: 256 KB per float32 row; smaller ones make threads wait for the interpreter
 
 _EIGHT = "V32"  # eight float32 numbers, moved as one
 _f = np.float32
