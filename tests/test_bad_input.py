@@ -244,6 +244,16 @@ def test_mixed_devices_are_both_named(call) -> None:
         call(b, a)
 
 
+@pytest.mark.parametrize("name", ["bitwise_and", "bitwise_left_shift", "bitwise_not", "gcd", "lcm"])
+def test_ops_of_whole_numbers_refuse_floats(name: str, device: str) -> None:
+    x = tritorch.ones(3, device=device)
+    with pytest.raises(NotImplementedError, match=rf"{name}.*float32.*integer"):
+        getattr(tritorch, name)(*([x] if name == "bitwise_not" else [x, x]))
+    with pytest.raises(NotImplementedError, match=r"bitwise_and.*float32"):
+        x &= x
+    assert x.tolist() == [1.0, 1.0, 1.0] and x._version == 0
+
+
 def test_an_op_without_a_kernel_says_so() -> None:
     from tritorch.kernels._op import Array, Op
 

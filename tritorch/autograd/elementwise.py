@@ -24,7 +24,7 @@ from ..kernels.view import sum_to, unbroadcast
 from . import elementwise_cuda as cuda
 from .apply import output_array, saved_output
 from .autocast import ACTIVE, cast
-from .elementwise_operands import compute, not_broadcast, operands_of
+from .elementwise_operands import compute, not_broadcast, operands_of, whole_only
 from .engine import check_versions, freed
 from .graph import Node, Version, make_node, next_seq, versions_of, watch
 from .modes import NO_GRAD, STATE, WATCHED
@@ -114,7 +114,10 @@ def binary(op: Elementwise, Tensor: type, TENSORS: set[type]) -> Callable[..., A
         return out
 
     # dtypes whose tensors go to the kernel as they are
-    straight = frozenset(d for d in dt.ALL if d.category in op.categories and not d.is_complex and op.triton)
+    straight = frozenset(
+        d for d in dt.ALL
+        if d.category in op.categories and not d.is_complex and op.triton and not (d.category > dt.INT and whole_only(op))
+    )  # fmt: skip
     side = cuda.device_side(op)
 
     def arithmetic(x: Any, w: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,12 @@ from . import elementwise_cuda as cuda
 from .apply import mixed_devices
 
 _asarray = np.asarray
+
+
+@cache
+def whole_only(op: Elementwise) -> bool:
+    """Does NumPy have the op for whole numbers alone: bits, gcd, lcm."""
+    return op.ufunc and not any("d" in kinds for kinds in op.numpy.types)
 
 
 def operands_of(op: Elementwise, values: tuple, TENSORS: set[type]) -> tuple | None:
@@ -52,6 +59,8 @@ def operands_of(op: Elementwise, values: tuple, TENSORS: set[type]) -> tuple | N
             raise NotImplementedError(
                 f'{op.name}: "{op.name}" not implemented for {common}; it takes floating-point tensors'
             )
+    if common.category > dt.INT and whole_only(op):
+        raise NotImplementedError(f'{op.name}: "{op.name}" not implemented for {common}; it takes integer tensors')
     result: list = []
     for v in values:
         if v.__class__ in TENSORS:

@@ -11,6 +11,7 @@ import numpy as np
 from ..autograd import inplace as _inplace
 from ..autograd.autocast import ACTIVE, cast
 from ..autograd.elementwise_cuda import device_side, write
+from ..autograd.elementwise_operands import whole_only
 from ..autograd.modes import STATE
 from ..binding import in_place, method, write_out
 from ..device import CPU
@@ -80,6 +81,7 @@ def _fast_in_place(name: str) -> Callable[..., Any]:
     assert isinstance(op, Elementwise)
     f, lowest = op.numpy, op.lowest
     on_cpu, on_cuda = (op.kind != "bool" and bool(way) for way in (op.ufunc, op.triton))
+    above = 2 if whole_only(op) else 3  # the category from which on nothing goes straight to the device
     side = device_side(op)
     general = in_place(_binary(name), name + "_")
 
@@ -87,7 +89,7 @@ def _fast_in_place(name: str) -> Callable[..., Any]:
         d = self.dtype
         device = self.device
         if (
-            (on_cpu and not d.is_half if device is CPU else on_cuda and d.category < 3)
+            (on_cpu and not d.is_half if device is CPU else on_cuda and d.category < above)
             and d.category >= lowest
             and (self._node is None or not STATE.grad)
         ):
@@ -113,7 +115,7 @@ def _fast_in_place(name: str) -> Callable[..., Any]:
                         f(a, value, out=a)
                     else:
                         large(f, a, value, out=a)
-                except ValueError:
+                except (ValueError, TypeError):
                     return general(self, other)
             if self._vc is not None:
                 self._vc.n += 1
