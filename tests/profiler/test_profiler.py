@@ -425,6 +425,24 @@ def test_batches_of_a_loader():
     assert counts(prof)["enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__"] == 3
 
 
+class Recording(torch.utils.data.Dataset):
+    """Says whether the process that reads it records."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, i: int) -> Any:
+        return len(switch.ACTIVE) + (torch.nn.functional.linear.__kwdefaults__ is not None)
+
+
+def test_workers_do_not_record():
+    with profile(activities=CPU) as prof:
+        here = list(torch.utils.data.DataLoader(Recording()))
+        there = list(torch.utils.data.DataLoader(Recording(), num_workers=1, multiprocessing_context="fork"))
+    assert [x.item() for x in here] == [2, 2] and [x.item() for x in there] == [0, 0]
+    assert counts(prof)["enumerate(DataLoader)#_MultiProcessingDataLoaderIter.__next__"] == 3
+
+
 def test_times_and_memory_of_a_device():
     setup = mlp("cuda")
     train(*setup)

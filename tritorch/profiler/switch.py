@@ -7,6 +7,7 @@ function - a namespace, a closure, a variable of the user's - takes part. Nobody
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable
 from sys import getrefcount
@@ -77,6 +78,18 @@ def stop() -> None:
 def _back() -> None:
     while _undo:
         _undo.pop()()
+
+
+def _forked() -> None:
+    """A child process, a DataLoader's worker for one, does not record: nobody would see it."""
+    global _LOCK
+    _LOCK = threading.Lock()  # another thread of the parent may have held it
+    ACTIVE.clear()
+    _back()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _divert(target: names.Target, sink: Sink) -> None:
