@@ -318,12 +318,39 @@ def timing() -> Seen:
     return {"do_bench_ms": float(bench), "events_ms": start.elapsed_time(end) / 50}
 
 
+def profiler() -> Seen:
+    """The profiler's time of a product on the device against events around many, and the ranges of NVIDIA's tools."""
+    import tritorch as torch
+
+    n = 32 if DRY else 4096
+    a = torch.ones(n, n, device="cuda")
+    a @ a
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    for _ in range(10):
+        a @ a
+    end.record()
+    end.synchronize()
+    with torch.profiler.profile(with_flops=True, profile_memory=True) as prof:
+        for _ in range(10):
+            with torch.cuda.nvtx.range("product {}", n):
+                a @ a
+    (row,) = [e for e in prof.key_averages() if e.key == "aten::matmul"]
+    with torch.cuda.profiler.profile(), torch.autograd.profiler.emit_nvtx():
+        a @ a
+    assert row.count == 10 and row.flops == 20 * n**3, (row.count, row.flops)
+    assert row.device_memory_usage >= 4 * n * n, row.device_memory_usage
+    ours, plain = row.device_time * 1e-3, start.elapsed_time(end) / 10
+    assert DRY or abs(ours - plain) <= 0.2 * plain, (ours, plain)
+    return {"profiler_ms": ours, "events_ms": plain, "gflop_per_s": row.gflop_per_s}
+
+
 Point = Callable[[], Seen]
 BESIDE: list[tuple[Point, bool]] = [  # (point, does the emulated device show it)
     (environment, True), (driver, True), (large_shared_memory, True), (descriptors, True), (streams_and_threads, True),
     (graph_replay, True), (graph_step, True), (illegal_address, False),
 ]  # fmt: skip
-ALONE: list[tuple[Point, bool]] = [(launch_cost, True), (timing, False)]
+ALONE: list[tuple[Point, bool]] = [(launch_cost, True), (timing, False), (profiler, True)]
 DRY = "--dry-run" in sys.argv
 PARTS = 2 if DRY else 10  # of the ops
 SHARD = (0, 1)

@@ -29,7 +29,7 @@ def test_dry_run(tmp_path):
     )
     assert {name for name, row in checks.items() if row["ok"] is None} == {"illegal_address", "timing"} and len(
         checks
-    ) == 11
+    ) == 12
     assert (
         all(row["ok"] for row in checks.values() if row["ok"] is not None)
         and checks["ops_against_numpy"]["seen"]["ops"] == 4

@@ -76,23 +76,25 @@ class Recorder:
 
     def open(self, name: str, kind: str = "range") -> FunctionEvent:
         """Begin a range in this thread."""
-        thread = self._thread
-        parent = thread.open[-1]
-        event = FunctionEvent(name, thread.number, parent, kind)
-        if self.stacks:
-            event.stack = _stack()
-        self.events.append(event)
-        thread.open.append(event)
+        event = self._begin(name, kind, self._thread.open)
         event.start = _clock()
         return event
 
-    def close(self, opened: FunctionEvent, at: int = 0) -> None:
-        """End a range now, or at an earlier moment of the clock, and those within it that are still open."""
-        if self.ended:
-            return  # `stop` has closed it
-        event = opened
-        event.end = at or _clock()
-        stack = self._thread.open
+    def _begin(self, name: str, kind: str, stack: list[FunctionEvent]) -> FunctionEvent:
+        event = FunctionEvent(name, stack[0].thread, stack[-1], kind)
+        if self.stacks:
+            event.stack = _stack()
+        self.events.append(event)
+        stack.append(event)
+        return event
+
+    def close(self, opened: FunctionEvent) -> None:
+        """End a range, and those within it that are still open."""
+        if not self.ended:  # else `stop` has closed it
+            self._end(opened, _clock(), self._thread.open)
+
+    def _end(self, event: FunctionEvent, at: int, stack: list[FunctionEvent]) -> None:
+        event.end = at
         if stack[-1] is event:
             stack.pop()
         elif event in stack:  # not so in another thread
@@ -115,33 +117,37 @@ class Recorder:
         within, merges, thread = names.WITHIN.get(fixed), kind in ("op", "range"), self._thread
         prepares, computes = self.shapes or self.cuda, kind in ("op", "node")
         flops, memory = self.flops and computes, self.memory and computes
+        is_op, begin, end = kind == "op", self._begin, self._end
 
         def call(*args: Any, **keywords: Any) -> Any:
             label = fixed or named(args)
-            parent = thread.open[-1]
+            stack = thread.open
+            parent = stack[-1]
             if merges and (parent.name == label or parent.name == within):  # the second half of the same
                 result = original(*args, **keywords)
                 if flops and parent.own_cost is None:
                     parent.own_cost = cost.of_call(label, op, args, keywords, result)
                 return result
-            event = self.open(label, kind)
+            event = begin(label, kind, stack)
             place = self._prepare(event, args, keywords, place_of) if prepares else None
-            used = backend().memory(place)[0] if self.memory and place is not None else 0
+            used = backend().memory(place)[0] if place is not None and self.memory else 0
             event.start = _clock()
             try:
                 result = original(*args, **keywords)
             except BaseException:
                 self.close(event)
                 raise
-            end = _clock()
+            at = _clock()
+            if self.ended:
+                return result  # stopped meanwhile, by another thread
             if place is not None:
                 self._mark(event, place)
-            self.close(event, end)
-            if kind == "op":
+            end(event, at, stack)
+            if is_op:
                 self._link(event, result)
             elif kind == "node":
                 event.sequence_nr = args[-2].seq
-            if self.memory and place is not None:
+            if place is not None and self.memory:
                 event.device_memory_usage = backend().memory(place)[0] - used
             if flops and not event.bytes:  # nothing, or views alone, ran within
                 event.bytes, event.flops = event.own_cost or self._cost(event, op, args, keywords, result)
