@@ -254,6 +254,13 @@ def test_ops_of_whole_numbers_refuse_floats(name: str, device: str) -> None:
     assert x.tolist() == [1.0, 1.0, 1.0] and x._version == 0
 
 
+def test_complex_tensors_on_cuda_are_refused_by_name() -> None:
+    x = tritorch.ones(2, dtype=tritorch.complex64, device="cuda")
+    for call in (lambda: x + x, lambda: x.exp(), lambda: x.lerp(x, 0.5)):
+        with pytest.raises(NotImplementedError, match=r"(add|exp|lerp): .*complex.*shape \(2,\), complex64, cuda:0"):
+            call()
+
+
 def test_an_op_without_a_kernel_says_so() -> None:
     from tritorch.kernels._op import Array, Op
 

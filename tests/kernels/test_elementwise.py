@@ -56,3 +56,9 @@ def test_clamp_of_numbers_is_one_op_that_keeps_its_bounds_gradient():
     assert x.detach().clamp(2, -1).tolist() == [-1] * 5
     assert torch.tensor([3, -3]).clamp(0, 1).tolist() == [1, 0]
     assert torch.tensor([1.0]).clamp(float("nan"), 2.0).isnan().all()
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int8, torch.int64])
+def test_all_bits_turned_around_on_both_devices(kind):
+    x = torch.tensor([0, 1, 5], dtype=kind)
+    assert (~x.to("cuda")).tolist() == (~x).tolist()

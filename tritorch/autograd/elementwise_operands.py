@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes as dt
 from ..device import CPU
-from ..errors import shapes_differ
+from ..errors import message, shapes_differ
 from ..kernels._blocks import LARGE, large
 from ..kernels._halves import through_float32
 from ..kernels._op import OPS
@@ -120,6 +120,9 @@ def compute(op: Elementwise, side: Any, operands: tuple, params: tuple) -> tuple
             if "not supported for the input types" not in str(error):
                 raise
             raise NotImplementedError(f'{op.name}: "{op.name}" not implemented for {common}') from None
+    if common.category == dt.COMPLEX:
+        came = dict(zip(op.inputs, operands, strict=True))
+        raise NotImplementedError(message(op.name, "has no Triton kernel for complex tensors yet", **came))
     try:
         return cuda.run(op, side, device, (*arrays, *params), len(arrays)), device
     except ValueError:

@@ -294,8 +294,12 @@ def _repair_types(builder: Any) -> None:
             return TensorHandle(_fma64(x.data, y.data, z.data), z.dtype.scalar)
         return TensorHandle((x.data.astype(np.float64) * y.data + z.data).astype(z.data.dtype), z.dtype.scalar)
 
+    def all_ones(self: Any, ty: Any) -> Any:
+        return TensorHandle(np.full(1, -1).astype(_np_dtype(ty)), ty.scalar)  # NumPy refuses -1 as an unsigned number
+
     interp._convert_float = convert_float
     builder.cast_impl, builder.binary_op, builder.unary_op = cast_impl, binary_op, unary_op
+    builder.get_all_ones_value = all_ones
     builder.create_dot = lambda self, a, b, d, *rest: dot(self, up(a), up(b), d, *rest)
     builder.get_bf16 = lambda self, v: TensorHandle(_f32_to_bf16(np.array([v], np.float32)), tl.bfloat16)
     if not hasattr(interp._interpreter, "fma_fp32"):  # Triton 3.6 to 3.8 round twice
