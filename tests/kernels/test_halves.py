@@ -75,3 +75,25 @@ def test_only_float32_results_are_rounded():
     less = through_float32(np.less, np.dtype(np.float16))
     assert less(EVERY[:4], EVERY[1:5]).dtype == bool
     assert through_float32(np.add, np.dtype(np.float16))(EVERY[:4], 1.0).dtype == np.float16
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "f",
+    [
+        torch.exp, torch.sqrt, torch.isnan, torch.sign, torch.nan_to_num, torch.nn.functional.gelu,
+        lambda x: torch.nn.functional.threshold(x, 0.1, 0.0), lambda x: torch.nn.functional.threshold(x, 0.1, -0.0),
+        lambda x: x * 3, lambda x: x + 0.5, lambda x: 2 - x, lambda x: 1 / x, lambda x: x**3, lambda x: x < 1,
+        lambda x: torch.clamp(x, -1, 2), lambda x: x.T.exp().T, lambda x: x[:, ::2].log1p().repeat(1, 2),
+    ],
+)  # fmt: skip
+def test_large_arrays_are_looked_up(dtype, f):
+    """The same bits as of small arrays, which are computed."""
+    x = torch.tensor(np.tile(EVERY.view(np.int16), 2 * LARGE >> 16)).view(dtype).reshape(-1, 2048)
+    large, small = f(x), f(x[:32])
+    assert large.dtype == small.dtype
+    step = len(small)
+    for i in range(0, len(x), step):
+        same = large[i : i + step].eq(small) & (large[i : i + step].signbit() == small.signbit())
+        assert (same | small.isnan() & large[i : i + step].isnan()).all()

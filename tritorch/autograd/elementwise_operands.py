@@ -11,7 +11,7 @@ from .. import dtypes as dt
 from ..device import CPU
 from ..errors import message, shapes_differ
 from ..kernels._blocks import LARGE, large
-from ..kernels._halves import through_float32
+from ..kernels._halves import looked_up, through_float32
 from ..kernels._op import OPS
 from ..kernels.elementwise import ON_COMPLEX, Elementwise
 from . import bridge
@@ -132,7 +132,12 @@ def compute(op: Elementwise, side: Any, operands: tuple, params: tuple) -> tuple
 def _on_cpu(op: Elementwise, common: Any, arrays: list, params: tuple) -> Any:
     f = op.numpy
     if common.is_half:
-        f = through_float32(f, common.np)
+        x, *others = arrays
+        if getattr(x, "size", 0) >= LARGE and not any(hasattr(v, "dtype") for v in others):
+            params = (*others, *params)
+            f, arrays, params = looked_up(f, common.np, params, repr(params)), [x], ()
+        else:
+            f = through_float32(f, common.np)
     elif common.category == dt.COMPLEX:
         f = ON_COMPLEX.get(op.name, f)
     elif common.category < 2 and not op.ufunc:
