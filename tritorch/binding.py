@@ -40,25 +40,51 @@ def method(function: F | None = None, *, inplace: bool = False, out: bool = Fals
     return decorate(function) if function is not None else decorate
 
 
-def with_out(f: F) -> F:
-    """Add `out=`: the result is copied into it (resized when its shape differs) and returned."""
+_OUT_DOC = """
+
+    `out=`, a tensor (a tuple of them for several results), receives the result and is returned; there is no gradient.
+    """
+
+
+def with_out(f: F, *, typed: bool = False) -> F:
+    """Add `out=`, which receives the result and is returned; the docstring says so.
+
+    Its dtype is any that the result can be cast to; PyTorch asks for the result's own in some functions.
+
+    Arguments:
+        typed: where `dtype=` is not given, the dtype of out is meant.
+    """
 
     @functools.wraps(f)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
             return f(*args, **kwargs)
-        result = f(*args, **kwargs)
-        if isinstance(result, tuple):
-            for r, o in zip(result, out, strict=True):
-                write_out(f.__name__, r, o)
-            return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
-        write_out(f.__name__, result, out)
-        return out
+        if typed and kwargs.get("dtype") is None and isinstance(out, Tensor):
+            kwargs["dtype"] = out.dtype
+        return given(f.__name__, f(*args, **kwargs), out)
 
+    if f.__doc__:
+        call.__doc__ = f.__doc__.rstrip() + _OUT_DOC
     return call  # type: ignore[return-value]
 
 
-def write_out(op: str, result: Tensor, out: Tensor) -> None:
+def given(op: str, result: Any, out: Any) -> Any:
+    """`result`, where `out` is None; else `out` with the result written into it, a tuple of tensors into a tuple."""
+    if out is None:
+        return result
+    if not isinstance(result, tuple):
+        write_out(op, result, out)
+        return out
+    if not isinstance(out, (tuple, list)) or len(out) != len(result):
+        got = f"{len(out)} items" if isinstance(out, (tuple, list)) else type(out).__name__
+        raise TypeError(f"{op}: out must be a tuple of {len(result)} Tensors; got {got}")
+    for r, o in zip(result, out, strict=True):
+        write_out(op, r, o)
+    return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
+
+
+def write_out(op: str, result: Tensor, out: Tensor, warn: bool = True) -> None:
+    """Write `result` into `out`, which is resized when its shape differs; `warn` when it held elements then."""
     if not isinstance(out, Tensor):
         raise TypeError(f"{op}: out must be a Tensor; got {type(out).__name__}")
     if STATE.grad and (result._node is not None or out._node is not None):
@@ -70,15 +96,14 @@ def write_out(op: str, result: Tensor, out: Tensor) -> None:
         raise RuntimeError(message(op, f"out must be on {result.device}", out=out))
     check_cast(op, result.dtype, out.dtype)
     if out._a.shape != result._a.shape:
-        if out._a.size:
+        if warn and out._a.size:
             warnings.warn(
                 f"An output with one or more elements was resized since it had shape {list(out._a.shape)}, which does not "
                 f"match the required output shape {list(result._a.shape)}.",
                 stacklevel=4,
             )
-        out._a = result.to(out.dtype)._a if result.dtype is not out.dtype else result._a
-        bump(out)
-        return
+        out.resize_(result._a.shape)  # type: ignore[attr-defined]
+    _inplace.check(out, op)
     write(out, result)
 
 

@@ -62,19 +62,20 @@ def one_dim(op: str, x: Tensor, dim: Any, empty: bool = True) -> int:
     return d
 
 
-def public(*, out: bool = False, inplace: bool = False, bind: bool = True) -> Callable[[F], F]:
+def public(*, out: bool = False, typed: bool = False, inplace: bool = False, bind: bool = True) -> Callable[[F], F]:
     """Decorator of a public reduction: binds the method, takes NumPy's keywords `axis` and `keepdims` as PyTorch does.
 
     Arguments:
         out: also take the keyword `out=`.
+        typed: where `dtype=` is not given, the dtype of out is meant.
         inplace: also make the method `name_`.
         bind: make it a method.
     """
 
     def decorate(function: Any) -> Any:
-        slow = with_out(function) if out else function
+        slow = with_out(function, typed=typed) if out else function
 
-        @wraps(function)
+        @wraps(slow)
         def call(*args: Any, **kwargs: Any) -> Any:
             if not kwargs:
                 return function(*args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ..binding import method
+from ..binding import method, with_out
 from ..errors import check_dim, message
 from ..tensor import Tensor
 from ._arguments import floating, tensor
@@ -127,11 +127,13 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     return x * scale
 
 
+@with_out
 def frobenius_norm(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The root of the sum of squares over `dim`."""
     return norm(input, "fro", dim, keepdim)
 
 
+@with_out
 def nuclear_norm(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The sum of the singular values."""
     return norm(input, "nuc", dim, keepdim)

@@ -78,6 +78,9 @@ def check_ignored(op: str, more: dict[str, Any]) -> None:
 
 
 def kind_for(op: str, dtype: Any, out: Tensor | None) -> dtypes.dtype:
+    """The dtype to make: the one asked for, else that of out, else the default float."""
+    if out is not None and not isinstance(out, Tensor):
+        raise TypeError(f"{op}: out must be a Tensor; got {type(out).__name__}")
     if dtype is None:
         return dtypes.get_default_dtype() if out is None else out.dtype
     kind = to_dtype(op, dtype)
@@ -134,7 +137,7 @@ def _make(
     place = to_place(device) if out is None else out.device
     t = wrap(_filled(shape, value, kind, place), place)
     if out is not None:
-        write_out(op, t, out)
+        write_out(op, t, out, warn=False)
         return out
     if requires_grad:
         t.requires_grad_()
@@ -189,7 +192,7 @@ def empty(
     place = to_place(device) if out is None else out.device
     t = wrap(empty_array(shape, kind, place), place)
     if out is not None:
-        write_out("empty", t, out)
+        write_out("empty", t, out, warn=False)
         return out
     return t.requires_grad_() if requires_grad else t
 
@@ -249,14 +252,14 @@ def eye(
     return deliver("eye", a, device, requires_grad, out)
 
 
-def deliver(op: str, a: np.ndarray, device: Any, requires_grad: bool, out: Tensor | None) -> Tensor:
-    """A host array as a tensor on the device, or written into `out`."""
+def deliver(op: str, a: np.ndarray, device: Any, requires_grad: bool, out: Tensor | None, warn: bool = False) -> Tensor:
+    """A host array as a tensor on the device, or written into `out` (see `write_out`)."""
     place = to_place(device) if out is None else out.device
     if place is not CPU:
         a = constant(np.ascontiguousarray(a).reshape(a.shape), place)
     if out is None:
         return finish(a, place, requires_grad)
-    write_out(op, finish(a, place, False), out)
+    write_out(op, finish(a, place, False), out, warn)
     return out
 
 

@@ -176,7 +176,7 @@ def multinomial(
         t = _multinomial_cuda(p, num_samples, replacement, g)
     t = t.reshape(*input.shape[:-1], num_samples)
     if out is not None:
-        write_out("multinomial", t, out)
+        write_out("multinomial", t, out, warn=False)
         return out
     return t
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
-from ..binding import method, with_out
+from ..binding import given, method
 from ..device import CPU
 from ..dtypes import float32, float64, int64
 from ..errors import message
@@ -161,8 +161,7 @@ def histogram(
         low, high = _range("histogram", x, float(low), float(high))
     edges = _edges("histogram", x, bins, low, high)
     y = _histogram("histogram", x.reshape((-1, 1)), [edges], weight, density)
-    result = return_types.histogram(y, edges)  # type: ignore[attr-defined]
-    return result if out is None else with_out(lambda: result)(out=out)  # type: ignore[call-arg]
+    return given("histogram", return_types.histogram(y, edges), out)  # type: ignore[attr-defined]
 
 
 def _check(x: Any, weight: Any, op: str, shape: Any = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..binding import in_place
+from ..binding import in_place, with_out
 from ..errors import message
 from ..tensor import Tensor
 from . import indexing, pointwise, random_methods, transfer  # noqa: F401 - they bind the methods
@@ -27,6 +27,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
     return input.clone().fill_(value)  # type: ignore[attr-defined]
 
 
+@with_out
 def conj_physical(input: Tensor) -> Tensor:
     """As `torch.conj`: the conjugate is always computed at once."""
     return input.conj()  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from ..autograd.apply import mixed_devices
 from ..autograd.autocast import ACTIVE
 from ..autograd.autocast import cast as autocast
 from ..autograd.modes import STATE
-from ..binding import method, overlap
+from ..binding import given, method, overlap, with_out
 from ..device import CPU, on_device
 from ..dtypes import bool_, int32, int64
 from ..errors import check_dim, message
@@ -249,7 +249,7 @@ def _slices(op: str, input: Tensor, dim: int, index: Tensor, source: Tensor | No
     return d, (slice(None),) * d + (i,) if input._a.ndim else (...,)
 
 
-@method(inplace=True)
+@method(inplace=True, out=True)
 def index_reduce(
     input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
@@ -362,11 +362,16 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 
 @method
-def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The indices of nonzero elements: one row each (n, ndim), or a tuple of one vector per dim."""
-    if as_tuple:
-        return (input if input._a.ndim else input.reshape(1)).nonzero().unbind(1)
-    return _nonzero(input)
+def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None) -> Any:
+    """The indices of nonzero elements: one row each (n, ndim), or a tuple of one vector per dim.
+
+    `out=`, an int64 tensor, receives the rows and is returned; RuntimeError with `as_tuple`.
+    """
+    if not as_tuple:
+        return given("nonzero", _nonzero(input), out)
+    if out is not None:
+        raise RuntimeError("nonzero: does not support the out kwarg when as_tuple is True")
+    return (input if input._a.ndim else input.reshape(1)).nonzero().unbind(1)
 
 
 @method(out=True)
@@ -427,7 +432,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return made
 
 
-@method
+@method(out=True)
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
@@ -446,6 +451,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
     return made
 
 
+@with_out
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Is each element among `test_elements`; bool, of the shape of `elements`."""
     for name, value in (("elements", elements), ("test_elements", test_elements)):
@@ -466,6 +472,7 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     return ~found if invert else found
 
 
+@with_out
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Tensor | None = None,
@@ -504,6 +511,7 @@ def searchsorted(
     return _inserted(op, "sorted_sequence", sorted_sequence, input, right or side == "right", out_int32)
 
 
+@with_out
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """The index of the bucket, between sorted `boundaries`, of each of `input`.
 

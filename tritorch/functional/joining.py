@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd.graph import Version
 from ..autograd.inplace import MULTI
-from ..binding import method, write_out
+from ..binding import method, with_out, write_out
 from ..dtypes import promote_types
 from ..errors import check_dim, message
 from ..kernels import copy as _copy
@@ -118,12 +118,14 @@ def _atleast(tensors: tuple, f: Any) -> Any:
     return tuple(map(f, tensors))
 
 
+@with_out
 def hstack(tensors: Any) -> Tensor:
     """Joined along dim 1 (dim 0 for vectors)."""
     xs = atleast_1d(tuple(tensors))
     return cat(xs, 0 if xs[0]._a.ndim == 1 else 1)
 
 
+@with_out
 def vstack(tensors: Any) -> Tensor:
     """Joined along dim 0, vectors as rows."""
     return cat(atleast_2d(tuple(tensors)), 0)
@@ -132,11 +134,13 @@ def vstack(tensors: Any) -> Tensor:
 row_stack = vstack
 
 
+@with_out
 def dstack(tensors: Any) -> Tensor:
     """Joined along dim 2."""
     return cat(atleast_3d(tuple(tensors)), 2)
 
 
+@with_out
 def column_stack(tensors: Any) -> Tensor:
     """Vectors as columns, matrices side by side."""
     return hstack([reshape(x, -1, 1) if x._a.ndim < 2 else x for x in tensors])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import return_types
-from ..binding import method, with_out
+from ..binding import given, method
 from ..errors import message
 from ..linalg import factorization as _factorization
 from ..linalg import product as _product
@@ -77,7 +77,7 @@ def lu(input: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = No
     if not get_infos:
         check_info("lu", result[2], "U[{0},{0}] is zero")
         result = return_types.linalg_lu_factor(*result[:2])  # type: ignore[attr-defined]
-    return result if out is None else with_out(lambda: result)(out=out)  # type: ignore[call-arg]
+    return given("lu", result, out)
 
 
 @method(out=True)

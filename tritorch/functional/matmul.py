@@ -8,7 +8,7 @@ from ..autograd.apply import mixed_devices
 from ..autograd.autocast import ACTIVE, cast
 from ..autograd.graph import Node, make_node, next_seq, versions_of
 from ..autograd.modes import NO_GRAD, STATE, WATCHED
-from ..binding import method, write_out
+from ..binding import given, method, write_out
 from ..device import CPU
 from ..dtypes import FLOAT, bool_
 from ..errors import check_dim, message
@@ -289,13 +289,14 @@ def _dot(op: str, input: Tensor, other: Tensor) -> Tensor:
     return _general(op, input, other)
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
     """y = input weight^T + bias.
 
     Args:
         input: (..., in_features).
         weight: (out_features, in_features) or (in_features,).
         bias: (out_features,) or None.
+        out: a tensor that receives the result; no gradient then.
 
     Returns:
         (..., out_features), or (...) for a 1-D weight.
@@ -308,6 +309,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     tensor([[4.],
             [4.]])
     """
+    if out is not None:
+        return given("linear", linear(input, weight, bias), out)
     if ACTIVE:
         input, weight, bias = cast("linear", input, weight, bias)
     if weight._a.ndim == 2 and input._a.ndim and (bias is None or bias._a.ndim == 1):
@@ -393,11 +396,7 @@ def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
             raise RuntimeError(
                 message("chain_matmul", f"matrices {i} and {i + 1} cannot be multiplied", left=s, right=t)
             )
-    y = _chain(items)
-    if out is not None:
-        write_out("chain_matmul", y, out)
-        return out
-    return y
+    return given("chain_matmul", _chain(items), out)
 
 
 def _chain(items: list[Tensor]) -> Tensor:

@@ -44,7 +44,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
     return return_types.sort(*_sorted("sort", input, dim, descending))  # type: ignore[attr-defined]
 
 
-@public()
+@public(out=True)
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
     """The indices (int64) that sort `input` along `dim`; see `sort`.
 

@@ -72,7 +72,7 @@ def arange(
     else:
         whole = all(isinstance(v, int) for v in (start, end, step))
         kind = dtypes.int64 if whole else dtypes.get_default_dtype()
-    return deliver("arange", _arange(start, end, step, kind), device, requires_grad, out)
+    return deliver("arange", _arange(start, end, step, kind), device, requires_grad, out, warn=True)
 
 
 def _counted(n: int, kind: Any = np.int64) -> np.ndarray:

@@ -12,7 +12,7 @@ from ..autograd.autocast import ACTIVE
 from ..autograd.autocast import cast as autocast
 from ..autograd.graph import Node, next_seq
 from ..autograd.modes import NO_GRAD, STATE, WATCHED
-from ..binding import method, write_out
+from ..binding import given, method
 from ..device import CPU
 from ..dtypes import bool_, dtype, float32, float64, uint8
 from ..errors import check_dims, message
@@ -122,13 +122,15 @@ def _sum(input: Tensor, dim: Dims, keepdim: bool, dtype: dtype | None, out: Tens
     >>> torch.sum(torch.tensor([[1, 2], [3, 4]]), dim=0)
     tensor([4, 6])
     """
+    if out is not None and dtype is None:
+        dtype = out.dtype
     if ACTIVE and dtype is None:
         (input,) = autocast("sum", input)
     x = cast(tensor("sum", input), dtype, "sum")
     y = _sum_op(x, check_dims("sum", dim, x._a.ndim), keepdim)
     if dtype is not None and y.dtype is not dtype:
         y = y.to(dtype)
-    return y if out is None else _into("sum", y, out)
+    return given("sum", y, out)
 
 
 def _mean(input: Tensor, dim: Dims, keepdim: bool, dtype: dtype | None, out: Tensor | None) -> Tensor:
@@ -145,24 +147,21 @@ def _mean(input: Tensor, dim: Dims, keepdim: bool, dtype: dtype | None, out: Ten
     >>> torch.mean(torch.tensor([1.0, 2.0, 6.0]))
     tensor(3.)
     """
+    if out is not None and dtype is None:
+        dtype = out.dtype
     x = cast(tensor("mean", input), dtype, "mean")
     if x.dtype.category < 2:
         rule = "could not infer output dtype. Input dtype must be a floating point or complex dtype"
         raise RuntimeError(message("mean", rule, input=x))
     y = _mean_op(x, check_dims("mean", dim, x._a.ndim), keepdim)
-    return y if out is None else _into("mean", y, out)
-
-
-def _into(op: str, y: Tensor, out: Tensor) -> Tensor:
-    write_out(op, y, out)
-    return out
+    return given("mean", y, out)
 
 
 sum = _fast(_sum_op, _sum)
 mean = _fast(_mean_op, _mean)
 
 
-@public(out=True)
+@public(out=True, typed=True)
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """`sum` with NaN counted as 0.
 
@@ -180,7 +179,7 @@ def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dty
     return sum(x.masked_fill(x.isnan(), 0), dim, keepdim, dtype=dtype)
 
 
-@public(out=True)
+@public(out=True, typed=True)
 def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """`mean` of the elements that are not NaN.
 
@@ -200,7 +199,7 @@ def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dt
     return total / sum(~bad, dim, keepdim)
 
 
-@public(out=True)
+@public(out=True, typed=True)
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """Product of all elements, or over one dim; of integers and bools in int64.
 

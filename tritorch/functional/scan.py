@@ -16,7 +16,7 @@ from ._arguments import cast, one_dim, ordered, public, tensor
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "logcumsumexp"]
 
 
-@public(inplace=True, out=True)
+@public(inplace=True, out=True, typed=True)
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """y_t = x_0 + ... + x_t along `dim`; integers and bools in int64.
 
@@ -31,7 +31,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     return y if dtype is None else y.to(dtype)
 
 
-@public(inplace=True, out=True)
+@public(inplace=True, out=True, typed=True)
 def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """y_t = x_0 * ... * x_t along `dim`; integers and bools in int64.
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..autograd.apply import view_saves
 from ..autograd.graph import Node, Version, make_view, next_seq, watch
 from ..autograd.modes import NO_GRAD, STATE, WATCHED
-from ..binding import method
+from ..binding import method, with_out
 from ..dtypes import dtype
 from ..errors import check_dim, message
 from ..kernels import view as _view
@@ -370,6 +370,7 @@ def broadcast_to(input: Tensor, *size: Any) -> Tensor:
 Tensor.broadcast_to = broadcast_to  # type: ignore[attr-defined]
 
 
+@with_out
 def expand_copy(input: Tensor, size: Any) -> Tensor:
     """A contiguous copy of `input` expanded to `size`."""
     return _clone(expand(input, *size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..binding import method
+from ..binding import method, with_out
 from ..tensor import Tensor
 from . import joining, shape, views  # noqa: F401 - they bind the methods
 
@@ -32,24 +32,26 @@ def _copying(name: str) -> Callable[..., Any]:
 
     f.__name__ = f.__qualname__ = f"{name}_copy"
     f.__doc__ = f"`{name}`, copied: the result shares no memory with the input."
-    return f
+    return with_out(f)
 
 
 for _name in _COPIES:
     globals()[f"{_name}_copy"] = _copying(_name)
 
 
-@method
+@method(out=True)
 def narrow_copy(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`narrow`, copied."""
     return input.narrow(dim, start, length).clone()  # type: ignore[attr-defined]
 
 
+@with_out
 def view_as_real_copy(input: Tensor) -> Tensor:
     """`view_as_real`, copied."""
     return views.view_as_real(input).clone()  # type: ignore[attr-defined]
 
 
+@with_out
 def view_as_complex_copy(input: Tensor) -> Tensor:
     """`view_as_complex`, copied."""
     return views.view_as_complex(input).clone()  # type: ignore[attr-defined]

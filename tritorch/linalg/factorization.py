@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import return_types
-from ..binding import with_out
+from ..binding import given, with_out
 from ..errors import message
 from ..kernels import factorization as _ops
 from ..tensor import Tensor
@@ -164,6 +164,7 @@ def _permutation(rows: Tensor, m: int, like: Tensor) -> Tensor:
     return (order.unsqueeze(-1) == order.new_tensor(list(range(m)))).to(like.dtype)
 
 
+@with_out
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
     """(P, L, U) of what `lu_factor` gives; an empty tensor for what is not asked for."""
     matrices("lu_unpack", LU_data, "LU_data")
@@ -234,14 +235,10 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
         q = A.new_empty((0,))  # type: ignore[attr-defined]
     else:
         q, r = _ops.linalg_qr(A, mode == "complete")
-    return _given(out, return_types.linalg_qr(q, r), "linalg.qr")  # type: ignore[attr-defined]
+    return given("linalg.qr", return_types.linalg_qr(q, r), out)  # type: ignore[attr-defined]
 
 
-def _given(out: Any, result: Any, op: str) -> Any:
-    """`result`, written into the tensors of `out` when they are given."""
-    return result if out is None else with_out(lambda: result)(out=out)  # type: ignore[call-arg]
-
-
+@with_out
 def geqrf(input: Tensor) -> Any:
     """(a, tau): the QR as LAPACK gives it, R in the upper triangle of a, the reflections' vectors below; no gradient."""
     return return_types.geqrf(*_ops.linalg_geqrf(matrices("geqrf", input, "input")))  # type: ignore[attr-defined]

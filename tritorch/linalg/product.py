@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..binding import with_out, write_out
+from ..binding import given, with_out
 from ..errors import message
 from ..functional.matmul import _chain
 from ..functional.matmul import cross as _cross
@@ -96,10 +96,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
         y = y.squeeze(1)
     if row:
         y = y.squeeze(0)
-    if out is not None:
-        write_out(op, y, out)
-        return out
-    return y
+    return given(op, y, out)
 
 
 @with_out

@@ -189,6 +189,7 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
+@with_out
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """The X of least norm that minimises |A X - B|, as (solution, residuals, rank, singular_values).
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..binding import write_out as _write_out
+from ..binding import given as _given
 from ..functional import reduction as _reduction
 from ..functional.gamma import igamma as gammainc
 from ..functional.gamma import igammac as gammaincc
@@ -85,13 +85,6 @@ __all__ = [
     *_UNARY, *_BINARY, *_RECURRENT, "gammainc", "gammaincc", "log_softmax", "logit", "logsumexp", "multigammaln",
     "polygamma", "round", "softmax",
 ]  # fmt: skip
-
-
-def _given(name: str, result: Tensor, out: Tensor | None) -> Tensor:
-    if out is None:
-        return result
-    _write_out(name, result, out)
-    return out
 
 
 def _unary(name: str, source: str, doc: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import functional
 from ...autograd.autocast import ACTIVE, cast
-from ...binding import in_place
+from ...binding import in_place, with_out
 from ...device import CPU
 from ...dtypes import FLOAT, float64
 from ...errors import check_dim, message
@@ -242,6 +242,7 @@ def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     return celu(input, alpha, True)
 
 
+@with_out
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x * Phi(x) with the normal distribution's Phi (arXiv 1606.08415).
 
@@ -377,6 +378,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return _run(input, inplace, "hardsigmoid")
 
 
+@with_out
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x where |x| > lambd, else 0.
 
@@ -392,6 +394,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return OPS["hardshrink"](input, _number("hardshrink", "lambd", lambd))
 
 
+@with_out
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x - lambd where x > lambd, x + lambd where x < -lambd, else 0.
 
@@ -433,6 +436,7 @@ def softsign(input: Tensor) -> Tensor:
     return input / (input.abs() + 1)
 
 
+@with_out
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold.
 
@@ -475,6 +479,7 @@ def _threshold(input: Tensor, limit: float, value: float, inplace: bool) -> Tens
     return _run(input, inplace, "threshold", limit, value)
 
 
+@with_out
 def logsigmoid(input: Tensor) -> Tensor:
     """log(1 / (1 + exp(-x))).
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...autograd.autocast import ACTIVE, cast
-from ...binding import write_out
+from ...binding import given
 from ...device import CPU, on_device
 from ...dtypes import finfo
 from ...errors import message
@@ -311,8 +311,4 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, o
     tensor([[0.6000, 0.8000]])
     """
     floating("normalize", input, complex_too=True)
-    y = input / input.norm(p, dim, keepdim=True).clamp_min(eps)
-    if out is None:
-        return y
-    write_out("normalize", y, out)
-    return out
+    return given("normalize", input / input.norm(p, dim, keepdim=True).clamp_min(eps), out)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.autocast import ACTIVE, cast
+from ...binding import with_out
 from ...device import CPU, constant
 from ...dtypes import FLOAT, bool_
 from ...errors import message
@@ -427,8 +428,8 @@ adaptive_max_pool3d, adaptive_max_pool3d_with_indices = _pair("adaptive_max_pool
 fractional_max_pool2d, fractional_max_pool2d_with_indices = _pair("fractional_max_pool2d", _fractional(2))
 fractional_max_pool3d, fractional_max_pool3d_with_indices = _pair("fractional_max_pool3d", _fractional(3))
 avg_pool1d = _named("avg_pool1d", _avg(1))
-avg_pool2d = _named("avg_pool2d", _avg(2))
-avg_pool3d = _named("avg_pool3d", _avg(3))
+avg_pool2d = with_out(_named("avg_pool2d", _avg(2)))
+avg_pool3d = with_out(_named("avg_pool3d", _avg(3)))
 lp_pool1d = _named("lp_pool1d", _lp(1))
 lp_pool2d = _named("lp_pool2d", _lp(2))
 lp_pool3d = _named("lp_pool3d", _lp(3))
