@@ -123,7 +123,7 @@ def _sum(input: Tensor, dim: Dims, keepdim: bool, dtype: dtype | None, out: Tens
     tensor([4, 6])
     """
     if out is not None and dtype is None:
-        dtype = out.dtype
+        dtype = getattr(out, "dtype", None)
     if ACTIVE and dtype is None:
         (input,) = autocast("sum", input)
     x = cast(tensor("sum", input), dtype, "sum")
@@ -148,7 +148,7 @@ def _mean(input: Tensor, dim: Dims, keepdim: bool, dtype: dtype | None, out: Ten
     tensor(3.)
     """
     if out is not None and dtype is None:
-        dtype = out.dtype
+        dtype = getattr(out, "dtype", None)
     x = cast(tensor("mean", input), dtype, "mean")
     if x.dtype.category < 2:
         rule = "could not infer output dtype. Input dtype must be a floating point or complex dtype"
