@@ -12,7 +12,7 @@ import warnings
 from ... import dtypes, functional
 from ...autograd.graph import make_node
 from ...autograd.modes import STATE, no_grad
-from ...binding import in_place
+from ...binding import check_cast, in_place
 from ...device import CPU, on_device
 from ...functional.creation import like_array
 from ...kernels import dropout as kernels
@@ -30,8 +30,9 @@ def _check(op: str, p: float) -> None:
         raise ValueError(f"{op}: dropout probability has to be between 0 and 1, but got {p}")
 
 
-def _mask(input: Tensor, p: float, channels: bool) -> Tensor:
-    """Which elements (or channels: shape (N, C, 1, ...)) stay, bool."""
+def _mask(op: str, input: Tensor, p: float, channels: bool) -> Tensor:
+    """Which elements (or channels: shape (N, C, 1, ...)) stay, bool; RuntimeError where input holds no floats."""
+    check_cast(op, dtypes.float32, input.dtype)
     shape = input._a.shape
     if channels:
         shape = shape[:2] + (1,) * (len(shape) - 2)
@@ -47,17 +48,24 @@ def _mask(input: Tensor, p: float, channels: bool) -> Tensor:
         return functional.empty(shape, dtype=input.dtype, device=input.device).bernoulli_(1 - p) != 0
 
 
-def _drop(op: str, input: Tensor, p: float, training: bool, inplace: bool, channels: bool) -> Tensor:
+def _unchanged(op: str, input: Tensor, p: float, training: bool, channels: bool) -> bool:
+    """Does nothing drop; ValueError and RuntimeError for a `p` and dims that do not fit."""
     _check(op, p)
     if not training or p == 0 or input.numel() == 0:
-        return input
+        return True
     if channels and input.ndim < 2:
         raise RuntimeError(f"{op}: Feature dropout requires at least 2 dimensions in the input; got {input.ndim}")
+    return False
+
+
+def _drop(op: str, input: Tensor, p: float, training: bool, inplace: bool, channels: bool) -> Tensor:
+    if _unchanged(op, input, p, training, channels):
+        return input
     if p == 1:
         return input.mul_(0) if inplace else input * 0
     if input.device is not CPU and input.is_floating_point() and not channels and not inplace:
         return _drawn(input, p)
-    mask, scale = _mask(input, p, channels), 1 / (1 - p)
+    mask, scale = _mask(op, input, p, channels), 1 / (1 - p)
     return in_place(kernels.dropout, op + "_")(input, mask, scale) if inplace else kernels.dropout(input, mask, scale)
 
 
@@ -166,7 +174,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
             "in a future release. To retain the behavior and silence this warning, please use dropout instead.",
             stacklevel=2,
         )
-    return _batched("dropout3d", input, p, training, inplace, input.ndim != 4)
+    return _batched("dropout3d", input, p, training, inplace, input.ndim == 5)
 
 
 def _batched(op: str, input: Tensor, p: float, training: bool, inplace: bool, batched: bool) -> Tensor:
@@ -179,12 +187,11 @@ def _batched(op: str, input: Tensor, p: float, training: bool, inplace: bool, ba
 
 
 def _alpha(op: str, input: Tensor, p: float, training: bool, inplace: bool, channels: bool) -> Tensor:
-    _check(op, p)
-    if not training or p == 0 or input.numel() == 0:
+    if _unchanged(op, input, p, training, channels):
         return input
     if p == 1:
         return input.mul_(0) if inplace else input * 0
-    mask = _mask(input, p, channels).to(input.dtype)
+    mask = _mask(op, input, p, channels).to(input.dtype)
     a = 1 / math.sqrt((SELU_LIMIT * SELU_LIMIT * p + 1) * (1 - p))
     shift = (mask - 1) * (SELU_LIMIT * a) + SELU_LIMIT * a * p
     mask = mask * a
