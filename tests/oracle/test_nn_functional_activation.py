@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import inspect
+import warnings
+
+import numpy as np
 import pytest
 
-from tests.oracle.compare import both, errors, normal, warned
+from tests.oracle.compare import both, errors, normal, torch, tritorch, warned
 
 X = normal(4, 6, scale=3)
 
@@ -58,18 +62,39 @@ def test_prelu():
     both(lambda t, x, w: t.nn.functional.prelu(x, w), normal(2, 3, 4), normal(3))
 
 
-INPLACE = ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "mish", "hardtanh", "hardswish", "hardsigmoid")
+IN_PLACE = [
+    name
+    for name in sorted(dir(torch.nn.functional))
+    if not name.startswith("_")
+    and inspect.isfunction(getattr(torch.nn.functional, name))
+    and "inplace" in inspect.signature(getattr(torch.nn.functional, name)).parameters
+]
 
 
-@pytest.mark.parametrize("name", INPLACE)
-def test_inplace(name):
-    def call(t, x):
-        y = x * 1.5
-        out = getattr(t.nn.functional, name)(y, inplace=True)
-        assert out is y
-        return y
-
-    both(call, X, tol=1e-7)  # torch computes the slope of hardsigmoid in float32
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_every_inplace_keyword_of_torch_changes_the_input(name):
+    """The tensor itself comes back, changed once, with the gradient of the change; a leaf is refused."""
+    ours, theirs = getattr(tritorch.nn.functional, name), getattr(torch.nn.functional, name)
+    assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)
+    options = {"threshold": 0.1, "value": 7.0} if name == "threshold" else {}
+    options |= {"training": True} if "dropout" in name or name == "rrelu" else {}
+    x = np.random.default_rng(4).normal(size=(4, 3, 5))
+    found = []
+    for t, f in ((tritorch, ours), (torch, theirs)):
+        t.manual_seed(2)
+        leaf = t.tensor(x.tolist(), dtype=t.float64, requires_grad=True)
+        y = leaf * 1
+        version = y._version
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert f(y, **options, inplace=True) is y
+            assert y._version > version
+            (y * y.detach()).sum().backward()
+            with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+                f(leaf, **options, inplace=True)
+        found.append((y.detach().numpy(), leaf.grad.numpy()))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7)  # torch computes the slope of hardsigmoid in float32
 
 
 @pytest.mark.parametrize("name", ["relu_", "leaky_relu_", "elu_", "selu_", "celu_", "hardtanh_", "rrelu_"])

@@ -171,6 +171,9 @@ def test_dropout_of_channels():
     both(seeded(lambda t, x: t.nn.functional.dropout3d(x, 0.4)), normal(5, 4, 2, 2))
     both(seeded(lambda t, x: t.nn.functional.feature_alpha_dropout(x, 0.4, True)), normal(3, 5, 4))
     both(seeded(lambda t, x: t.nn.functional.dropout1d(x * 1, 0.4, inplace=True)), normal(5, 4))
+    for x in (normal(3, 4), normal(3, 4, 2), normal(3, 4, 2, 2, 2, 2)):
+        both(seeded(lambda t, x: t.nn.functional.dropout3d(x, 0.4)), x)
+        both(seeded(lambda t, x: t.nn.functional.dropout3d(x * 1, 0.4, inplace=True)), x)
 
 
 def test_dropout_in_evaluation_is_the_tensor_itself():
@@ -185,6 +188,9 @@ DROPOUT_ERRORS = {
     for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 }
 DROPOUT_ERRORS["dropout1d dims"] = lambda t: t.nn.functional.dropout1d(t.zeros(2, 3, 4, 5))
+DROPOUT_ERRORS["feature_alpha_dropout dims"] = lambda t: t.nn.functional.feature_alpha_dropout(t.ones(2), 0.5, True)
+DROPOUT_ERRORS["integers"] = lambda t: t.nn.functional.dropout(t.ones(2, dtype=t.int64))
+DROPOUT_ERRORS["integers in place"] = lambda t: t.nn.functional.alpha_dropout(t.ones(2, dtype=t.int64), 0.5, True, True)
 
 
 @pytest.mark.parametrize("name", DROPOUT_ERRORS)
