@@ -511,7 +511,7 @@ def _tensor_line(u: Any, n: int, mode: str, padding: str, align: bool) -> tuple[
         at, factor = _tensor_inside(at, n, padding, align)
     if mode == "nearest":
         near = at.detach().round()
-        return [(*_tensor_counted(near, n), u.new_ones(()), u.new_zeros(()))], 0.0
+        return [(*_tensor_counted(near, n), u.new_ones(u.shape), u.new_zeros(()))], 0.0
     low = at.detach().floor()
     t = at - low
     if mode == "bilinear":

@@ -60,7 +60,7 @@ class group_norm:
 
     def grad(g, x, w, groups, eps, needs):
         n, c = x.shape[:2]
-        grouped = (n, groups, -1)
+        grouped = (n, groups, prod(x.shape[1:]) // groups)
         xg = x.reshape(grouped)
         xc = xg - xg.mean(2, True)
         rstd = ((xc * xc).mean(2, True) + eps).rsqrt()

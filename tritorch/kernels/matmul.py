@@ -174,7 +174,7 @@ class linear:
     def grad(g, x, w, b_shape, needs):
         rows = _rows(g)
         return (
-            matmul(g, _conj(w)) if needs[0] else None,
+            matmul(g if g.dim() > 1 else rows, _conj(w)).reshape(x.shape) if needs[0] else None,
             matmul(rows.mT, _rows(_conj(x))) if needs[1] else None,
             rows.sum(0) if needs[2] else None,
         )

@@ -24,8 +24,8 @@ class scatter_prod:
         return folded(x, v, dim, i, "prod")
 
     def grad(g, x, v, v_shape, dim, i):
-        # the product of all other factors, without dividing by zero: a factor of 0 sees the product of the nonzero
-        # ones if it is the only 0 of its place, everything else sees 0 there
+        # the product of all other factors: for a factor that is not 0 the whole product through it; a 0 sees the
+        # product of the others if it is the only 0 of its place, times the other 0 (whose derivative counts) if there is one
         one, zero = x.new_ones(()), x.new_zeros(())
         used = v[tuple([slice(n) for n in i.shape])]
         x_zero, v_zero = x == 0, used == 0
@@ -33,10 +33,13 @@ class scatter_prod:
         zeros = scatter_add(
             where(x_zero, one, zero.expand(x.shape)), where(v_zero, one, zero.expand(used.shape)), dim, i
         )
-        product = scatter_prod(xs, vs, dim, i)
-        clear, single = where(zeros == 0, product, zero), where(zeros == 1, product, zero)
-        gx = g * where(x_zero, single, clear / xs)
-        gv = gather(g, dim, i) * where(v_zero, gather(single, dim, i), gather(clear, dim, i) / vs)
+        whole = scatter_prod(x, used, dim, i)
+        rest = scatter_prod(xs, vs, dim, i)
+        single, pair = where(zeros == 1, rest, zero), where(zeros == 2, rest, zero)
+        both = scatter_add(where(x_zero, x, zero), where(v_zero, used, zero), dim, i)
+        gx = g * where(x_zero, single + pair * (both - x), whole / xs)
+        at_v = gather(single, dim, i) + gather(pair, dim, i) * (gather(both, dim, i) - used)
+        gv = gather(g, dim, i) * where(v_zero, at_v, gather(whole, dim, i) / vs)
         return gx, padded(gv, v_shape)
 
     def samples(rng):
