@@ -60,11 +60,11 @@ def batched_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def matmul_arrays(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """`a @ b` for ndim >= 2, broadcasting; a product with one right-hand matrix is one large product."""
+    """`a @ b` for ndim >= 2 (or a row times a matrix), broadcasting; a product with one right-hand matrix is one large product."""
     if b.ndim == 2:
         if a.ndim == 2:
             return product(a, b)
-        if a.flags.c_contiguous:
+        if a.flags.c_contiguous or a.ndim == 1:
             y = product(_rows(a), b)
             return y.reshape(*a.shape[:-1], b.shape[-1])
     return batched_product(a, b)
@@ -193,6 +193,7 @@ class linear:
         yield (rng.normal(size=(5, 3)), rng.normal(size=(4, 3)), rng.normal(size=4)), ()
         yield (rng.normal(size=(2, 9, 6)), rng.normal(size=(3, 6)), rng.normal(size=3)), ()
         yield (rng.normal(size=(7, 2)), rng.normal(size=(17, 2)), None), ()
+        yield (rng.normal(size=6), rng.normal(size=(3, 6)), rng.normal(size=3)), ()
 
     def cost(x, w, b):
         y = x.size // max(x.shape[-1], 1) * w.shape[0]

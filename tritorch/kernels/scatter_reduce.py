@@ -43,7 +43,10 @@ class scatter_prod:
         return gx, padded(gv, v_shape)
 
     def samples(rng):
-        yield (rng.uniform(0.5, 2, (4, 3)), rng.uniform(0.5, 2, (3, 3))), (0, np.array([[0, 2, 3], [1, 2, 0]]))
+        x, v, index = rng.uniform(0.5, 2, (4, 3)), rng.uniform(0.5, 2, (3, 3)), np.array([[0, 2, 3], [1, 2, 0]])
+        yield (x.copy(), v.copy()), (0, index)
+        x[0, 0] = x[2, 1] = v[0, 1] = v[1, 0] = 0  # one zero at a place, two at a place
+        yield (x, v), (0, index)
 
     def cost(x, v, dim, i):
         return 2 * x.nbytes + i.size * x.itemsize + i.nbytes, i.size
