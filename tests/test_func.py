@@ -70,6 +70,26 @@ def test_jacobians_and_hessian() -> None:
     np.testing.assert_allclose(func.hessian(lambda x: (x**3).sum())(X).numpy(), np.diag(6 * X.numpy()))
 
 
+def test_jacobians_by_the_tensors_of_a_dict() -> None:
+    params = {"w": torch.arange(1.0, 7.0).reshape(2, 3), "b": torch.ones(2)}
+    x = torch.tensor([1.0, 2.0, 3.0])
+    f = lambda p, x: {"y": p["w"] @ x + p["b"], "n": (p["w"] ** 2).sum()}  # noqa: E731
+    for jacobian in (func.jacrev, func.jacfwd):
+        j = jacobian(f)(params, x)
+        assert {k: {n: tuple(v.shape) for n, v in row.items()} for k, row in j.items()} == {
+            "y": {"w": (2, 2, 3), "b": (2, 2)}, "n": {"w": (2, 3), "b": (2,)},
+        }  # fmt: skip
+        np.testing.assert_allclose(j["y"]["b"].numpy(), np.eye(2))
+        np.testing.assert_allclose(j["n"]["w"].numpy(), 2 * params["w"].numpy())
+        both = jacobian(f, argnums=(0, 1))(params, x)
+        assert both["y"][0]["w"].shape == (2, 2, 3) and torch.equal(both["y"][1], params["w"])
+    blocks = func.hessian(lambda p: (p["w"] ** 2).sum() * p["b"].sum())(params)
+    assert blocks["w"]["b"].shape == (2, 3, 2) and blocks["b"]["b"].abs().sum() == 0
+    np.testing.assert_allclose(blocks["w"]["w"].reshape(6, 6).numpy(), 4 * np.eye(6))
+    with pytest.raises(ValueError, match="jacrev: .* must be Tensors; got float"):
+        func.jacrev(lambda p: p["w"])({"w": torch.ones(1), "c": 3.0})
+
+
 def test_vmap_stacks_the_results_of_the_examples() -> None:
     a, b = torch.randn(4, 3), torch.randn(3, 4)
     np.testing.assert_allclose(

@@ -280,12 +280,13 @@ def _jacobian(func: Function, argnums: Any, has_aux: bool, forward: bool) -> Fun
         nested = _nested(args, kwargs)
         with _deeper(), enable_grad():
             full = list(args)
-            ins = []
-            for i in nums:
-                if not isinstance(args[i], Tensor):
-                    raise RuntimeError(f"{op}: argument {i} must be a Tensor; got {type(args[i]).__name__}")
-                full[i] = _tracked(args[i], op)
-                ins.append(full[i])
+            leaves, build = _flatten(tuple(args[i] for i in nums))
+            for v in leaves:
+                if not isinstance(v, Tensor):
+                    raise ValueError(f"{op}: arguments that are differentiated must be Tensors; got {type(v).__name__}")
+            ins = [_tracked(v, op) for v in leaves]
+            for i, value in zip(nums, build(ins), strict=True):
+                full[i] = value
             out = func(*full, **kwargs)
             aux = None
             if has_aux:
@@ -302,7 +303,8 @@ def _jacobian(func: Function, argnums: Any, has_aux: bool, forward: bool) -> Fun
                     else o.new_zeros((*o.shape, *t.shape))
                     for j, t in enumerate(ins)
                 ]
-                tables.append(found[0] if single else tuple(found))
+                table = build(found)
+                tables.append(table[0] if single else table)
         result = rebuild(tables)
         return (result, aux) if has_aux else result
 
@@ -313,6 +315,8 @@ def jacrev(
     func: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False, chunk_size: int | None = None
 ) -> Function:
     """The function that gives the jacobian of `func`, one backward pass per element of the output.
+
+    Of an argument that is a dict, a list or a tuple of tensors, each tensor of the output has one of that structure.
 
     >>> import tritorch as torch
     >>> torch.func.jacrev(torch.square)(torch.tensor([1.0, 2.0]))

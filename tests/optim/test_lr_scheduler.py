@@ -57,8 +57,9 @@ def test_closed_form(name):
 def test_one_cycle_ends_low_and_refuses_more():
     lrs = _run(lambda o: L.OneCycleLR(o, 1.0, 10), 9)
     assert max(lrs) == pytest.approx(1.0) and lrs[0] == pytest.approx(1 / 25) and lrs[-1] < 1e-5
-    with pytest.raises(ValueError, match="Tried to step 10 times"):
-        _run(lambda o: L.OneCycleLR(o, 1.0, 10), 10)
+    assert _run(lambda o: L.OneCycleLR(o, 1.0, 10), 10)[:10] == lrs  # a step after each of 10 batches
+    with pytest.raises(ValueError, match="Tried to step 11 times"):
+        _run(lambda o: L.OneCycleLR(o, 1.0, 10), 11)
 
 
 def test_sequence_and_chain():

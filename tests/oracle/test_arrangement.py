@@ -64,3 +64,14 @@ def test_frexp(dtype):
     np.testing.assert_array_equal(m.double().numpy(), tm.double().numpy())
     np.testing.assert_array_equal(e.numpy()[:-3], te.numpy()[:-3])
     assert str(m.dtype) == str(tm.dtype) and str(e.dtype) == str(te.dtype)
+
+
+def test_split_takes_pytorchs_keywords() -> None:
+    """The method's size is `split_size`, the function's `split_size_or_sections`."""
+    for lib in (tritorch, torch):
+        x = lib.arange(10).reshape(5, 2)
+        assert [tuple(p.shape) for p in x.split(split_size=2)] == [(2, 2), (2, 2), (1, 2)]
+        assert [tuple(p.shape) for p in x.split(split_size=[1, 1], dim=-1)] == [(5, 1), (5, 1)]
+        assert len(lib.split(x, split_size_or_sections=2)) == 3
+        with pytest.raises(TypeError, match="split_size_or_sections"):
+            x.split(split_size_or_sections=2)

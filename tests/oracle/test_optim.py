@@ -353,6 +353,7 @@ SCHEDULES = {
     "CyclicLR-own": lambda L, o: L.CyclicLR(o, 0.01, 0.1, 2, scale_fn=lambda x: 1 / (5**x), scale_mode="iterations"),
     "CosineAnnealingWarmRestarts": lambda L, o: L.CosineAnnealingWarmRestarts(o, 3, 2, 0.01),
     "OneCycleLR": lambda L, o: L.OneCycleLR(o, [0.1, 0.2], 20),
+    "OneCycleLR-to-the-end": lambda L, o: L.OneCycleLR(o, 0.1, 18),
     "OneCycleLR-three": lambda L, o: L.OneCycleLR(
         o, 0.1, epochs=5, steps_per_epoch=4, three_phase=True, anneal_strategy="linear"
     ),

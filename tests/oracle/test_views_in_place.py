@@ -113,6 +113,16 @@ CASES = {
     "lerp_": "z = x * 1; z.lerp_(x * 2, 0.3); out = z",
     "addcmul_": "z = x * 1; z.addcmul_(x, x, value=2); out = z",
     "scatter_": "z = x * 1; z.scatter_(1, lib.tensor([[0], [2]]), x[:, :1] * 2); out = z",
+    "output of a quotient changed": "z = x / (x * x + 1); z.add_(1); out = z",
+    "output of a quotient by a number changed": "z = x / 2; z[0] += 1; out = z",
+    "output of a number over x changed": "z = 2 / (x + 3); z.mul_(3); out = z",
+    "output of a max pool changed": "z = lib.nn.functional.max_pool1d(x * 1, 2); z.relu_(); out = z",
+    "output of a max pool changed, twice differentiable": "x.requires_grad_(); z = lib.nn.functional.max_pool1d(x.sin(), 2)\nz.mul_(2)\n"
+    "g, = lib.autograd.grad(z.square().sum(), x, create_graph=True); out = g",
+    "output of a GRU changed": "lib.manual_seed(0); z = lib.nn.GRU(3, 2).double()(x[None] * 1)[0]; z[:, 0] = 0; out = z",
+    "output of an RNN changed": "lib.manual_seed(0); z = lib.nn.RNN(3, 2, 2).double()(x * 1)[0]; z.add_(1); out = z",
+    "reshape by a list changed": "z = (x * 1).reshape([3, 2]); z.mul_(2); out = z * z",
+    "reshape by a Size changed": "y = x * 1; z = y.reshape(y.shape); z[0] = 5; y[1] *= 2; out = z * z",
     "index_add_": "z = x * 1; z.index_add_(0, lib.tensor([1]), x[:1]); out = z",
 }  # fmt: skip
 

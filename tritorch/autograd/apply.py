@@ -39,10 +39,15 @@ def saved_output(tensor: Any) -> tuple[Any, Version, int]:
     return tensor._a, v, v.n
 
 
+def stale(saved: tuple[Any, Version, int]) -> bool:
+    """Whether a saved output was changed in place since."""
+    return saved[1].n != saved[2]
+
+
 def output_array(node: Node, saved: tuple[Any, Version, int]) -> Any:
     """The array of a saved output; RuntimeError when it was changed in place since."""
     array, version, n = saved
-    if version.n != n:
+    if stale(saved):
         raise changed(node, array.shape, array.dtype, version.n, n)
     return array
 
@@ -304,10 +309,18 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
                         check_versions(node, (t,))
                     args[i] = t._a
             elif kind == "output":
-                args[i] = output_array(node, args[i])
+                again = op.remake and stale(args[i])
+                args[i] = remade(node, plan[i][1])._a if again else output_array(node, args[i])
             elif kind == "needs":
                 args[i] = tuple([n is not None for n in node.next])
         return args
+
+    def remade(node: Node, i: int) -> Any:
+        """The i-th output once more, from what the node keeps."""
+        kept = dict(zip(plan, node.saved, strict=True))  # type: ignore[arg-type]
+        inputs = [kept["input", j] for j in range(len(op.inputs))]
+        out = op.apply(*inputs, *[kept["param", j] for j in range(len(op.params))])
+        return out if op.n_outputs == 1 else out[i]
 
     def pull(node: Node, g: Any) -> Any:
         fast = cpu_grad if node.device is CPU else gpu_grad
@@ -359,7 +372,9 @@ def _pulls(op: Op, Tensor: type) -> tuple[Callable[..., Any], Callable[..., Any]
         saved: Any = node.saved
         args = []
         for (kind, i), value in zip(plan, saved, strict=True):
-            if kind == "output":
+            if kind == "output" and op.remake and stale(value):
+                value = remade(node, i)
+            elif kind == "output":
                 y = wrap(value[0], node.device)
                 y._vc = value[1]
                 y._node = _output_edge(node, i, op)

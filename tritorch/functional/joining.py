@@ -169,7 +169,6 @@ def _multi(op: Any, x: Tensor, params: tuple) -> tuple[Tensor, ...]:
     return outs
 
 
-@method
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of the given size (the last may be smaller), or of the given list of sizes; views."""
     d = check_dim("split", dim, tensor._a.ndim)
@@ -189,6 +188,9 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
                 f"split_sizes={sizes}"
             )
     return _multi(_copy.split, tensor, (tuple(sizes), d))
+
+
+Tensor.split = lambda self, split_size, dim=0: split(self, split_size, dim)  # type: ignore[attr-defined]
 
 
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:

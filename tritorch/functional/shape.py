@@ -110,7 +110,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     if v is None:
         v = input._vc = Version()
     out._vc = v
-    out._view = (input, _view_op, shape if shape[0].__class__ is tuple else (shape,))
+    out._view = (input, _view_op, (y.shape,))
     xn = input._node
     if xn is None:
         out._node = None

@@ -66,6 +66,8 @@ class Op:
         holomorphic: for complex numbers the rules are conj(rule(conj(g))).
         view: the output shares the input's memory; `cpu` serves all devices.
         upcast: half-precision arrays are computed in float32 and rounded to the result's type.
+        remake: the rule's `y` is computed once more if it was changed in place since, as after `nn.ReLU(inplace=True)`:
+            for ops of which PyTorch keeps the inputs alone. The rule has all inputs and parameters, the inputs first.
     """
 
     name: str
@@ -97,13 +99,14 @@ class Op:
         holomorphic: bool = False,
         view: bool = False,
         upcast: bool = True,
+        remake: bool = False,
         doc: str | None = None,
     ):
         self.name, self.__doc__ = name, doc
         self.__name__ = name
         self.cpu, self.gpu, self.grad = cpu, gpu, grad
         self.samples, self.cost = samples, cost
-        self.holomorphic, self.view, self.upcast = holomorphic, view, upcast and not view
+        self.holomorphic, self.view, self.upcast, self.remake = holomorphic, view, upcast and not view, remake
         code = cpu.__code__
         names = code.co_varnames[: code.co_argcount]
         kinds = cpu.__annotations__
@@ -201,6 +204,7 @@ _FIELDS = frozenset(
         "holomorphic",
         "view",
         "upcast",
+        "remake",
     )
 )
 

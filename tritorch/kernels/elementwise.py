@@ -226,7 +226,15 @@ line("add", np.add, "a + b", "g", "g", operands=AB)
 line("sub", np.subtract, "a - b", "g", "-g", operands=AB, lowest=INT)
 line("mul", np.multiply, "a * b", "g * b", "g * a", operands=AB)
 line(
-    "div", np.true_divide, "a / b", "g / b", "-g * (y / b)", operands=AB, kind="float", lowest=FLOAT, domain=(1.0, 3.0)
+    "div",
+    np.true_divide,
+    "a / b",
+    "g / b",
+    "-g * (a / b / b)",
+    operands=AB,
+    kind="float",
+    lowest=FLOAT,
+    domain=(1.0, 3.0),
 )
 line(
     "pow", np.power, "pow(a, b)", "where(b == 0, 0, g * (b * pow(a, b - 1)))",
@@ -286,7 +294,7 @@ line(
 
 # a Python number first or as exponent
 line("rsub", lambda x, c: c - x, "c - x", "-g", params=("c",), values=(1.5,), lowest=INT)
-_f("rdiv", lambda x, c: c / x, "c / x", "-g * (y / x)", (0.5, 2.0), params=("c",), values=(1.5,))
+_f("rdiv", lambda x, c: c / x, "c / x", "-g * (c / x / x)", (0.5, 2.0), params=("c",), values=(1.5,))
 line(
     "pow_scalar", sp.pow_scalar, "pow_scalar(x, c)", "where(c == 0, zeros_like(g), g * (pow_scalar(x, c - 1) * c))",
     params=("c",), values=(3,), lowest=FLOAT, fast=sp.pow_scalar_grad,

@@ -137,6 +137,8 @@ def distinct(rng, shape):
 class max_pool:
     """The largest element of each window; the gradient goes to its place."""
 
+    remake = True
+
     def cpu(x: Array, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, out: Ints) -> Array:
         return _separable(x, out, kernel, stride, padding, dilation, np.maximum, _lowest(x.dtype))
 

@@ -222,6 +222,7 @@ class gru_layer:
     """y, final h, and for the backward the gates (rows, 3, k) and h w_n^T + b_n of all rows. arXiv:1406.1078."""
 
     differentiable = 2
+    remake = True
 
     def cpu(
         gx: Array, h0: Array, w: Array, b: Array | None, batch_sizes: tuple[int, ...], reverse: bool
@@ -335,6 +336,8 @@ class gru_layer:
 @op
 class rnn_layer:
     """y and final h of the plain recurrent layer; `relu` instead of tanh."""
+
+    remake = True
 
     def cpu(
         gx: Array, h0: Array, w: Array, batch_sizes: tuple[int, ...], reverse: bool, relu: bool

@@ -218,7 +218,7 @@ class OneCycleLR(LRScheduler):
 
     def get_lr(self) -> list[Any]:
         self._now()
-        if self.last_epoch >= self.total_steps:
+        if self.last_epoch > self.total_steps:
             raise ValueError(
                 f"Tried to step {self.last_epoch} times. The specified number of total steps is {self.total_steps}"
             )
