@@ -104,7 +104,7 @@ def _called() -> str:
             break
         known = frame.f_code.co_qualname
         if "<" not in known and module not in _WRAPPERS:
-            name = known.lstrip("_")
+            name = known.lstrip("_").replace("TensorBase.", "Tensor.")  # the name that users know
         frame = frame.f_back
     return name
 
