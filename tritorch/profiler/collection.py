@@ -27,6 +27,7 @@ class Collection:
         self.metadata: dict[str, Any] = {}
         self._recorder: Recorder | None = None
         self._events: EventList | None = None
+        self._zero = self._epoch = 0  # when the events' times begin: the host's clock, and the time of day
 
     @property
     def running(self) -> bool:
@@ -43,20 +44,22 @@ class Collection:
 
         Args:
             keep: the events are the recorded ones; else they are dropped.
-            add: to those of earlier recordings.
+            add: to those of earlier recordings, whose times go on.
         """
         recorder, self._recorder = self._recorder, None
         if recorder is None:
             return
-        recorder.stop()
+        earlier = self._events if add else None
+        if earlier is None:
+            self._zero, self._epoch = recorder.began, recorder.epoch
+        recorder.stop(self._zero)
         if keep:
             o = self.options
             info = Recording(
-                o["shapes"], o["memory"], o["stacks"], o["flops"], o["cuda"], recorder.epoch,
-                recorder.ended - recorder.began, self.metadata,
+                o["shapes"], o["memory"], o["stacks"], o["flops"], o["cuda"], self._epoch, recorder.ended - self._zero,
+                self.metadata,
             )  # fmt: skip
-            earlier = self._events if add and self._events is not None else []
-            self._events = EventList([*earlier, *recorder.events], info)
+            self._events = EventList([*(earlier or ()), *recorder.events], info)
 
     def recorded(self, what: str) -> EventList:
         """The events; RuntimeError before there are any."""

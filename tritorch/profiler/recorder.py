@@ -60,17 +60,22 @@ class Recorder:
         switch.start(self)
         self.epoch, self.began = time.time_ns(), _clock()
 
-    def stop(self) -> None:
-        """Switch recording out, and read the device's clocks. Ranges that are still open end here."""
+    def stop(self, zero: int = 0) -> None:
+        """Switch recording out, and read the device's clocks. Ranges that are still open end here.
+
+        Args:
+            zero: what the host's clock showed when the events' times begin; default: at the start.
+        """
         switch.stop()
         self.ended = _clock()
+        zero = zero or self.began
         for index in self._base:
             synchronize(index)
         for event in self.events:
-            event.start -= self.began
-            event.end = (event.end or self.ended) - self.began
+            event.start -= zero
+            event.end = (event.end or self.ended) - zero
             if event.marks is not None:
-                self._read(event)
+                self._read(event, zero)
 
     # ---- ranges
 
@@ -194,11 +199,11 @@ class Recorder:
         else:
             event.marks = (*event.marks, mark)
 
-    def _read(self, event: FunctionEvent) -> None:
+    def _read(self, event: FunctionEvent, zero: int) -> None:
         if len(event.marks) == 2:  # not so for a call that failed
             base, at = self._base[event.device_index]
             first, last = event.marks
-            event.device_start = at - self.began + base.elapsed_time(first) * 1e6
+            event.device_start = at - zero + base.elapsed_time(first) * 1e6
             event.own_device_time = first.elapsed_time(last) * 1e3
         event.marks = None
 

@@ -122,14 +122,11 @@ def _divert(target: names.Target, sink: Sink) -> None:
 @functools.cache
 def _shell(n: int) -> CodeType:
     """Code that hands its call on, for a function that closes over `n` variables: Python wants their number unchanged."""
-    cells = ", ".join([f"_{i}" for i in range(n)])
-    lines = [f"def outer({cells}):", " def shell(*args, _hook, **kwargs):", "  return _hook(*args, **kwargs)"]
-    lines += [f"  ({cells},)"] * bool(n) + [
-        " return shell"
-    ]  # the line is never reached, but makes them variables of it
+    cells = "".join([f"_{i}, " for i in range(n)])
+    never = f"  ({cells})\n" if n else ""  # behind the return, where it only makes them variables of the function
     made: dict[str, Any] = {}
-    exec("\n".join(lines), made)
-    return made["outer"](*range(n)).__code__
+    exec(f"def f({cells}):\n def g(*args, _hook, **kwargs):\n  return _hook(*args, **kwargs)\n{never} return g", made)
+    return made["f"](*range(n)).__code__
 
 
 @functools.cache
