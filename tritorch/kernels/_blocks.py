@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ._rows import LONG_RUN
 from ._threads import parallel
 
 LARGE = 1 << 18
@@ -98,7 +99,10 @@ def _run(fn: Callable[..., Any], y: np.ndarray, parts: list[_Part], step: int, n
             if made is not to:
                 to[...] = made
 
-    parallel(run, -(-n // step), max(1, (_CHEAP_GRAIN if fn in _CHEAP else _GRAIN) * n // (step * y.size)))
+    with np.errstate():  # which takes the buffer's size back, too
+        if row and row[-1] >= LONG_RUN:
+            np.setbufsize(LONG_RUN)
+        parallel(run, -(-n // step), max(1, (_CHEAP_GRAIN if fn in _CHEAP else _GRAIN) * n // (step * y.size)))
 
 
 class _Part:
@@ -130,7 +134,7 @@ def _plan(lead: np.ndarray, operands: tuple) -> tuple[list[_Part], int, int, tup
             if v.ndim > lead.ndim:
                 return None
             continue
-        if v.ndim == lead.ndim and v.shape[-1] == 1 and v.shape[:-1] == lead.shape[:-1]:
+        if _is_column(v, lead):
             width, columns = lead.shape[-1], True
         elif v.shape[v.ndim - _depth(v) :] == lead.shape[max(lead.ndim - _depth(v), 0) :]:
             width = v.size
@@ -141,6 +145,7 @@ def _plan(lead: np.ndarray, operands: tuple) -> tuple[list[_Part], int, int, tup
         cols = width
     if cols > _BLOCK:
         return None
+    columns = columns or cols >= LONG_RUN
     n = lead.size
     if columns:
         n //= cols
@@ -155,13 +160,17 @@ def _plan(lead: np.ndarray, operands: tuple) -> tuple[list[_Part], int, int, tup
             parts.append(_Part(v.reshape(()), "keep"))
         elif v.shape == lead.shape:
             parts.append(_Part(v.reshape((n, cols) if columns else n), "cut"))
-        elif not columns:  # rows: repeated to a block, which spares NumPy the start of a loop for every row
+        elif not columns:  # short rows: repeated to a block, which spares NumPy the start of a loop for every row
             parts.append(_Part(np.tile(v.reshape(cols), step // cols), "tile"))
-        elif v.shape[-1] == 1:
+        elif _is_column(v, lead):
             parts.append(_Part(v.reshape(n, 1), "cut"))
         else:
             parts.append(_Part(v.reshape(1, cols), "keep"))
     return parts, step, n, (cols,) if columns else ()
+
+
+def _is_column(v: np.ndarray, lead: np.ndarray) -> bool:
+    return v.ndim == lead.ndim and v.shape[-1] == 1 and v.shape[:-1] == lead.shape[:-1]
 
 
 def _along_first_dim(lead: np.ndarray, operands: tuple) -> tuple[list[_Part], int, int, tuple[int, ...]] | None:
