@@ -45,7 +45,8 @@ for _name in "max min median nanmedian mode kthvalue sort topk cummax cummin".sp
     _define(_name, "values indices")
 _define("aminmax", "min max")
 for _name, _names in {
-    "qr": "Q R", "svd": "U S V", "lu_unpack": "P L U", "histogram": "hist bin_edges", "frexp": "mantissa exponent",
+    "qr": "Q R", "svd": "U S V", "lu_unpack": "P L U", "histogram": "hist bin_edges", "histogramdd": "hist bin_edges",
+    "frexp": "mantissa exponent",
     "geqrf": "a tau", "slogdet": "sign logabsdet", "triangular_solve": "solution cloned_coefficient",
     "linalg_eig": "eigenvalues eigenvectors", "linalg_eigh": "eigenvalues eigenvectors", "linalg_qr": "Q R",
     "linalg_svd": "U S Vh", "linalg_slogdet": "sign logabsdet",

@@ -28,10 +28,11 @@ def root_of(t: Any) -> Any:
 
 def check(t: Any, name: str) -> None:
     """RuntimeError when `t` may not be changed in place; called before anything is changed."""
-    if t._view is not None and any(s == 0 and n > 1 for s, n in zip(t._a.strides, t._a.shape, strict=True)):
+    a = t._a
+    if t._view is not None and a.size and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
         raise RuntimeError(
             f"{name}: unsupported operation: more than one element of the written-to tensor refers to a single memory "
-            f"location (shape {tuple(t._a.shape)}). Please clone() the tensor before performing the operation."
+            f"location (shape {tuple(a.shape)}). Please clone() the tensor before performing the operation."
         )
     if not STATE.grad:
         return

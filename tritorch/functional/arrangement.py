@@ -119,24 +119,28 @@ _WRONG_SIZE = "repeat_interleave: allocated size does not match required size; g
 
 
 @method
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """A copy with the order along `dims` reversed."""
     n = input._a.ndim
-    ds = tuple([check_dim("flip", d, n) for d in sizes_of(dims)])
+    ds = tuple([check_dim("flip", d, n) for d in sizes_of(args if dims is None else (dims,))])
     if len(set(ds)) != len(ds):
-        raise RuntimeError(f"flip: a dim appears multiple times in dims {dims}")
+        raise RuntimeError(f"flip: a dim appears multiple times in dims {ds}")
     return _copy.flip(input, ds if n else ())
 
 
 @method
 def fliplr(input: Tensor) -> Tensor:
     """Columns in reverse order."""
+    if input._a.ndim < 2:
+        raise RuntimeError(message("fliplr", "input needs at least 2 dims", input=input))
     return flip(input, 1)
 
 
 @method
 def flipud(input: Tensor) -> Tensor:
     """Rows in reverse order."""
+    if not input._a.ndim:
+        raise RuntimeError(message("flipud", "input needs at least 1 dim", input=input))
     return flip(input, 0)
 
 
@@ -151,6 +155,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     ds = tuple([check_dim("roll", d, input._a.ndim) for d in one(dims)])
     if len(one(shifts)) != len(ds):
         raise RuntimeError(f"roll: shifts and dims must align; got {shifts} and {dims}")
+    if not input._a.ndim:
+        raise IndexError(message("roll", f"dims {dims} of a tensor that has none", input=input))
     return _copy.roll(input, one(shifts), ds)
 
 
@@ -159,6 +165,8 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Rotated k times by 90 degrees in the plane of `dims`."""
     if len(dims) != 2:
         raise RuntimeError(message("rot90", "dims must be the two dims of a plane", dims=dims, input=input))
+    if input._a.ndim < 2:
+        raise RuntimeError(message("rot90", "input needs at least 2 dims", input=input))
     a, b = (check_dim("rot90", d, input._a.ndim) for d in dims)
     if a == b:
         raise RuntimeError(message("rot90", "dims must be different", dims=dims))

@@ -14,6 +14,7 @@ from ..errors import message
 from ..kernels._shapes import broadcast_shapes
 from ..kernels.copy import where as _where
 from ..tensor import TENSORS, Tensor, wrap
+from ._arguments import tensor
 
 __all__ = [
     "allclose", "can_cast", "equal", "is_complex", "is_floating_point", "is_tensor", "isclose", "isreal", "result_type",
@@ -72,6 +73,12 @@ Tensor.where = lambda self, condition, other: where(condition, self, other)  # t
 @method
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """|input - other| <= atol + rtol * |other|, elementwise; infinities are close to themselves."""
+    tensor("isclose", input)
+    tensor("isclose", other, "other", 2)
+    if input.dtype is not other.dtype:
+        raise RuntimeError(message("isclose", "input and other must have the same dtype", input=input, other=other))
+    if not (rtol >= 0 and atol >= 0):
+        raise RuntimeError(f"isclose: rtol and atol must be greater than or equal to zero; got {rtol} and {atol}")
     close = input == other
     if equal_nan and input.dtype.category >= 2:
         close = close | (input.isnan() & other.isnan())
@@ -80,7 +87,8 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
         difference = (input - other).abs()
         close = close | (difference.isfinite() & (difference <= bound))
     elif rtol or atol:
-        close = close | ((input - other).abs().to(float64) <= atol + rtol * other.abs().to(float64))
+        x, y = input.to(float64), other.to(float64)
+        close = close | ((x - y).abs() <= atol + rtol * y.abs())
     return close
 
 

@@ -21,8 +21,8 @@ def cov(
     """The covariances of the rows of `input`: sum_k w_k (x_ik - m_i) conj(x_jk - m_j) / (sum w - correction).
 
     Arguments:
-        input: (variables, observations), or one variable's observations.
-        fweights: how often each observation came, integers. aweights: its importance.
+        input: (variables, observations), or one variable's observations: then the result has no dims.
+        fweights: how often each observation came, integers. aweights: its importance, floating point.
 
     >>> import tritorch as torch
     >>> torch.cov(torch.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
@@ -34,8 +34,6 @@ def cov(
         raise RuntimeError(message("cov", "expected input to have two or fewer dimensions", input=input))
     if x.dtype.category == 0:
         raise RuntimeError(message("cov", "bool dtype is not supported for input", input=input))
-    if x.dtype.category < 2:
-        x = x.float()
     rows = x.reshape((1, -1)) if x.dim() < 2 else x
     n = rows.shape[1]
     weight: Any = None
@@ -49,28 +47,17 @@ def cov(
         if w.numel() and float(w.min()) < 0:  # type: ignore[attr-defined]
             raise RuntimeError(f"cov: {name} cannot be negative")
         weight = w if weight is None else weight * w
-    if weight is None:
-        total: Any = n
-        mean = rows.mean(1, True)
-        scaled = rows - mean
-        centred = scaled
-    else:
-        weight = weight.to(rows.dtype)
-        total = weight.sum()
-        mean = (rows * weight).sum(1, True) / total
-        centred = rows - mean
-        scaled = centred * weight
-    if weight is not None and aweights is not None and correction:
-        a: Any = aweights
-        factor = total - correction * (weight * a.to(rows.dtype)).sum() / total
-    else:
-        factor = total - correction
+    total: Any = n if weight is None else weight.sum()
+    centred = rows - (rows if weight is None else rows * weight).sum(1, True) / total
+    scaled = centred if weight is None else centred * weight
+    factor = total - correction
+    if aweights is not None and correction:
+        factor = total - correction * (weight * aweights).sum() / total
     if float(factor) <= 0:
         warnings.warn("cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of "
                       "observations.", UserWarning, stacklevel=2)  # fmt: skip
         factor = 0
-    y = (centred @ scaled.mH) / factor if not isinstance(factor, int) or factor else (centred @ scaled.mH) / 0.0
-    return y.squeeze() if x.dim() < 2 else y
+    return ((centred @ scaled.mH) / factor).squeeze()
 
 
 @method

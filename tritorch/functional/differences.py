@@ -21,7 +21,7 @@ def diff(
     """The n-th differences x_(i+1) - x_i along `dim` (of bools: whether they differ).
 
     Arguments:
-        prepend, append: joined to input first.
+        prepend, append: joined to input first; n = 0 gives a copy of the input alone.
 
     >>> import tritorch as torch
     >>> torch.diff(torch.tensor([1, 3, 2]))
@@ -33,14 +33,14 @@ def diff(
     if n < 0:
         raise RuntimeError(f"diff: order must be non-negative but got {n}")
     d = check_dim("diff", dim, x.dim())
+    if n == 0:
+        return x.clone()
     parts = [t for t in (prepend, x, append) if t is not None]
     if len(parts) > 1:
         if any(t.dim() != x.dim() for t in parts):
             rule = "expects prepend and append to have as many dims as input"
             raise RuntimeError(message("diff", rule, input=input, prepend=prepend, append=append))
         x = cat(parts, d)
-    if n == 0:
-        return x.clone() if x is input else x
     for _ in range(min(n, x.shape[d])):
         size = x.shape[d] - 1
         if size < 0:
@@ -76,7 +76,7 @@ def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: in
     [tensor([1.0000, 1.5000, 2.5000, 3.0000])]
     """
     x: Any = tensor("gradient", input)
-    dims, steps = _spacings("gradient", x, spacing, dim)
+    dims, steps = _spacings("gradient", x, 1 if spacing is None else spacing, dim)
     if edge_order not in (1, 2):
         raise RuntimeError(f"gradient: edge_order must be 1 or 2; got {edge_order}")
     result = []

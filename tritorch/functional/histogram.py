@@ -62,10 +62,12 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return y if weights is None else y.to(weights.dtype)
 
 
-def _range(op: str, x: Any, low: float, high: float, margin: float = 0.5) -> tuple[float, float]:
-    """The bounds, the data's where they are equal, `margin` around them where those are equal too."""
-    if low == high and x.numel():
-        low, high = x.min().item(), x.max().item()
+def _range(op: str, x: Any, given: Any, margin: float = 0.5) -> tuple[float, float]:
+    """The bounds: the given ones, else the data's, (0, 1) without data; `margin` around them where they are equal."""
+    if given is not None:
+        low, high = map(float, given)
+    else:
+        low, high = (x.min().item(), x.max().item()) if x.numel() else (0.0, 1.0)
     if not (math.isfinite(low) and math.isfinite(high)):
         raise RuntimeError(f"{op}: range of [{low}, {high}] is not finite")
     if low == high:
@@ -82,30 +84,35 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     Arguments:
         input: floating point. min, max: the ends; the data's when they are equal. What lies outside is not counted.
 
+    Returns:
+        input's dtype; the counting is in int64, so that counts in half precision are the nearest ones.
+
     >>> import tritorch as torch
     >>> torch.histc(torch.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
     tensor([0., 2., 1., 0.])
     """
     x: Any = tensor("histc", input).detach()
-    if not x.dtype.is_floating_point or x.dtype.is_half:
-        raise NotImplementedError(message("histc", "not implemented for this dtype; float32 and float64 are", input=x))
+    if not x.dtype.is_floating_point:
+        raise NotImplementedError(message("histc", "input must have a floating point dtype", input=x))
     if bins <= 0:
         raise RuntimeError(f"histc: bins must be > 0; got {bins}")
-    low, high = _range("histc", x, float(min), float(max), 1.0)
-    x = x.reshape((-1,))
+    kind = x.dtype
+    x = x.reshape((-1,)).to(float32 if kind.is_half else kind)
+    low, high = _range("histc", x, None if min == max else (min, max), 1.0)
     if min != max:  # else the range is that of the data
         x = x[(x >= low) & (x <= high)]
     place = ((x - low) * (bins / (high - low))).to(int64).clamp(max=bins - 1)
-    return _counts(place, None, bins).to(x.dtype)
+    return _counts(place, None, bins).to(kind)
 
 
-def _edges(op: str, x: Any, bins: Any, low: float, high: float) -> Any:
+def _edges(op: str, x: Any, bins: Any, given: Any) -> Any:
     if bins.__class__ in TENSORS:
         if bins._a.ndim != 1 or bins.dtype is not x.dtype:
             raise RuntimeError(message(op, "the edges must be a 1-D tensor of input's dtype", bins=bins, input=x))
         return bins.detach()
     if bins < 1:
         raise RuntimeError(f"{op}: bins must be > 0; got {bins}")
+    low, high = _range(op, x, given)
     return linspace(low, high, bins + 1, dtype=x.dtype, device=x.device)
 
 
@@ -147,7 +154,7 @@ def histogram(
 
     Arguments:
         input: float32 or float64.
-        bins: a number of intervals of equal width over `range` (default: the data's), or the increasing edges.
+        bins: a number of intervals of equal width over `range` (default: the data's, (0, 1) without data), or the increasing edges.
         weight: of input's shape. density: divide by the total and by the widths.
 
     >>> import tritorch as torch
@@ -156,10 +163,7 @@ def histogram(
     """
     x: Any = tensor("histogram", input).detach()
     _check(x, weight, "histogram")
-    low, high = (0.0, 0.0) if range is None else range
-    if bins.__class__ not in TENSORS:
-        low, high = _range("histogram", x, float(low), float(high))
-    edges = _edges("histogram", x, bins, low, high)
+    edges = _edges("histogram", x, bins, range)
     y = _histogram("histogram", x.reshape((-1, 1)), [edges], weight, density)
     return given("histogram", return_types.histogram(y, edges), out)  # type: ignore[attr-defined]
 
@@ -180,7 +184,7 @@ def histogramdd(
     range: Sequence[float] | None = None,
     weight: Tensor | None = None,
     density: bool = False,
-) -> tuple[Tensor, list[Tensor]]:
+) -> Any:
     """(hist, bin_edges): `histogram` in several dims.
 
     Arguments:
@@ -198,8 +202,5 @@ def histogramdd(
         raise RuntimeError(f"histogramdd: bins must have one entry per dim, {d}; got {len(each)}")
     edges = []
     for i, b in enumerate(each):
-        low, high = (0.0, 0.0) if range is None else range[2 * i : 2 * i + 2]
-        if b.__class__ not in TENSORS:
-            low, high = _range("histogramdd", x[:, i], float(low), float(high))
-        edges.append(_edges("histogramdd", x, b, low, high))
-    return _histogram("histogramdd", x, edges, weight, density), edges
+        edges.append(_edges("histogramdd", x[:, i], b, None if range is None else range[2 * i : 2 * i + 2]))
+    return return_types.histogramdd(_histogram("histogramdd", x, edges, weight, density), tuple(edges))  # type: ignore[attr-defined]

@@ -13,13 +13,12 @@ from ..autograd.autocast import cast as autocast
 from ..autograd.modes import STATE
 from ..binding import given, method, overlap, with_out
 from ..device import CPU, on_device
-from ..dtypes import bool_, int32, int64
+from ..dtypes import bool_, int32, int64, uint8
 from ..errors import check_dim, message
 from ..kernels import index as _index
 from ..kernels._index_range import out_of_range
 from ..kernels._shapes import broadcast_shapes
 from ..kernels.copy import cast
-from ..kernels.copy import where as _where
 from ..kernels.nonzero import nonzero as _nonzero
 from ..kernels.nonzero import searchsorted as _searchsorted
 from ..kernels.scatter_reduce import scatter_extremum, scatter_prod
@@ -72,6 +71,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 def _checked(op: str, input: Tensor, dim: int, index: Tensor, src: Tensor | None = None) -> tuple[int, np.ndarray]:
     """The dim and indices of gather and scatter after PyTorch's checks of shapes and range."""
     d = check_dim(op, dim, input._a.ndim)
+    if isinstance(index, Tensor) and not index._a.size and index.dtype.category < 2:
+        index = index.to(int64)  # of no indices PyTorch does not ask the dtype
     i = _indices(op, input, index)
     if not i.size:
         return d, i
@@ -109,6 +110,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
             [4, 3]])
     """
     d, i = _checked("gather", input, dim, index)
+    if not i.size:  # an empty index may have any number of dims
+        return _index.index(input.reshape(-1), (i,))
     return _index.gather(input, d, i)
 
 
@@ -167,6 +170,11 @@ _SAME = {"max": "amax", "min": "amin"}
 
 def _reduced(op: str, input: Tensor, d: int, i: Any, src: Tensor, reduce: str, include_self: bool) -> Tensor:
     """`scatter_reduce` after its checks."""
+    if input.dtype is bool_:
+        if reduce == "mean":
+            raise NotImplementedError(message(op, "bools have no mean", self=input, src=src))
+        reduce = {"sum": "amax", "prod": "amin"}.get(reduce, reduce)
+        return _reduced(op, input.to(uint8), d, i, src.to(uint8), reduce, include_self).to(bool_)
     x = input
     if not include_self:
         start = {"sum": 0, "mean": 0, "prod": 1, "amax": _lowest(input), "amin": _highest(input)}[reduce]
@@ -181,7 +189,9 @@ def _reduced(op: str, input: Tensor, d: int, i: Any, src: Tensor, reduce: str, i
             else input.new_zeros(input._a.shape, dtype=int64)
         )
         count = _index.scatter_add(count, count.new_ones(i.shape), d, i).clamp(min=1)
-        return total / count.to(total.dtype) if total.dtype.category >= 2 else total.div(count, rounding_mode="floor")
+        if total.dtype.category >= 2:
+            return total / count.to(total.dtype)
+        return total.div(count, rounding_mode="floor").to(total.dtype)
     if reduce == "prod":
         return scatter_prod(x, src, d, i)
     if input.dtype.is_complex:
@@ -200,53 +210,66 @@ def _highest(x: Tensor) -> Any:
 @method(inplace=True, out=True)
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """`input` with alpha * source added to the slices of `dim` at `index`; duplicates accumulate."""
-    d, key = _slices("index_add", input, dim, index, source)
+    d, i = _slices("index_add", input, dim, index, source)
     if source.dtype is not input.dtype:
         raise RuntimeError(message("index_add", "self and source must have the same dtype", self=input, source=source))
-    return _index.index_put(input, source if alpha == 1 else source * alpha, key, True)
+    return _put_slices(input, source if alpha == 1 else source * alpha, d, i, True)
 
 
 @method(inplace=True, out=True)
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`input` with the slices of `dim` at `index` replaced by those of `source`."""
-    d, key = _slices("index_copy", input, dim, index, source)
+    d, i = _slices("index_copy", input, dim, index, source)
     if source.dtype is not input.dtype:
         raise RuntimeError(message("index_copy", "self and source must have the same dtype", self=input, source=source))
-    return _index.index_put(input, source, key, False)
+    return _put_slices(input, source, d, i, False)
+
+
+def _put_slices(input: Tensor, source: Tensor, d: int, i: Any, accumulate: bool) -> Tensor:
+    """`source` written to (or added to) the slices i of dim d; a tensor without dims is its one slice."""
+    if not input._a.ndim:
+        return _index.index_put(input.reshape(1), source.reshape(-1), (i,), accumulate).reshape(())
+    return _index.index_put(input, source, (slice(None),) * d + (i,), accumulate)
 
 
 @method(inplace=True)
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """`input` with the slices of `dim` at `index` set to `value` (a number or a 0-dim tensor)."""
-    d, _ = _slices("index_fill", input, dim, index, None)
+    d, i = _slices("index_fill", input, dim, index, None)
+    if value.__class__ in TENSORS and value._a.ndim:
+        raise RuntimeError(message("index_fill", "only supports a 0-dimensional value tensor", value=value))
+    if value.__class__ is complex and not input.dtype.is_complex:
+        raise RuntimeError(f"index_fill: a complex value does not fit into {input.dtype}; got {value}")
     v = value if value.__class__ in TENSORS else _full(input, value)
-    size, rest = (input._a.shape[d], input._a.ndim - d - 1) if input._a.ndim else (1, 0)
-    hit: Any = input.new_zeros((size,), dtype=bool_)  # an index that comes twice is filled once
-    hit = _index.index_put(hit, hit.new_ones(()), (_indices("index_fill", input, index).reshape(-1),), False)
-    hit = hit.reshape((size, *(1,) * rest)) if input._a.ndim else hit.reshape(())
-    return _where(hit, v if v.dtype is input.dtype else cast(v, input.dtype), input)
+    v = v if v.dtype is input.dtype else cast(v, input.dtype)
+    if v._node is None:
+        return _put_slices(input, v, d, i, False)
+    rows = input.new_zeros(input._a.shape[d : d + 1] or 1, dtype=bool_)  # an index that comes twice fills only once
+    rows = _put_slices(rows, rows.new_ones(()), 0, i, False).reshape([-1] + [1] * (input._a.ndim - d - 1))
+    return _index.masked_fill(input, v, (rows if input._a.ndim else rows.reshape(()))._a)
 
 
-def _slices(op: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None) -> tuple[int, tuple]:
+def _slices(op: str, input: Tensor, dim: int, index: Tensor, source: Tensor | None) -> tuple[int, Any]:
+    """The dim and the raw indices of its slices, (n,), after the checks."""
     d = check_dim(op, dim, input._a.ndim)
     i = _indices(op, input, index)
     if i.ndim > 1:
         raise IndexError(message(op, "Index is supposed to be a vector", index=index))
     i = i.reshape(-1)
     size = input._a.shape[d] if input._a.ndim else 1
-    _in_range(op, i, size, d, input)
-    if source is not None:
-        want = list(input._a.shape)
-        if want:
-            want[d] = i.size
-        if list(source._a.shape) != want:
-            kind = (
-                IndexError
-                if op == "index_copy" and source._a.shape[d : d + 1] != tuple(want[d : d + 1])
-                else RuntimeError
-            )
-            raise kind(message(op, f"source must have shape {tuple(want)}", source=source, self=input, index=index))
-    return d, (slice(None),) * d + (i,) if input._a.ndim else (...,)
+    _in_range(op, i, size, d, input, -size if op == "index_fill" else 0)
+    if source is None:
+        return d, i + size * (i < 0)
+    have, want = tuple(source._a.shape), tuple(input._a.shape)
+    if want:
+        want = want[:d] + (i.size,) + want[d + 1 :]
+        fits = have == want
+    else:
+        fits = not have and i.size == 1 or op == "index_copy" and have == (i.size,)
+    if not fits:
+        kind = IndexError if not have or op == "index_copy" and have[d : d + 1] != (i.size,) else RuntimeError
+        raise kind(message(op, f"source must have shape {want}", source=source, self=input, index=index))
+    return d, i
 
 
 @method(inplace=True, out=True)
@@ -259,9 +282,8 @@ def index_reduce(
         raise RuntimeError(message("index_reduce", rule, reduce=reduce))
     d, _ = _slices("index_reduce", input, dim, index, source)
     _source("index_reduce", input, source, index)
-    shape = [1] * source._a.ndim
-    shape[d : d + 1] = [-1] * len(shape[d : d + 1])
-    wide = index.reshape(*shape).expand(*source._a.shape)
+    shape = [-1 if k == d else 1 for k in range(source._a.ndim)]
+    wide = index.reshape(shape).expand(source._a.shape)
     return _reduced("index_reduce", input, d, wide._a, source, reduce, include_self)
 
 

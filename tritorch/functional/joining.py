@@ -118,17 +118,24 @@ def _atleast(tensors: tuple, f: Any) -> Any:
     return tuple(map(f, tensors))
 
 
+def _some(op: str, tensors: Any) -> tuple[Tensor, ...]:
+    found = tuple(tensors)
+    if not found:
+        raise RuntimeError(f"{op}: expected a non-empty list of Tensors")
+    return found
+
+
 @with_out
 def hstack(tensors: Any) -> Tensor:
     """Joined along dim 1 (dim 0 for vectors)."""
-    xs = atleast_1d(tuple(tensors))
+    xs = atleast_1d(_some("hstack", tensors))
     return cat(xs, 0 if xs[0]._a.ndim == 1 else 1)
 
 
 @with_out
 def vstack(tensors: Any) -> Tensor:
     """Joined along dim 0, vectors as rows."""
-    return cat(atleast_2d(tuple(tensors)), 0)
+    return cat(atleast_2d(_some("vstack", tensors)), 0)
 
 
 row_stack = vstack
@@ -137,7 +144,7 @@ row_stack = vstack
 @with_out
 def dstack(tensors: Any) -> Tensor:
     """Joined along dim 2."""
-    return cat(atleast_3d(tuple(tensors)), 2)
+    return cat(atleast_3d(_some("dstack", tensors)), 2)
 
 
 @with_out
@@ -276,5 +283,5 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along `dim`, without that dim; views."""
     d = check_dim("unbind", dim, input._a.ndim)
     if input._a.ndim == 0:
-        raise RuntimeError("unbind: Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
     return _multi(_copy.unbind, input, (d,))

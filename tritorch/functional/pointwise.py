@@ -46,9 +46,16 @@ def _unary(name: str) -> Callable[..., Any]:
     return f
 
 
+def _not_a_tensor(name: str, argument: str, position: int, value: Any) -> TypeError:
+    """The error where a number, or something else, came for a tensor."""
+    return TypeError(
+        f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
+    )
+
+
 def _foreign(name: str, argument: str, value: Any) -> TypeError:
     """The error where an op gives NotImplemented for an operand."""
-    return TypeError(f"{name}(): argument '{argument}' (position 2) must be Tensor, not {type(value).__name__}")
+    return _not_a_tensor(name, argument, 2, value)
 
 
 def _binary(name: str) -> Callable[..., Any]:

@@ -9,11 +9,12 @@ from ..autograd.autocast import ACTIVE, cast
 from ..autograd.modes import STATE
 from ..binding import given, method
 from ..device import CPU
-from ..dtypes import FLOAT
+from ..dtypes import FLOAT, bool_
 from ..errors import check_dim, message
 from ..kernels._blocks import LARGE
 from ..kernels.matmul import matmul as _matmul
 from ..tensor import TENSORS, Tensor
+from .comparison import result_type
 from .matmul import _cannot, _check_dims, _check_pair, bmm, matmul, mv
 
 __all__ = [
@@ -136,8 +137,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
                 raise RuntimeError(
                     message("tensordot", f"contracted dims need to match: {d} of a and {e} of b", a=a, b=b)
                 )
-            a = a.sum(d, keepdim=True) if n == 1 else a
-            b = b.sum(e, keepdim=True) if m == 1 else b
+            a = a.sum(d, keepdim=True, dtype=a.dtype) if n == 1 else a
+            b = b.sum(e, keepdim=True, dtype=b.dtype) if m == 1 else b
     free_a = [d for d in range(a._a.ndim) if d not in left]
     free_b = [d for d in range(b._a.ndim) if d not in right]
     rows, cols = [a._a.shape[d] for d in free_a], [b._a.shape[d] for d in free_b]
@@ -203,8 +204,10 @@ def _scaled(op: str, input: Tensor, y: Tensor, beta: Any, alpha: Any) -> Tensor:
     have = input._a.shape
     if len(have) > len(want) or any(m not in (1, n) for m, n in zip(have[::-1], want[::-1], strict=False)):
         raise RuntimeError(message(op, f"input must broadcast to the product's shape {tuple(want)}", input=input))
-    if input.dtype.category < FLOAT and (isinstance(alpha, float) or isinstance(beta, float)):
-        raise RuntimeError(message(op, "for integral tensors alpha and beta must be integers", alpha=alpha, beta=beta))
+    if y.dtype is bool_:
+        return y & bool(alpha) | (input & bool(beta))
+    if y.dtype.category < FLOAT:  # PyTorch takes them in the tensors' dtype
+        alpha, beta = int(alpha), int(beta)
     if alpha != 1:
         y = y * alpha
     if beta == 0:  # input gets a gradient of zeros, as in PyTorch
@@ -265,7 +268,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
         input: broadcasts to (n, m); not looked at when beta is 0.
         vec1: (n,).
         vec2: (m,).
-        beta, alpha: numbers, default 1.
+        beta, alpha: numbers, default 1. With bools only, y is "beta and input, or alpha and vec1 and vec2".
 
     >>> import tritorch as torch
     >>> torch.addr(torch.zeros(1, 2), torch.ones(1), torch.ones(2), alpha=3)
@@ -273,7 +276,12 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     """
     if ACTIVE:
         input, vec1, vec2 = cast("addr", input, vec1, vec2)
-    return _scaled("addr", input, outer(vec1, vec2), beta, alpha)
+    y = outer(vec1, vec2)
+    kind = result_type(input, y)
+    if kind.category < FLOAT and (isinstance(alpha, float) or isinstance(beta, float)):
+        rule = "for integral tensors alpha and beta must not be floating point numbers"
+        raise RuntimeError(message("addr", rule, alpha=alpha, beta=beta))
+    return _scaled("addr", input.to(kind), y.to(kind), beta, alpha)
 
 
 @method(inplace=True, out=True)

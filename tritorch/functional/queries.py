@@ -11,6 +11,7 @@ import numpy as np
 from .. import return_types
 from ..binding import method
 from ..device import CPU
+from ..dtypes import int64
 from ..errors import message
 from ..kernels.frexp import frexp as _frexp
 from ..tensor import Tensor, bump
@@ -195,6 +196,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     x: Any = tensor("unravel_index", indices, "indices")
     if x.dtype.category != 1:
         raise TypeError(f"expected 'indices' to be integer dtype, but got {x.dtype}")
+    x = x.to(int64)
     sizes = (shape,) if isinstance(shape, int) else tuple(int(s) for s in shape)
     if any(s < 0 for s in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {sizes}")

@@ -218,7 +218,7 @@ def _linspace(start: Any, end: Any, steps: int, kind: dtypes.dtype) -> np.ndarra
         i = np.arange(steps, dtype=np.float64)
         step = (end - start) / (steps - 1)
         return np.where(i < half, start + step * i, end - step * (steps - 1 - i)).astype(kind.np)
-    single = np.float64 if kind.itemsize == 8 else np.float32
+    single = np.float64 if kind.itemsize == 8 or kind.category == dtypes.INT else np.float32
     first, last = single(start), single(end)
     step = float((last - first) / single(steps - 1))
     a = np.empty(steps, single)
@@ -242,12 +242,14 @@ def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, out: Tensor | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False, **more: Any,
 ) -> Tensor:  # fmt: skip
-    """`base` to the power of each number of `linspace(start, end, steps)`."""
+    """`base` to the power of each number of `linspace(start, end, steps)`; the ends of an integer dtype are integers."""
     check_ignored("logspace", more)
     start, end = _bound("logspace", "start", start), _bound("logspace", "end", end)
     kind = _spaced_kind("logspace", start, end, steps, dtype, out)
     wide = dtypes.complex128 if kind.is_complex else dtypes.float64
     with np.errstate(all="ignore"):
-        exponents = _linspace(start, end, steps, wide if kind.category != dtypes.INT else dtypes.float64)
+        if kind.category == dtypes.INT:  # the ends lose their fractions, not the exponents between them
+            start, end = int(start), int(end)
+        exponents = _linspace(start, end, steps, wide)
         a = np.power(wide.np.type(base), exponents).astype(kind.np)
     return deliver("logspace", a, device, requires_grad, out)

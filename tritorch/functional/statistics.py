@@ -281,7 +281,7 @@ def _quantile(
     rows = _sort.sort(x, x._a.ndim - 1, False)[0]
     n = rows._a.shape[-1]
     bad = rows.isnan()
-    points = q.detach().reshape((-1,))
+    points = q.reshape((-1,))
     if ignore_nan:
         last = (n - 1 - bad.sum(-1, keepdim=True)).clamp(min=0).to(rows.dtype)
         rank = points * last

@@ -96,6 +96,8 @@ class fractional_max_pool_indices:
 
     def cpu(x: Array, u: Array, kernel: Ints, out: Ints) -> Array:
         size = x.shape[2:]
+        if not u.size:
+            return np.empty((*x.shape[:2], *out), np.int64)
         order = (1, 0) if len(size) == 2 else (0, 1, 2)  # PyTorch takes the width's draw first in two dims
         tables = [
             fractional_starts(u[:, :, order[i]], size[i], out[i], kernel[i])[..., None] + np.arange(kernel[i])

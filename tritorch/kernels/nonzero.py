@@ -200,7 +200,9 @@ class searchsorted:
             return y
         if rows.ndim == 1:
             return np.asarray(np.searchsorted(rows, v, side), np.int64)
-        y = np.empty(v.shape, np.int64)
+        y = np.zeros(v.shape, np.int64)
+        if not y.size or not rows.size:
+            return y
         flat = y.reshape(-1, v.shape[-1])
         pairs = zip(rows.reshape(-1, rows.shape[-1]), v.reshape(-1, v.shape[-1]), strict=True)
         for i, (row, values) in enumerate(pairs):

@@ -79,7 +79,7 @@ def native_group_norm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(y, mean, 1 / sqrt(var + eps)) of `torch.nn.functional.group_norm`."""
     x: Any = input
-    rows = x.detach().reshape((N, group, C // group * HxW))
+    rows = x.reshape((N, group, C // group * HxW))
     scale = (rows.var(-1, correction=0) + eps).rsqrt()
     return F.group_norm(input, group, weight, bias, eps), rows.mean(-1), scale
 

@@ -8,7 +8,7 @@ from ... import functional
 from ...autograd.autocast import ACTIVE, cast
 from ...binding import in_place, with_out
 from ...device import CPU
-from ...dtypes import FLOAT, float64
+from ...dtypes import FLOAT, bool_, float64, uint8
 from ...errors import check_dim, message
 from ...kernels._op import OPS
 from ...tensor import Tensor
@@ -322,7 +322,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """x limited to [min_val, max_val].
+    """x limited to [min_val, max_val], which lose their fractions where x has an integer dtype.
 
     Args:
         input: any shape.
@@ -331,6 +331,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
     Raises:
         ValueError: min_val is greater than max_val.
+        RuntimeError: a bool input; a negative limit of uint8.
 
     >>> import tritorch as torch
     >>> torch.nn.functional.hardtanh(torch.tensor([-2.0, 0.0, 2.0]))
@@ -340,6 +341,11 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         raise ValueError(
             message("hardtanh", "min_val cannot be greater than max_val", min_val=min_val, max_val=max_val)
         )
+    if input.dtype.category < 2:
+        min_val, max_val = int(min_val), int(max_val)
+        if input.dtype is bool_ or input.dtype is uint8 and min_val < 0:
+            rule = "bools have no limits, and those of uint8 are not negative"
+            raise RuntimeError(message("hardtanh", rule, input=input, min_val=min_val, max_val=max_val))
     return _run(input, inplace, "hardtanh", min_val, max_val)
 
 

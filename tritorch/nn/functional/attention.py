@@ -6,6 +6,7 @@ import math
 
 from ... import functional
 from ...autograd.autocast import ACTIVE, cast
+from ...device import CPU
 from ...dtypes import BOOL, FLOAT, bool_
 from ...errors import message
 from ...functional import linear
@@ -141,7 +142,10 @@ def _mask_four(op: str, mask: Tensor, lead: tuple[int, ...], length: int, keys: 
 
 
 def _with_dropout(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float, causal: bool, scale: float) -> Tensor:
-    """The weights spelled out, because the random mask covers them all."""
+    """The weights spelled out, because the random mask covers them all; on the CPU half precision is rounded at the end."""
+    if q.dtype.is_half and q.device is CPU:
+        wide = mask if mask is None or mask.dtype.category == BOOL else mask.float()
+        return _with_dropout(q.float(), k.float(), v.float(), wide, p, causal, scale).to(q.dtype)
     group = q.shape[1] // max(k.shape[1], 1)
     if group > 1:
         k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)

@@ -150,17 +150,37 @@ def linear_cross_entropy(
 
     Args:
         input: (N, D) or (D,), floating.
-        linear_weight: (C, D).
+        linear_weight: (C, D), or (C, d1, ..., D) for logits (N, C, d1, ...), which need the input's N.
         target, weight, reduction, label_smoothing: as `cross_entropy`.
-        linear_bias: (C,) or None.
-        ignore_index: default None, which stands for -100.
+        linear_bias: linear_weight's shape without D, or None.
+        ignore_index: default None, which stands for -100; only for a target of class indices.
         options: PyTorch's choices of chunking; without effect.
 
+    Raises:
+        RuntimeError: sizes do not fit; ignore_index with a target of probabilities.
+
     >>> import tritorch as torch
-    >>> torch.nn.functional.linear_cross_entropy(torch.zeros(1, 3), torch.ones(2, 3), torch.tensor([1]))
-    tensor(0.6931)
+    >>> torch.nn.functional.linear_cross_entropy(torch.ones(2, 3), torch.zeros(4, 3), torch.tensor([1, 3]))
+    tensor(1.3863)
     """
+    op = "linear_cross_entropy"
+    if input.ndim not in (1, 2) or linear_weight.ndim < 2 or input.shape[-1] != linear_weight.shape[-1]:
+        rule = "expected input (N, D) or (D,) and linear_weight (C, ..., D)"
+        raise RuntimeError(message(op, rule, input=input, linear_weight=linear_weight))
+    sizes = tuple(linear_weight.shape[:-1])
+    if linear_bias is not None and tuple(linear_bias.shape) != sizes:
+        raise RuntimeError(message(op, f"linear_bias must be of shape {sizes}", linear_bias=linear_bias))
+    if len(sizes) > 1:
+        if input.ndim == 1:
+            rule = "logits of several dims need an input (N, D)"
+            raise RuntimeError(message(op, rule, input=input, linear_weight=linear_weight))
+        linear_weight = linear_weight.flatten(0, -2)
+        linear_bias = None if linear_bias is None else linear_bias.flatten()
     logits = functional.linear(input, linear_weight, linear_bias)
+    if len(sizes) > 1:
+        logits = logits.reshape((len(input), *sizes))
+    if ignore_index is not None and target.shape == logits.shape:
+        raise RuntimeError(message(op, "ignore_index needs a target of class indices", target=target, input=input))
     ignored = -100 if ignore_index is None else ignore_index
     return cross_entropy(
         logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing

@@ -47,6 +47,9 @@ def ctc_loss(
     Raises:
         RuntimeError: sizes do not fit; lengths are no integers; a length, a target or blank is out of range.
 
+    The gradient is that of the loss alone. PyTorch's is exp(log_probs) more, which the gradient of log_softmax takes
+    away again: behind log_softmax they are the same.
+
     Source: Graves et al., Connectionist temporal classification, ICML 2006.
 
     >>> import tritorch as torch

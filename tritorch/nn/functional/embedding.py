@@ -175,9 +175,10 @@ def embedding_bag(
     rows = kernels.embedding(weight, index, -1, scale_grad_by_freq)
     if mode == "max":
         return _largest(rows, bag, bags)
-    if factors is not None:
+    if factors is not None:  # the products of half precision are summed as float32
+        rows, factors = (t.float() if t.dtype.is_half else t for t in (rows, factors))
         rows = rows * factors.unsqueeze(1)
-    total = kernels.embedding_grad(rows, bag, bags, -1, False)
+    total = kernels.embedding_grad(rows, bag, bags, -1, False).to(weight.dtype)
     if mode == "sum":
         return total
     count = _count(bag, bags).clamp_min(1).to(total.dtype)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.autocast import ACTIVE, cast
-from ...dtypes import FLOAT
+from ...dtypes import FLOAT, uint8
 from ...errors import message
 from ...kernels.resample import Taps, resample
 from ...tensor import Tensor
@@ -155,7 +155,8 @@ def interpolate(
     """input resized to `size`, or by `scale_factor`.
 
     Args:
-        input: (N, C, W), (N, C, H, W) or (N, C, D, H, W).
+        input: (N, C, W), (N, C, H, W) or (N, C, D, H, W), floating; also uint8, in modes "nearest", "nearest-exact",
+            "bilinear" and "bicubic", rounded after each dim.
         size: of the spatial dims.
         scale_factor: instead of size; sizes are rounded down.
         mode: "nearest" (default), "nearest-exact", "area", "linear" (3 dims), "bilinear" and "bicubic" (4 dims),
@@ -196,14 +197,15 @@ def interpolate(
         if scales is None:
             raise ValueError("interpolate: recompute_scale_factor is not meaningful with an explicit size.")
         scales = None
-    if input.dtype.category != FLOAT and (smooth or mode == "area"):
+    whole = input.dtype is uint8 and mode in ("bilinear", "bicubic")  # as PyTorch, rounded to bytes after each dim
+    if input.dtype.category != FLOAT and (smooth or mode == "area") and not whole:
         raise NotImplementedError(f"interpolate: mode {mode!r} is not implemented for {input.dtype.name}")
     align, double = bool(align_corners), input.dtype.name == "float64"
     kind = "cubic" if mode == "bicubic" else "linear" if smooth else mode
     if 0 in shape[2:]:
         raise RuntimeError(message("interpolate", "Input and output sizes should be greater than 0", input=input))
     # what shrinks comes first; of what grows the last dim, whose neighbours in memory are read one by one
-    shrinks = [i for i, out in enumerate(sizes) if out <= shape[i + 2]]
+    shrinks = [i for i, out in enumerate(sizes) if out <= shape[i + 2]] if not whole else []
     for i in [*shrinks, *(i for i in reversed(range(len(sizes))) if i not in shrinks)]:
         n, out = shape[i + 2], sizes[i]
         scale = None if scales is None else scales[i]
@@ -212,7 +214,8 @@ def interpolate(
         else:
             taps = _taps(kind, n, out, scale, align, double)
         if not taps.identity:
-            input = resample(input, taps, i + 2)
+            x = resample(input.float() if whole else input, taps, i + 2)
+            input = (x + 0.5).floor().clamp(0, 255).to(uint8) if whole else x
     return input
 
 

@@ -183,13 +183,13 @@ def multilabel_soft_margin_loss(
 
 
 def _one_or_many(op: str, input: Tensor, target: Tensor, target_dims: int) -> tuple[Tensor, Tensor]:
-    """(C,) seen as (1, C), with its target."""
-    if input.ndim not in (1, 2) or 0 in input.shape[1:] or (input.ndim == 1 and not input.shape[0]):
+    """(C,), or one number, seen as (1, C), with its target."""
+    if input.ndim > 2 or 0 in input.shape[1:] or (input.ndim == 1 and not input.shape[0]):
         raise RuntimeError(
             message(op, "Expected non-empty vector or matrix with optional 0-dim batch size", input=input)
         )
-    if input.ndim == 1:
-        return input.unsqueeze(0), target.reshape((1, -1)) if target_dims == 2 else target.reshape((1,))
+    if input.ndim < 2:
+        return input.reshape((1, -1)), target.reshape((1, -1)) if target_dims == 2 else target.reshape((1,))
     return input, target
 
 
@@ -242,7 +242,7 @@ def multi_margin_loss(
         gap = gap * weight.index_select(0, classes).unsqueeze(1)
     own = functional.zeros_like(gap.detach()).scatter(1, index, 1.0).bool()
     loss = gap.masked_fill(own, 0.0).sum(1) / rows.shape[1]
-    return reduced(loss.reshape(target.shape) if input.ndim == 1 else loss, reduction)
+    return reduced(loss.reshape(target.shape) if input.ndim < 2 else loss, reduction)
 
 
 def multilabel_margin_loss(
@@ -266,7 +266,9 @@ def multilabel_margin_loss(
     op = "multilabel_margin_loss"
     reduction = chosen(op, reduction, size_average, reduce)
     rows, labels = _one_or_many(op, input, target, 2)
-    if target.shape != input.shape:
+    if target.shape != input.shape and not (
+        input.ndim < 2 and input.numel() == target.numel() == 1 and target.ndim < 2
+    ):
         raise RuntimeError(message(op, "inconsistent target size", input=input, target=target))
     listed = (labels < 0).long().cumsum(1) == 0
     safe = labels.masked_fill(~listed, 0)
@@ -274,7 +276,7 @@ def multilabel_margin_loss(
     wanted = rows.gather(1, safe)
     gap = (1 - wanted.unsqueeze(2) + rows.unsqueeze(1)).clamp_min(0)
     loss = gap.masked_fill(~(listed.unsqueeze(2) & ~is_target.unsqueeze(1)), 0.0).sum((1, 2)) / rows.shape[1]
-    return reduced(loss.reshape(()) if input.ndim == 1 else loss, reduction)
+    return reduced(loss.reshape(()) if input.ndim < 2 else loss, reduction)
 
 
 def triplet_margin_loss(

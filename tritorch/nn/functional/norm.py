@@ -8,7 +8,7 @@ from typing import Any
 from ...autograd.autocast import ACTIVE, cast
 from ...binding import given
 from ...device import CPU, on_device
-from ...dtypes import finfo
+from ...dtypes import INT, finfo
 from ...errors import message
 from ...kernels import batch_norm as kernels
 from ...kernels import group_norm as grouped
@@ -78,8 +78,10 @@ def batch_norm(
     """
     op = "batch_norm"
     floating(op, input)
+    if input._a.ndim < 2 and input._a.shape != (0,):  # nothing at all is let through, as in PyTorch
+        raise IndexError(message(op, "expected input of at least 2 dims (N, C, ...)", input=input))
     if input._a.ndim < 2:
-        raise RuntimeError(message(op, "expected input of at least 2 dims (N, C, ...)", input=input))
+        return input.clone()
     channels = input._a.shape[1]
     n = input._a.size // channels if channels else 0
     if training:
@@ -268,7 +270,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     """x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta (Krizhevsky et al. 2012).
 
     Args:
-        input: (N, C, ...) with at least 3 dims, floating.
+        input: (N, C, ...) with at least 3 dims, floating, or integers, whose means are rounded towards zero.
         size: number of channels of a neighbourhood; those beyond the ends count as 0.
         alpha, beta, k: default 1e-4, 0.75, 1.
 
@@ -279,7 +281,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     >>> torch.nn.functional.local_response_norm(torch.ones(1, 2, 1), 2, alpha=1.0).flatten()
     tensor([0.7378, 0.5946])
     """
-    floating("local_response_norm", input)
+    if input.dtype.category != INT:
+        floating("local_response_norm", input)
     if input.ndim < 3:
         raise ValueError(
             f"local_response_norm: Expected 3D or higher dimensionality input (got {input.ndim} dimensions)"
@@ -293,7 +296,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     total = square.narrow(1, 0, input.shape[1])
     for i in range(1, size):
         total = total + square.narrow(1, i, input.shape[1])
-    return input / (total * (alpha / size) + k) ** beta
+    mean = total * (alpha / size) if input.dtype.category != INT else total.div(size, rounding_mode="trunc") * alpha
+    return input / (mean + k) ** beta
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
