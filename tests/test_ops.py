@@ -177,6 +177,7 @@ def directional(f, point: list[np.ndarray], direction: list[np.ndarray], eps: fl
 
 
 SYMMETRIC = {"linalg_cholesky", "linalg_eigh", "linalg_eigvalsh"}  # read one triangle, are functions of symmetric x
+TRIANGULAR = {"linalg_cholesky_solve"}  # read one triangle, and give the gradient of a whole matrix
 
 
 def _normal(like: np.ndarray | Tensor, rng: np.random.Generator) -> np.ndarray:
@@ -188,6 +189,8 @@ def _normal(like: np.ndarray | Tensor, rng: np.random.Generator) -> np.ndarray:
 
 def _direction(name: str, like: np.ndarray | Tensor, rng: np.random.Generator) -> np.ndarray:
     d = _normal(like, rng)
+    if name in TRIANGULAR and d.ndim > 1 and d.shape[-1] == d.shape[-2]:
+        return np.tril(d)
     return (d + d.swapaxes(-2, -1).conj()) / 2 if name in SYMMETRIC else d
 
 

@@ -86,6 +86,11 @@ CASES = {
     "conv3d 1x1": (lambda t, x, w: t.nn.functional.conv3d(x, w), (1, 2, 3, 2, 2), (3, 2, 1, 1, 1)),
     "conv_transpose1d": (lambda t, x, w, b: t.nn.functional.conv_transpose1d(x, w, b, 2), (2, 3, 5), (3, 2, 3), (2,)),
     "conv_transpose2d": (lambda t, x, w: t.nn.functional.conv_transpose2d(x, w, groups=2), (1, 4, 3, 3), (4, 2, 2, 2)),
+    "cov": (lambda t, x: t.cov(x, aweights=t.tensor([0.3, 1.0, 0.2, 2.0], dtype=t.float64)), X),
+    "istft": (lambda t, x: t.istft(x, 6, 2), (4, 5)),
+    "istft of both sides": (lambda t, x: t.istft(x, 6, 2, onesided=False), (6, 5)),
+    "istft of both sides, complex": (lambda t, x, w: t.istft(x, 6, 2, window=w + 2, return_complex=True, center=False), (6, 5), (6,)),
+    "index_fill": (lambda t, x, v: x.index_fill(1, t.tensor([2, 0, 2]), v), X, ()),
     "vander": (lambda t, x: t.linalg.vander(x, N=4), X),
 }  # fmt: skip
 

@@ -300,6 +300,65 @@ def test_second_derivatives_against_torch() -> None:
         check(twice, a, tol=1e-7)
 
 
+EDGES = {
+    "cholesky complex": (lambda t, a: t.linalg.cholesky(a), positive(2, 4, 4, kind="complex128")),
+    "cholesky upper complex": (lambda t, a: t.linalg.cholesky(a, upper=True), positive(4, 4, kind="complex128")),
+    "both triangles of cholesky_solve": (lambda t, b, a: t.cholesky_solve(b, a), array(3, 2), np.tril(well(2, 3, 3))),
+    "both triangles, upper": (lambda t, b, a: t.cholesky_solve(b, a, upper=True), array(3, 2), np.triu(well(3, 3))),
+    "both triangles, complex": (
+        lambda t, b, a: t.cholesky_solve(b, a), array(3, 2, kind="complex128"), np.tril(well(3, 3, kind="complex128")),
+    ),
+    "both triangles of cholesky_inverse": (lambda t, a: t.cholesky_inverse(a), np.tril(well(2, 3, 3))),
+    "cholesky_inverse upper complex": (lambda t, a: t.cholesky_inverse(a, True), np.triu(array(3, 3, kind="complex128"), 1) + 3 * np.eye(3)),
+    "householder_product of none": (lambda t, a, b: t.linalg.householder_product(a, b), array(3, 2), np.zeros(0)),
+    "matrix_power 0": (lambda t, a: t.linalg.matrix_power(a, 0), array(2, 3, 3)),
+    "matrix_exp complex": (lambda t, a: t.linalg.matrix_exp(a), array(2, 3, 3, kind="complex128")),
+    "lstsq gels": (lambda t, a, b: t.linalg.lstsq(a, b, driver="gels"), array(2, 5, 3), array(2, 5, 2)),
+    "lstsq gelsd": (lambda t, a, b: t.linalg.lstsq(a, b, driver="gelsd"), array(5, 3), array(5, 2)),
+    "lstsq square": (lambda t, a, b: t.linalg.lstsq(a, b, driver="gels"), well(3, 3), array(3, 1)),
+    "lstsq complex": (
+        lambda t, a, b: t.linalg.lstsq(a, b, driver="gelsd"), array(4, 3, kind="complex128"), array(4, 2, kind="complex128"),
+    ),
+    "vander of a number": (lambda t, a: t.linalg.vander(a, N=3), array()),
+    "pinv by tensors": (
+        lambda t, a: t.linalg.pinv(a, atol=t.tensor([1.0, 0, 0.5], dtype=t.float64)) + t.linalg.pinv(a, rtol=t.tensor([[0.1], [0.6]])),
+        array(2, 3, 4, 5),
+    ),
+    "pinv by both": (lambda t, a: t.linalg.pinv(a, atol=t.tensor(1.0), rtol=t.tensor([0.1, 0.6, 0.9])), array(4, 5)),
+    "pinv of none": (lambda t, a: t.linalg.pinv(a, rtol=t.zeros(0)), array(0, 3, 2)),
+    "matrix_rank by tensors": (
+        lambda t, a: t.linalg.matrix_rank(a.detach(), atol=t.tensor([2.0, 0, 0.5], dtype=t.float64)), array(2, 3, 4, 5),
+    ),
+    "cov complex weights": (
+        lambda t, a, w: t.cov(a, aweights=w.abs().detach() + 0.1, fweights=t.tensor([1, 3, 2, 2])),
+        array(3, 4, kind="complex128"), array(4, kind="complex128"),
+    ),
+    "cov of one variable": (lambda t, a: t.cov(a, correction=0), array(1, 4)),
+    "cov weights of float32": (lambda t, a: t.cov(a, aweights=t.tensor([0.3, 0.1, 1.7, 0.9]), correction=0), array(2, 4)),
+    "corrcoef of one variable": (lambda t, a: t.corrcoef(a), array(1, 4)),
+    **{
+        f"norm {p} of {shape}": (lambda t, a, p=p: t.linalg.matrix_norm(a, p), np.zeros(shape))
+        for shape in ((0, 0), (2, 0, 0), (0, 3), (3, 0)) for p in (1, INF, 2, "nuc", "fro")
+    },
+    "norm -1 of (0, 3)": (lambda t, a: t.linalg.matrix_norm(a, -1), np.zeros((0, 3))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges(name: str) -> None:
+    f, *arrays = EDGES[name]
+    grad = not name.startswith(("norm", "pinv of none", "matrix_rank"))
+    check(f, *arrays, kind="complex128" if any(a.dtype.kind == "c" for a in arrays) else "float64", grad=grad)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_the_exponential_of_half_precision_is_that_of_float32(kind: str) -> None:
+    x = tritorch.tensor(array(2, 3, 3), dtype=getattr(tritorch, kind))
+    y = tritorch.linalg.matrix_exp(x)
+    assert y.dtype is x.dtype
+    assert bool((y == tritorch.linalg.matrix_exp(x.float()).to(x.dtype)).all())
+
+
 def test_low_rank() -> None:
     a = array(20, 3) @ array(3, 10)
     x = tritorch.tensor(a)
@@ -327,6 +386,8 @@ ERRORS = {
     "qr backward": lambda t: t.linalg.qr(t.ones(3, 2, requires_grad=True), mode="complete").R.sum().backward(),
     "uplo": lambda t: t.linalg.eigh(t.eye(2), UPLO="X"),
     "ord": lambda t: t.linalg.matrix_norm(t.eye(2), 3),
+    "smallest of none": lambda t: t.linalg.matrix_norm(t.zeros(0, 0), -INF),
+    "tolerances": lambda t: t.linalg.pinv(t.ones(2, 3, 3), atol=t.ones(3)),
     "dims": lambda t: t.linalg.matrix_norm(t.eye(2), dim=(0, 0)),
     "dim": lambda t: t.linalg.matrix_norm(t.eye(2), dim=(0, 5)),
     "norm of ints": lambda t: t.linalg.norm(t.tensor([1, 2])),

@@ -177,3 +177,15 @@ def program(lib, seed: int):
 def test_random_programs(block: int) -> None:
     for seed in range(block * 50, block * 50 + 50):
         compare(outcome(lambda: program(tritorch, seed)), outcome(lambda: program(torch, seed)), f"seed {seed}", 1e-9)
+
+
+@pytest.mark.parametrize("change", ["fill_", "zero_", "copy_", "normal_"])
+def test_what_was_overwritten_stays_in_the_graph_with_a_gradient_of_zeros(change):
+    values = {"fill_": (2.0,), "copy_": (None,)}
+    for lib in (torch, tritorch):
+        x = lib.ones(3, requires_grad=True)
+        y = x * 2
+        args = (lib.zeros(3),) if change == "copy_" else values.get(change, ())
+        getattr(y, change)(*args)
+        assert y.requires_grad
+        assert lib.autograd.grad(y.sum(), x)[0].tolist() == [0.0] * 3

@@ -13,7 +13,7 @@ from typing import Any
 from weakref import ref
 
 from . import bridge
-from .apply import record_view
+from .apply import record_view, zeros
 from .engine import clear, copied, freed
 from .graph import Leaf, Version, make_node
 from .modes import STATE
@@ -90,6 +90,8 @@ def rebase(t: Any, node: Any) -> None:
     else:
         if t._node is None and t._vc is not None and node is not None and holders(t._vc) > 1:
             _register_views(t._vc)
+        if node is None and t._node is not None:
+            node = make_node(OVERWRITTEN, (t._node,), (), t.device)
         t._node = node
         if t._vc is not None and t._vc.views:
             _renew_views(t)
@@ -149,6 +151,26 @@ def _path(node: Any) -> Any:
     if node.saved is None:
         raise freed(node)
     return node.saved
+
+
+class _Overwritten:
+    """The node of a tensor in the graph after it was overwritten by a constant: its old values get a gradient of 0."""
+
+    name = "fill"
+    grad_name = "FillBackward0"
+    differentiable = 1
+    holds = False
+
+    @staticmethod
+    def pull(node: Any, g: Any) -> Any:
+        return (zeros(g.shape, g.dtype, node.device),)
+
+    @staticmethod
+    def pull_tensors(node: Any, g: Any) -> Any:
+        return (g.new_zeros(g.shape),)
+
+
+OVERWRITTEN = _Overwritten()
 
 
 class _Scatter:

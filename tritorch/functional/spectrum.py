@@ -135,7 +135,9 @@ def istft(
 
     Arguments:
         input: (frequencies, pieces) or (batch, frequencies, pieces), complex.
-        length: cut or pad to it. The others are those of `stft`.
+        length: cut or pad to it.
+        return_complex: the signal is complex; else all but the first n_fft // 2 + 1 frequencies are left out. The others
+            are those of `stft`.
 
     Raises:
         RuntimeError: the window's squares add up to less than 1e-11 somewhere, so that the signal is not determined.
@@ -158,9 +160,7 @@ def istft(
     row = x.dim() == 2
     x = (x.unsqueeze(0) if row else x).mT
     norm = "ortho" if normalized else None
-    pieces: Any = irfft(x, n_fft, norm=norm) if onesided else ifft(x, norm=norm)
-    if not onesided and not return_complex:
-        pieces = pieces.real
+    pieces: Any = ifft(x, norm=norm) if return_complex else irfft(x[..., : n_fft // 2 + 1], n_fft, norm=norm)
     weights = pieces.new_ones((n_fft,), dtype=x.real.dtype) if window is None else window
     y = _overlapped(pieces * weights, hop)
     total = _overlapped((weights * weights).expand((1, pieces.shape[1], n_fft)), hop)

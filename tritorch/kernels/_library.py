@@ -20,8 +20,8 @@ from ._op import Array, Op, op
 from ._threads import parallel, single_enter, single_exit
 
 LIBRARY_OPS = frozenset((
-    "fft_c2c", "fft_c2r", "fft_r2c", "linalg_cholesky", "linalg_det", "linalg_eig", "linalg_eigh", "linalg_eigvalsh",
-    "linalg_geqrf", "linalg_inv", "linalg_lstsq", "linalg_lu_factor", "linalg_matrix_exp", "linalg_permutation",
+    "fft_c2c", "fft_c2r", "fft_r2c", "linalg_cholesky", "linalg_cholesky_solve", "linalg_det", "linalg_eig", "linalg_eigh",
+    "linalg_eigvalsh", "linalg_geqrf", "linalg_inv", "linalg_lstsq", "linalg_lu_factor", "linalg_matrix_exp", "linalg_permutation",
     "linalg_pinv", "linalg_qr", "linalg_slogdet", "linalg_solve", "linalg_solve_triangular", "linalg_svd", "linalg_svdvals",
 ))  # fmt: skip
 """The ops without a Triton kernel of their own that run on cuda nevertheless."""

@@ -140,7 +140,8 @@ def _spd(rng: np.random.Generator, *shape: int) -> np.ndarray:
 class linalg_cholesky:
     """(L, info): x = L L^H, or with `upper` (U, info): x = U^H U; one triangle of x is read.
 
-    The gradient is that for a Hermitian x: gx = sym(L^-H low(L^H gL) L^-1), low = lower triangle, diagonal halved.
+    The gradient is that for a Hermitian x: gx = L^-H sym(low(L^H gL)) L^-1, low = lower triangle; sym: half of it and of
+    the adjoint of what is below the diagonal.
     """
 
     def cpu(x: Array, upper: bool) -> tuple[Array, Array]:
@@ -150,10 +151,8 @@ class linalg_cholesky:
     def grad(g, y0, upper):
         factor, g = (y0.mH, g.mH) if upper else (y0, g)
         low = (factor.mH @ g).tril()
-        low = low - low.diagonal(0, -2, -1).diag_embed() * 0.5
-        inner = linalg_solve_triangular(factor.mH, low, True, False)
-        gx = linalg_solve_triangular(factor.mH, inner.mH, True, False)
-        return (gx + gx.mH) * 0.5
+        inner = linalg_solve_triangular(factor.mH, (low + low.tril(-1).mH) * 0.5, True, False)
+        return linalg_solve_triangular(factor.mH, inner.mH, True, False).mH
 
     def samples(rng):
         yield (_spd(rng, 4, 4),), (False,)
@@ -186,6 +185,36 @@ class linalg_solve_triangular:
         yield (rng.normal(size=(2, 3, 3)) * 0.5, rng.normal(size=(2, 3, 1))), (True, True)
         yield (rng.normal(size=(40, 40)) * 0.1 + np.eye(40), rng.normal(size=(40, 1))), (True, False)
         yield (np.zeros((2, 0, 0)), np.zeros((2, 0, 3))), (True, False)
+
+
+@library
+class linalg_cholesky_solve:
+    """The x of (L L^H) x = b, or of (L^H L) x = b with `upper`: only L's triangle is read.
+
+    gb solves with g for b; gL = -(gb x^H + x gb^H) L, with `upper` -L (...). As in PyTorch that is the gradient by a whole
+    matrix: right in the triangle that is read, and not 0 in the other one.
+    """
+
+    def cpu(factor: Array, b: Array, upper: bool) -> Array:
+        def solved(t: Array, b: Array) -> Array:
+            first, second = (adjoint(t), t) if upper else (t, adjoint(t))
+            return namespace(t).ascontiguousarray(substitute(second, substitute(first, b, False, False), True, False))
+
+        return stacked(solved, factor, b)
+
+    def grad(g, factor, y, upper, needs):
+        gb = linalg_cholesky_solve(factor, g, upper)
+        if not needs[0]:
+            return None, gb
+        both = gb @ y.mH
+        both = (both + both.mH) * -1
+        return (factor.triu() @ both if upper else both @ factor.tril()), gb
+
+    def samples(rng):
+        factor = np.tril(rng.normal(size=(2, 4, 4))) + 3 * np.eye(4)
+        yield (factor[0], rng.normal(size=(4, 2))), (False,)
+        yield (factor, rng.normal(size=(2, 4, 1))), (False,)
+        yield (np.zeros((2, 0, 0)), np.zeros((2, 0, 3))), (True,)
 
 
 @library

@@ -62,12 +62,3 @@ def check_info(op: str, info: Tensor, meaning: str) -> None:
         i = next(k for k, v in enumerate(flat) if v)
         where = f"(Batch element {i}): " if info._a.ndim else ""
         raise LinAlgError(f"{op}: {where}{meaning.format(flat[i])}")
-
-
-def number(op: str, name: str, value: Any) -> float:
-    """A tolerance, given as a number or a tensor of one element."""
-    if value.__class__ in TENSORS:
-        if value.numel() != 1:
-            raise NotImplementedError(message(op, f"{name} must be one number for all matrices", **{name: value}))
-        return float(value.item())
-    return float(value)

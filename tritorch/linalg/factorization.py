@@ -71,10 +71,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     together("cholesky_solve", L, B)
     if L._a.shape[-1] != B._a.shape[-2]:
         raise RuntimeError(message("cholesky_solve", "B must have as many rows as L", B=B, L=L))
-    L, B = joint_batch("cholesky_solve", L, B)
-    if upper:
-        return triangular(L, triangular(L.mH, B, False), True)  # type: ignore[attr-defined]
-    return triangular(L.mH, triangular(L, B, False), True)  # type: ignore[attr-defined]
+    return _ops.linalg_cholesky_solve(*joint_batch("cholesky_solve", L, B), bool(upper))
 
 
 @with_out
@@ -82,8 +79,7 @@ def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A = L L^H (`upper`: A = L^H L) from its factor (*, n, n)."""
     L = matrices("cholesky_inverse", L, "L", square=True)
     eye = L.new_ones(L._a.shape[:-1]).diag_embed()  # type: ignore[attr-defined]
-    half = triangular(L.mH if upper else L, eye, False)  # type: ignore[attr-defined]
-    return half.mH @ half
+    return _ops.linalg_cholesky_solve(L, eye, bool(upper))
 
 
 # ---- LU
@@ -276,6 +272,8 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
             message("linalg.householder_product", "A is (*, m, n), n <= m, tau (*, k <= n)", A=A, tau=tau)
         )
     q = x.new_ones((*x.shape[:-2], m)).diag_embed()[..., :n]
+    if not t.shape[-1]:  # in the graph, with a gradient of 0
+        return x.clone().copy_(q)
     return _reflect(x, t, q, range(t.shape[-1] - 1, -1, -1), False)
 
 

@@ -29,6 +29,11 @@ def _float(op: str, A: Any, kind: dtype | None) -> Tensor:
     return A
 
 
+def _largest(x: Any, dim: int) -> Any:
+    """The largest along `dim`, kept; 0 of none."""
+    return x.amax(dim, True) if x.shape[dim] else x.sum(dim, True)
+
+
 @with_out
 def matrix_norm(
     A: Tensor, ord: Any = "fro", dim: Sequence[int] = (-2, -1), keepdim: bool = False, *, dtype: dtype | None = None
@@ -60,7 +65,8 @@ def matrix_norm(
         return _vector_norm(x, 2, (rows, columns), keepdim)
     if ord == "nuc" or ord in (2, -2):
         s: Any = linalg_svdvals(x.permute([d for d in range(x.dim()) if d not in (rows, columns)] + [rows, columns]))
-        y = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord == 2 else s.amin(-1)
+        y = s.sum(-1, True) if ord == "nuc" else _largest(s, -1) if ord == 2 else s.amin(-1, True)
+        y = y.squeeze(-1)
         if keepdim:
             for d in sorted((rows, columns)):
                 y = y.unsqueeze(d)
@@ -69,7 +75,7 @@ def matrix_norm(
         raise RuntimeError(f"{op}: ord must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf; got {ord!r}")
     first, second = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = x.abs().sum(first, True)
-    y = sums.amax(second, True) if ord > 0 else sums.amin(second, True)
+    y = _largest(sums, second) if ord > 0 else sums.amin(second, True)
     if keepdim:
         return y
     for d in sorted((rows, columns), reverse=True):

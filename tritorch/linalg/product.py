@@ -20,7 +20,7 @@ __all__ = ["cross", "diagonal", "matmul", "matrix_exp", "matrix_power", "multi_d
 
 
 def matrix_exp(A: Tensor) -> Tensor:
-    """e^A = sum_k A^k / k! of each square matrix (*, n, n).
+    """e^A = sum_k A^k / k! of each square matrix (*, n, n); of half precision in float32.
 
     Source: N. Higham, The scaling and squaring method for the matrix exponential revisited, 2005.
 
@@ -30,7 +30,7 @@ def matrix_exp(A: Tensor) -> Tensor:
             [0., 1.]])
     """
     if A.__class__ in TENSORS and A.dtype.is_half:
-        return matrix_exp(A.float()).to(A.dtype)  # rounded once
+        return matrix_exp(A.float()).to(A.dtype)  # type: ignore[attr-defined] # rounded once
     return linalg_matrix_exp(matrices("linalg.matrix_exp", A, square=True))
 
 
@@ -56,7 +56,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     base: Any = inv(A) if n < 0 else A
     n = abs(n)
     if n == 0:
-        return base.new_ones(base.shape[:-1]).diag_embed()
+        return base.clone().copy_(base.new_ones(base.shape[:-1]).diag_embed())  # in the graph, with a gradient of 0
     y = None
     while n:
         if n & 1:
@@ -151,16 +151,14 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """The Vandermonde matrix: y[..., i, j] = x_i^j, j < N.
 
     Arguments:
-        x: (*, n). N: the number of columns, default n.
+        x: (*, n), or a number, which is a vector of one. N: the number of columns, default n.
 
     >>> import tritorch as torch
     >>> torch.linalg.vander(torch.tensor([2, 3]))
     tensor([[1, 2],
             [1, 3]])
     """
-    if x._a.ndim == 0:
-        raise RuntimeError(message("linalg.vander", "x must have at least one dim", x=x))
-    t: Any = x
+    t: Any = x if x._a.ndim else x.reshape((1,))  # type: ignore[attr-defined]
     n = t.shape[-1] if N is None else N
     if n <= 1 and N is not None:
         raise RuntimeError(f"linalg.vander: N must be greater than 1; got {N}")

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from .. import return_types
 from ..binding import with_out
 from ..dtypes import finfo
 from ..errors import check_dim, message
+from ..functional.joining import stack
 from ..kernels import linear_system as _ops
 from ..kernels.factorization import linalg_solve_triangular
-from ..tensor import Tensor
-from ._arguments import check_info, joint_batch, matrices, number, tensor, together
+from ..tensor import TENSORS, Tensor
+from ._arguments import check_info, joint_batch, matrices, tensor, together
 
 __all__ = [
     "det", "inv", "inv_ex", "logdet", "lstsq", "pinv", "slogdet", "solve", "solve_ex", "solve_triangular", "tensorinv",
@@ -219,17 +222,17 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     a, b = joint_batch(op, a, b)
     limit = finfo(a.dtype).eps * max(m, n) if rcond is None else float(rcond)
     y, rank, values = _ops.linalg_lstsq(a, b, limit)
-    empty = a.new_empty((0,))  # type: ignore[attr-defined]
-    residuals = empty
+    residuals = y.reshape((-1,))[:0].abs()  # none; of a real dtype, and in the graph as y is
     if driver != "gelsy" and m > n and bool((rank == n).all()):
         rest = a @ y - b  # type: ignore[operator]
         residuals = (rest * rest.conj()).real.sum(-2) if rest.is_complex() else (rest * rest).sum(-2)
         residuals = residuals.squeeze(-1) if vector else residuals
+    nothing = a.new_empty((0,))  # type: ignore[attr-defined]
     return return_types.linalg_lstsq(  # type: ignore[attr-defined]
         y.squeeze(-1) if vector else y,
-        residuals.detach() if residuals is not empty else residuals,
-        rank if driver != "gels" else empty.to(rank.dtype),
-        values if driver in ("gelsd", "gelss") else empty.to(values.dtype),
+        residuals,
+        rank if driver != "gels" else nothing.to(rank.dtype),
+        values if driver in ("gelsd", "gelss") else nothing.to(values.dtype),
     )
 
 
@@ -242,24 +245,44 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
         rcond: an older name of rtol.
         hermitian: A is Hermitian; its eigenvalues are used.
         atol, rtol: singular values up to max(atol, rtol * the largest) count as 0; atol defaults to 0, rtol to
-            max(m, n) * eps, or to 0 when atol is given.
+            max(m, n) * eps, or to 0 where atol is positive. Numbers, or tensors that broadcast to A's batch dims.
 
     >>> import tritorch as torch
     >>> torch.linalg.pinv(torch.tensor([[2.0, 0.0], [0.0, 0.0]]))
     tensor([[0.5000, 0.0000],
             [0.0000, 0.0000]])
     """
-    A = matrices("linalg.pinv", A, square=hermitian)
-    low, share = tolerances("linalg.pinv", A, atol, rcond if rtol is None else rtol)
-    return _ops.linalg_pinv(A, low, share, bool(hermitian))
+    a: Any = matrices("linalg.pinv", A, square=hermitian)
+    low, share = tolerances("linalg.pinv", a, atol, rcond if rtol is None else rtol)
+    if not low.shape and not share.shape:
+        return _ops.linalg_pinv(a, float(low), float(share), bool(hermitian))
+    try:
+        batch = np.broadcast_shapes(a.shape[:-2], low.shape, share.shape)
+    except ValueError:
+        rule = "atol and rtol must broadcast to the batch dims of A"
+        raise RuntimeError(message("linalg.pinv", rule, A=A, atol=atol, rtol=rtol)) from None
+    flat = a.expand((*batch, *a.shape[-2:])).reshape((prod(batch), *a.shape[-2:]))
+    each = zip(np.broadcast_to(low, batch).flat, np.broadcast_to(share, batch).flat, strict=True)
+    found = [_ops.linalg_pinv(flat[i], float(u), float(v), bool(hermitian)) for i, (u, v) in enumerate(each)]
+    if not found:
+        return a.new_empty((*batch, a.shape[-1], a.shape[-2]))
+    return stack(found).reshape((*batch, a.shape[-1], a.shape[-2]))  # type: ignore[attr-defined]
 
 
-def tolerances(op: str, A: Tensor, atol: Any, rtol: Any) -> tuple[float, float]:
-    """(atol, rtol) with PyTorch's defaults."""
-    low = 0.0 if atol is None else number(op, "atol", atol)
+def tolerances(op: str, A: Tensor, atol: Any, rtol: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(atol, rtol) with PyTorch's defaults, as float64 arrays."""
+    low = np.zeros(()) if atol is None else _tolerance(op, "atol", atol)
     if rtol is not None:
-        return low, number(op, "rtol", rtol)
-    return low, max(A._a.shape[-2:]) * finfo(A.dtype).eps if low == 0 else 0.0
+        return low, _tolerance(op, "rtol", rtol)
+    return low, np.where(low > 0, 0.0, max(A._a.shape[-2:]) * finfo(A.dtype).eps)
+
+
+def _tolerance(op: str, name: str, value: Any) -> np.ndarray:
+    if value.__class__ in TENSORS:
+        if value.is_complex():
+            raise RuntimeError(message(op, f"{name} must be real", **{name: value}))
+        value = value.detach().tolist()
+    return np.asarray(value, np.float64)
 
 
 # ---- tensors as matrices

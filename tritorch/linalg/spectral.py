@@ -10,7 +10,7 @@ from ..binding import with_out
 from ..errors import message
 from ..kernels import spectral as _ops
 from ..kernels.linear_system import linalg_inv
-from ..tensor import TENSORS, Tensor
+from ..tensor import Tensor
 from ._arguments import matrices
 from .norm import matrix_norm
 from .solution import tolerances
@@ -135,13 +135,8 @@ def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: An
     values: Any = eigvalsh(A).abs() if hermitian else svdvals(A)  # type: ignore[attr-defined]
     if values.shape[-1] == 0:
         return values.new_zeros(values.shape[:-1]).long()
-    if atol.__class__ in TENSORS or rtol.__class__ in TENSORS:
-        default = tolerances("linalg.matrix_rank", A, None, None)[1] if atol is None else 0.0
-        low, share = 0.0 if atol is None else atol, default if rtol is None else rtol
-    else:
-        low, share = tolerances("linalg.matrix_rank", A, atol, rtol)
-    limit = values.amax(-1) * share
-    limit = limit.maximum(values.new_zeros(()) + low)
+    low, share = [values.new_tensor(v) for v in tolerances("linalg.matrix_rank", A, atol, rtol)]
+    limit = (values.amax(-1) * share).maximum(low)
     return (values > limit.unsqueeze(-1)).sum(-1)
 
 
