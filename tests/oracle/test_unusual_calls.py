@@ -46,6 +46,22 @@ ERRORS = {
     "linear_cross_entropy bias": lambda t: t.nn.functional.linear_cross_entropy(t.ones(4, 3), t.ones(5, 3), t.zeros(4, dtype=t.int64), linear_bias=t.ones(4)),
     "linear_cross_entropy ignore": lambda t: t.nn.functional.linear_cross_entropy(t.ones(2, 3), t.ones(2, 3), t.ones(2, 2), ignore_index=0),
     "multi_margin_loss class": lambda t: t.nn.functional.multi_margin_loss(t.tensor(2.0), t.tensor(1)),
+    "clamp_max of a number": lambda t: t.clamp_max(2, 3),
+    "clamp_min of a number": lambda t: t.clamp_min(2, t.ones(3)),
+    "complex of a number": lambda t: t.complex(t.ones(3), 2),
+    "polar of a number": lambda t: t.polar(2.0, t.ones(3)),
+    "rsub of numbers": lambda t: t.rsub(2, 3),
+    "float_power of numbers": lambda t: t.float_power(2, 3),
+    "masked_scatter by floats": lambda t: t.ones(3).masked_scatter(t.ones(3), t.ones(3)),
+    "narrow from a bool": lambda t: t.ones(3).narrow(0, t.tensor(True), 1),
+    "narrow from a vector": lambda t: t.ones(3).narrow(0, t.tensor([0, 1]), 1),
+    "hsplit at a string": lambda t: t.hsplit(t.ones(4, 4), "abc"),
+    "fftn of a number": lambda t: t.fft.fftn(t.tensor(1.0), dim=(0,)),
+    "irfft2 of a number": lambda t: t.fft.irfft2(t.tensor(1.0), dim=(0,)),
+    "adaptive_avg_pool2d dims": lambda t: t.nn.functional.adaptive_avg_pool2d(t.ones(2, 2), (2, 2)),
+    "adaptive_max_pool3d dims": lambda t: t.nn.functional.adaptive_max_pool3d(t.ones(2, 2, 2), (2, 2, 2)),
+    "window of halves": lambda t: t.signal.windows.hann(3, dtype=t.float16),
+    "window of integers": lambda t: t.signal.windows.kaiser(3, dtype=t.int64),
     "roll of a number": lambda t: t.roll(t.tensor(1.0), 0, 0),
     "rot90 of a vector": lambda t: t.rot90(t.ones(5)),
     "fliplr of a vector": lambda t: t.fliplr(t.ones(5)),
@@ -67,6 +83,20 @@ def test_values_and_gradients(name: str) -> None:
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors(name: str) -> None:
     errors(ERRORS[name])
+
+
+TENSORS_ONLY = """atan2 fmax fmin gcd heaviside hypot lcm ldexp logaddexp logaddexp2 logical_and logical_or logical_xor
+maximum minimum nextafter""".split()
+
+
+@pytest.mark.parametrize("name", [*TENSORS_ONLY, *"copysign eq fmod ge gt le lt ne".split()])
+def test_numbers_in_the_place_of_tensors(name: str) -> None:
+    errors(lambda t: getattr(t, name)(2, t.tensor([1, 2])))
+    errors(lambda t: getattr(t, name)(2, 3))
+    if name in TENSORS_ONLY:
+        errors(lambda t: getattr(t, name)(t.tensor([1, 2]), 2))
+    else:
+        both(lambda t: getattr(t, name)(t.tensor([1, 2]), 2))
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])

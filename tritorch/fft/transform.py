@@ -63,6 +63,8 @@ def _dims(op: str, x: Tensor, s: Sizes, dim: Any) -> tuple[tuple[int, ...], list
             dims = tuple(range(len(shape) - len(s), len(shape)))
     else:
         given = (dim,) if isinstance(dim, int) else tuple(dim)
+        if given and not shape:
+            raise IndexError(message(op, f"dim {given} of a tensor that has no dims", input=x))
         dims = check_dims(op, given, len(shape)) if given else ()
         if s is not None and len(s) != len(dims):
             raise RuntimeError(f"{op}: s and dim must have the same length; got {tuple(s)}, {given}")

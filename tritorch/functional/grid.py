@@ -14,6 +14,7 @@ from ..autograd.autocast import ACTIVE, cast
 from ..errors import message
 from ..kernels._shapes import broadcast_shapes
 from ..tensor import Tensor
+from ._arguments import tensor
 from .conversion import finish, to_dtype, to_place
 from .creation import check_ignored
 from .joining import cat, stack
@@ -148,6 +149,8 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     Arguments:
         real, imag: float32 or both float64 (float16 is widened to float32).
     """
+    tensor("complex", real, "real")
+    tensor("complex", imag, "imag", 2)
     for t in (real, imag):
         if not t.dtype.is_floating_point or t.dtype is dtypes.bfloat16:
             raise RuntimeError(
@@ -171,6 +174,8 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
     """abs (cos angle + i sin angle), broadcast; float32 or float64."""
+    tensor("polar", abs, "abs")
+    tensor("polar", angle, "angle", 2)
     if ACTIVE:
         abs, angle = cast("polar", abs, angle)
     if abs.dtype is not angle.dtype:

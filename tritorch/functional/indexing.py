@@ -371,6 +371,8 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 @method(inplace=True)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`input` with the elements where `mask` is True taken from `source`, in order."""
+    if mask.dtype is not bool_:
+        raise RuntimeError(message("masked_scatter", "only supports boolean masks", mask=mask))
     if mask.device is not input.device:
         raise mixed_devices("masked_scatter", ("input", "mask"), (input, mask))
     x, m = broadcast_tensors(input, mask)

@@ -228,6 +228,9 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     n = input._a.shape[d]
     if isinstance(indices_or_sections, Tensor):
         indices_or_sections = indices_or_sections.tolist()
+    if isinstance(indices_or_sections, str):
+        rule = "indices_or_sections must be a number, a list of numbers or a Tensor"
+        raise TypeError(message("tensor_split", rule, indices_or_sections=indices_or_sections))
     if isinstance(indices_or_sections, int):
         k = indices_or_sections
         if k < 1:

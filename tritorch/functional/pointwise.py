@@ -20,6 +20,7 @@ from ..kernels._blocks import LARGE, large
 from ..kernels._op import OPS
 from ..kernels.elementwise import NUMPY, TENSOR, Elementwise
 from ..tensor import TENSORS, Tensor
+from ._arguments import tensor
 from .comparison import where
 
 __all__: list[str] = []
@@ -46,29 +47,33 @@ def _unary(name: str) -> Callable[..., Any]:
     return f
 
 
-def _not_a_tensor(name: str, argument: str, position: int, value: Any) -> TypeError:
-    """The error where a number, or something else, came for a tensor."""
-    return TypeError(
-        f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
-    )
-
-
 def _foreign(name: str, argument: str, value: Any) -> TypeError:
     """The error where an op gives NotImplemented for an operand."""
-    return _not_a_tensor(name, argument, 2, value)
+    return TypeError(f"{name}(): argument '{argument}' (position 2) must be Tensor, not {type(value).__name__}")
+
+
+# Where PyTorch takes no number for the first operand, and for neither.
+_TENSOR_FIRST = frozenset("copysign eq fmod ge gt le lt ne".split())
+_TENSORS_ONLY = frozenset(
+    """atan2 fmax fmin gcd heaviside hypot lcm ldexp logaddexp logaddexp2 logical_and logical_or logical_xor maximum
+    minimum nextafter""".split()
+)
 
 
 def _binary(name: str) -> Callable[..., Any]:
     apply = _apply[name]
-    same_dtype = name == "heaviside"
+    same_dtype, tensors = name == "heaviside", name in _TENSORS_ONLY
+    first = tensors or name in _TENSOR_FIRST
 
     def f(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
+        if input.__class__ not in TENSORS and (first or other.__class__ not in TENSORS):
+            tensor(name, input)
+        if tensors and other.__class__ not in TENSORS:
+            tensor(name, other, "values" if same_dtype else "other", 2)
         if same_dtype and getattr(other, "dtype", None) is not input.dtype:
             raise RuntimeError(
                 f"{name}: is not yet implemented for tensors with different dtypes; got {input.dtype}, {other!r}"
             )
-        if input.__class__ not in TENSORS and other.__class__ not in TENSORS:
-            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         result = apply(input, other) if input.__class__ in TENSORS else apply.general(input, other)
         if result is NotImplemented:
             raise _foreign(name, "other", other)
@@ -284,6 +289,7 @@ def _rdiv(self: Tensor, other: Any) -> Any:
 
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input."""
+    tensor("rsub", input)
     return sub(other, input, alpha=alpha) if other.__class__ in TENSORS or alpha != 1 else _rsub(input, other)
 
 
@@ -438,7 +444,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 @_method(inplace=True, out=True)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """max(x, min)."""
-    result = _apply["clamp_min"](input, min)
+    result = _apply["clamp_min"](tensor("clamp_min", input), min)
     if result is NotImplemented:
         raise _foreign("clamp", "min", min)
     return result
@@ -447,7 +453,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
 @_method(inplace=True, out=True)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """min(x, max)."""
-    result = _apply["clamp_max"](input, max)
+    result = _apply["clamp_max"](tensor("clamp_max", input), max)
     if result is NotImplemented:
         raise _foreign("clamp", "max", max)
     return result
@@ -487,6 +493,8 @@ def float_power(input: Any, exponent: Any) -> Tensor:
     """input ** exponent in float64 (complex128)."""
     from .. import dtypes
 
+    if input.__class__ not in TENSORS and exponent.__class__ not in TENSORS:
+        raise _foreign("float_power", "exponent", exponent)
     up = lambda v: v.to(dtypes.complex128 if v.dtype.is_complex else dtypes.float64) if v.__class__ in TENSORS else v  # noqa: E731
     return pow(up(input), up(exponent))
 

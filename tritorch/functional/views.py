@@ -10,7 +10,7 @@ from ..binding import method
 from ..errors import check_dim, message
 from ..kernels import view as _view
 from ..kernels.copy import clone as _clone
-from ..tensor import Tensor
+from ..tensor import TENSORS, Tensor
 from .shape import ravel, sizes_of
 
 __all__ = [
@@ -24,6 +24,8 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """Elements start .. start + length - 1 of `dim`; a view."""
     d = check_dim("narrow", dim, input._a.ndim)
     n = input._a.shape[d] if input._a.ndim else 0
+    if start.__class__ in TENSORS and (start._a.ndim or start.dtype.category != 1):
+        raise RuntimeError(message("narrow", "start must be a number or a 0-dim integral Tensor", start=start))
     first = int(start)
     if input._a.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")

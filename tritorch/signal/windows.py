@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import float32, float64, get_default_dtype
+from ..functional.conversion import to_dtype
 from ..functional.window import cosines, made, positions
 from ..functional.window import kaiser as _kaiser
 from ..tensor import Tensor
@@ -24,8 +26,11 @@ def _window(op: str, M: int, sym: bool, weights: Callable[[np.ndarray], np.ndarr
     unknown = kinds.keys() - {"dtype", "layout", "device", "requires_grad"}
     if unknown:
         raise TypeError(f"{op}() got an unexpected keyword argument {min(unknown)!r}")
+    dtype = get_default_dtype() if kinds.get("dtype") is None else to_dtype(op, kinds["dtype"])
+    if dtype not in (float32, float64):
+        raise ValueError(f"{op} expects float32 or float64 dtypes, got: {dtype}")
     x = positions(op, M, not sym)
-    return made(op, weights(x), kinds.get("dtype"), kinds.get("device"), kinds.get("requires_grad", False))
+    return made(op, weights(x), dtype, kinds.get("device"), kinds.get("requires_grad", False))
 
 
 def bartlett(M: int, *, sym: bool = True, **kinds: Any) -> Tensor:

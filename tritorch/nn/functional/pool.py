@@ -199,17 +199,21 @@ def _lp(n: int) -> Callable:
 # ---------------------------------------------------------------------------------------------------------- adaptive
 
 
-def _adaptive_size(op: str, output_size: Any, x: Tensor, n: int) -> tuple[int, ...]:
-    """None in `output_size` stands for the input's size."""
+def _adaptive(op: str, input: Any, output_size: Any, n: int) -> tuple[Tensor, tuple[int, ...]]:
+    """(the batch, the output's size); None in `output_size` stands for the input's size."""
+    several = isinstance(output_size, (tuple, list))
+    if several and n > 1 and isinstance(input, Tensor) and input._a.ndim <= n:  # PyTorch compares the lengths first
+        raise ValueError(message(op, f"input needs at least {n + 1} dims", input=input, output_size=output_size))
+    x = _batch(op, input, n, floating=True)
     size = x._a.shape[2:]
-    if isinstance(output_size, (tuple, list)) and len(output_size) == n:
+    if several and len(output_size) == n:
         output_size = tuple(s if o is None else o for o, s in zip(output_size, size, strict=True))
     elif output_size is None:
         output_size = tuple(size)
     out = _ints(op, "output_size", output_size, n, 0)
     if 0 in x._a.shape[1:]:
         raise RuntimeError(message(op, "expected input to have non-zero size for non-batch dimensions", input=x))
-    return out
+    return x, out
 
 
 def _means(n: int, m: int, dtype: np.dtype) -> np.ndarray:
@@ -224,8 +228,7 @@ def _adaptive_avg(n: int) -> Callable:
     op = f"adaptive_avg_pool{n}d"
 
     def pool(input: Tensor, output_size: Any) -> Tensor:
-        x = _batch(op, input, n, floating=True)
-        out = _adaptive_size(op, output_size, x, n)
+        x, out = _adaptive(op, input, output_size, n)
         size = x._a.shape[2:]
         if all(m and s % m == 0 for s, m in zip(size, out, strict=True)):
             step = tuple(s // m for s, m in zip(size, out, strict=True))
@@ -261,8 +264,7 @@ def _adaptive_max(n: int) -> tuple[Callable, Callable]:
     op = f"adaptive_max_pool{n}d"
 
     def both(input: Any, output_size: Any, indices: bool) -> Any:
-        x = _batch(op, input, n, floating=True)
-        out = _adaptive_size(op, output_size, x, n)
+        x, out = _adaptive(op, input, output_size, n)
         size = x._a.shape[2:]
         if all(m and s % m == 0 for s, m in zip(size, out, strict=True)):
             step = tuple(s // m for s, m in zip(size, out, strict=True))
