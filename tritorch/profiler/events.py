@@ -169,7 +169,7 @@ class FunctionEvent(_Times):
     @property
     def cpu_time_total(self) -> float:
         """The host's time, in us."""
-        return (self.end - self.start) * 1e-3
+        return max(0, self.end - self.start) * 1e-3  # 0 where another thread began it just when the profiler stopped
 
     @property
     def self_cpu_time_total(self) -> float:

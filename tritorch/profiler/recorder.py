@@ -57,8 +57,8 @@ class Recorder:
 
     def start(self) -> None:
         """Switch recording in; RuntimeError when another profiler runs."""
+        self.epoch, self.began = time.time_ns(), _clock()  # before other threads can come upon hooks
         switch.start(self)
-        self.epoch, self.began = time.time_ns(), _clock()
 
     def stop(self, zero: int = 0) -> None:
         """Switch recording out, and read the device's clocks. Ranges that are still open end here.
@@ -71,6 +71,8 @@ class Recorder:
         zero = zero or self.began
         for index in self._base:
             synchronize(index)
+        # What another thread is about to begin, in a hook that it was in already, is left out.
+        self.events = [event for event in self.events if self.began <= event.start <= self.ended]
         for event in self.events:
             event.start -= zero
             event.end = (event.end or self.ended) - zero
@@ -95,10 +97,11 @@ class Recorder:
 
     def close(self, opened: FunctionEvent) -> None:
         """End a range, and those within it that are still open."""
-        if not self.ended:  # else `stop` has closed it
-            self._end(opened, _clock(), self._thread.open)
+        self._end(opened, _clock(), self._thread.open)
 
     def _end(self, event: FunctionEvent, at: int, stack: list[FunctionEvent]) -> None:
+        if self.ended:
+            return  # `stop` has closed it
         event.end = at
         if stack[-1] is event:
             stack.pop()
