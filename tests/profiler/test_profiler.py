@@ -433,7 +433,7 @@ class Recording(torch.utils.data.Dataset):
         return 2
 
     def __getitem__(self, i: int) -> Any:
-        return len(switch.ACTIVE) + (torch.nn.functional.linear.__kwdefaults__ is not None)
+        return len(switch.ACTIVE) + ("_hook" in (torch.nn.functional.linear.__kwdefaults__ or ()))
 
 
 def test_workers_do_not_record():
