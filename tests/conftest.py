@@ -22,6 +22,8 @@ for _name, _value in {
 
 import pytest
 
+collect_ignore_glob = ["oracle/scripts/*"]  # programs that `oracle/test_scripts.py` runs
+
 
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request: pytest.FixtureRequest) -> str:
