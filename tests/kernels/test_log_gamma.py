@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from tritorch.kernels._gamma import gammainc, gammaincc
 from tritorch.kernels._log_gamma import digamma, lgamma, trigamma
 
 RNG = np.random.default_rng(0)
@@ -71,3 +72,33 @@ def test_shapes():
         assert fn(np.array(2.5)).shape == ()
         assert fn(np.ones((0, 3))).shape == (0, 3)
         assert fn(np.ones((4, 3), np.float32)).dtype == np.float32
+
+
+def test_lgamma_around_its_zeros_keeps_the_digits_of_float64():
+    t = np.concatenate([-np.logspace(-12, -3, 60), np.logspace(-12, -3, 60)])
+    one, two = (1 + t) - 1, (2 + t) - 2  # as rounded
+    zeta = (1.6449340668482264, 1.2020569031595942, 1.0823232337111382, 1.03692775514337)
+
+    def exact(d):  # log Gamma(1 + d) = -gamma d + sum_k zeta(k) (-d)^k / k
+        return -EULER * d + sum(z * (-d) ** k / k for k, z in enumerate(zeta, 2))
+
+    np.testing.assert_allclose(lgamma(1 + t), exact(one), rtol=2e-15)
+    np.testing.assert_allclose(lgamma(2 + t), exact(two) + np.log1p(two), rtol=2e-15)
+    wide = np.linspace(-0.45, 0.45, 101)
+    np.testing.assert_allclose(lgamma(2 + wide), lgamma(1 + wide) + np.log1p(wide), rtol=1e-14, atol=1e-15)
+
+
+def test_the_incomplete_gamma_functions_where_they_are_small():
+    """Exact values by mpmath, 40 digits."""
+    rows = [
+        (36.5, 0.00134, 6.103653345261678e-148, 1.0),
+        (0.0015, 0.609, 0.9993299682297445, 0.0006700317702555019),
+        (0.001, 0.001, 0.9936876467088603, 0.00631235329113971),
+        (0.5, 1.25, 0.886153701993342, 0.11384629800665805),
+        (20.25, 18.5, 0.37221699787625256, 0.6277830021237474),
+        (25.0, 20.0, 0.15677262182623772, 0.8432273781737623),
+        (150.0, 130.0, 0.046065544014896063, 0.953934455985104),
+    ]
+    for a, x, p, q in rows:
+        np.testing.assert_allclose(gammainc(np.array([a]), np.array([x])), [p], rtol=2e-13)
+        np.testing.assert_allclose(gammaincc(np.array([a]), np.array([x])), [q], rtol=2e-13)

@@ -70,11 +70,24 @@ def polygamma(x: Array, n: int) -> Array:
 
 
 def _log_density(a: Array, x: Array) -> Array:
-    """log(x^a e^-x / Gamma(a + 1)), for large a without cancellation."""
+    """log(x^a e^-x / Gamma(a + 1)), for large a and x near it without cancellation."""
     r = (x - a) / a
     shifted = np.log1p(np.maximum(r, -1.0)) - r
-    near = a * shifted - 0.5 * np.log(2 * np.pi * a) - (1 / (12 * a) - 1 / (360 * a**3) + 1 / (1260 * a**5))
-    return np.where(a > 20, near, a * np.log(x) - x - lgamma(a + 1))
+    v = 1 / (a * a)
+    stirling = (1 / 12 - v * (1 / 360 - v * (1 / 1260 - v * (1 / 1680 - v / 1188)))) / a
+    near = a * shifted - 0.5 * np.log(2 * np.pi * a) - stirling
+    return np.where((a > 20) & (r > -0.7), near, a * np.log(x) - x - lgamma(a + 1))
+
+
+def _small_upper(a: Array, x: Array) -> Array:
+    """Q(a, x) for a < 1 and x < 1.5, where it may be far below 1: with u = x^a / Gamma(a + 1) it is
+    (1 - u) - u a sum_k (-x)^k / (k! (a + k)), k > 0."""
+    log_u = a * np.log(x) - lgamma(a + 1)
+    term, total = np.ones_like(x), np.zeros_like(x)
+    for k in range(1, 25):
+        term = term * (-x / k)
+        total += term / (a + k)
+    return -np.expm1(log_u) - np.exp(log_u) * a * total
 
 
 def _gammainc(a: Array, x: Array) -> tuple[Array, Array]:
@@ -93,6 +106,8 @@ def _gammainc(a: Array, x: Array) -> tuple[Array, Array]:
             total += term
         p[lower] = np.minimum(total * scale[lower], 1.0)
         q[lower] = 1 - p[lower]
+        small = lower & (a < 1) & (x < 1.5)
+        q[small] = _small_upper(a[small], x[small])
     upper = ~lower
     if upper.any():  # Legendre's continued fraction by Lentz' recurrence
         u, v = a[upper], x[upper]

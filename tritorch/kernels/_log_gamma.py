@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ._bessel import series
+from ._bessel_tables import LOG_GAMMA
 from ._erf import horner
 from ._op import Array
 from ._select import redo, where
@@ -132,8 +134,17 @@ def _mirrored_trigamma(x: Array, y: Array) -> Array:
     return (np.pi / _sin_pi(_fraction(x))) ** 2 - y
 
 
-lgamma = _all(_positive_lgamma, _mirrored_lgamma)
-"""log |Gamma(x)|; inf at 0, -1, -2, ..."""
+_lgamma = _all(_positive_lgamma, _mirrored_lgamma)
+
+
+def lgamma(x: Array) -> Array:
+    """log |Gamma(x)|; inf at 0, -1, -2, ...; of float64 around its zeros 1 and 2 by a series for the factor of
+    (x - 1) (x - 2), where what is added up above cancels."""
+    y = _lgamma(x)
+    if y.dtype.char == "d":
+        redo(y, (x > 0.5) & (x < 2.5), lambda v: series(v - 1.5, LOG_GAMMA) * (v - 1) * (v - 2), x)
+    return y
+
 
 _digamma = _all(_positive_digamma, _mirrored_digamma)
 
