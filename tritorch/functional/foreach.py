@@ -34,7 +34,9 @@ def _pow(x: Any, exponent: Any) -> Tensor:
 
 
 _OWN: dict[str, Callable[..., Tensor]] = {"norm": _norm, "pow": _pow}
-_METHOD = {"maximum_": "clamp_min_", "minimum_": "clamp_max_"}  # tensors have no method of the name
+_METHOD = {  # which take numbers, too, and work in place
+    "maximum": "clamp_min", "maximum_": "clamp_min_", "minimum": "clamp_max", "minimum_": "clamp_max_",
+}  # fmt: skip
 
 
 def _scaled(method: str) -> Callable[..., Tensor]:
