@@ -189,3 +189,22 @@ def test_what_was_overwritten_stays_in_the_graph_with_a_gradient_of_zeros(change
         getattr(y, change)(*args)
         assert y.requires_grad
         assert lib.autograd.grad(y.sum(), x)[0].tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize(
+    "view, sizes",
+    [
+        (lambda x: x[3:13], ((3, 4), (1, 2), 1)),  # within the input and before it
+        (lambda x: x[3:13], ((2, 3), (6, 1), 10)),  # beyond its end
+        (lambda x: x.reshape(4, 5).t(), ((3, 3), (3, 2), 1)),
+        (lambda x: x[2].expand(3), ((2,), (1,), 2)),
+    ],
+)
+def test_gradients_of_as_strided_views_of_views(view, sizes):
+    """Only elements of the input have a gradient, wherever in memory the view reaches."""
+    found = []
+    for side in (torch, tritorch):
+        x = side.arange(20.0, dtype=side.float64).requires_grad_()
+        y = view(x).as_strided(*sizes)
+        found.append(side.autograd.grad((y * y).sum(), x)[0].tolist())
+    assert found[0] == found[1]

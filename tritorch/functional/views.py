@@ -116,7 +116,10 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
             f"as_strided: sizes {shape}, strides {strides}, storage offset {first} reach outside of memory of "
             f"{root.size} elements"
         )
-    return _view.as_strided(input, shape, strides, first - start)
+    inside = input._a.flags.c_contiguous and (
+        not all(shape) or 0 <= min(first, last) - start <= max(first, last) - start < input._a.size
+    )
+    return _view.as_strided(input, shape, strides, first - start, None if inside else tuple(input.stride()))
 
 
 def _unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:

@@ -15,6 +15,8 @@ from ..device import as_strided as _as_strided
 from ._op import OPS, Array, op
 from ._threads import product
 
+Ints = tuple[int, ...]
+
 
 @op
 class view:
@@ -212,22 +214,44 @@ class unfold_dim:
         yield (rng.normal(size=(2, 6)),), (1, 2, 2)
 
 
+def _reach(shape: Ints, strides: Ints, offset: int) -> tuple[int, int]:
+    """The lowest and the highest place of a view in memory."""
+    if 0 in shape:
+        return offset, offset
+    ends = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
+    return offset + sum(min(e, 0) for e in ends), offset + sum(max(e, 0) for e in ends)
+
+
 @op
 class as_strided:
-    """Any view of the memory; strides and offset in elements, the offset counted from x's first element."""
+    """Any view of the memory; strides and offset in elements, the offset counted from x's first element.
+
+    `source` has the strides of an x that is not contiguous, or that the view reaches out of; only elements of x have a
+    gradient, and those that lie at one place share it.
+    """
 
     view = True
 
-    def cpu(x: Array, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Array:
+    def cpu(x: Array, shape: Ints, strides: Ints, offset: int, source: Ints | None) -> Array:
         item = x.dtype.itemsize
         return _as_strided(x, shape, tuple([s * item for s in strides]), offset * item)
 
-    def grad(g, x_shape, shape, strides, offset):
-        return unview(g, x_shape, "as_strided", (shape, strides, offset))
+    def grad(g, x_shape, shape, strides, offset, source):
+        if source is None:
+            return unview(g, x_shape, "as_strided", (shape, strides, offset, None))
+        ranges = _reach(shape, strides, offset), _reach(x_shape, source, 0)
+        first = min(low for low, _ in ranges)
+        memory = (max(high for _, high in ranges) - first + 1,)
+        of_x = x_shape, source, -first, None
+        total = unview(g, memory, "as_strided", (shape, strides, offset - first, None))
+        if any(s == 0 and n > 1 for s, n in zip(source, x_shape, strict=True)) or prod(x_shape) > memory[0]:
+            total = total / unview(g.new_ones(x_shape), memory, "as_strided", of_x).clamp(min=1)
+        return as_strided(total, *of_x)
 
     def samples(rng):
-        yield (rng.normal(size=(4, 5)),), ((2, 3), (5, 1), 6)
-        yield (rng.normal(size=(9,)),), ((4, 3), (2, 1), 0)
+        yield (rng.normal(size=(4, 5)),), ((2, 3), (5, 1), 6, None)
+        yield (rng.normal(size=(9,)),), ((4, 3), (2, 1), 0, None)
+        yield (rng.normal(size=(4, 5)),), ((2, 3), (5, 1), 6, (5, 1))
 
 
 @op
