@@ -113,6 +113,8 @@ def compute(op: Elementwise, side: Any, operands: tuple, params: tuple) -> tuple
         try:
             return _asarray(_on_cpu(op, common, arrays, params)), device
         except ValueError as error:
+            if op.name == "pow" and "negative integer powers" in str(error):
+                return _integer_power(*arrays), device
             if "broadcast" not in str(error):
                 raise
             raise not_broadcast(op, operands) from None
@@ -127,6 +129,13 @@ def compute(op: Elementwise, side: Any, operands: tuple, params: tuple) -> tuple
         return cuda.run(op, side, device, (*arrays, *params), len(arrays)), device
     except ValueError:
         raise not_broadcast(op, operands) from None
+
+
+def _integer_power(a: Any, b: Any) -> Any:
+    """a^b of integers with powers below 0, which NumPy refuses: 1 / a^-b without its fraction."""
+    y = np.power(a, np.maximum(b, 0))
+    inverse = np.where(np.equal(a, 1), 1, np.where(np.equal(a, -1), 1 - 2 * (np.asarray(b) % 2), 0))
+    return np.where(np.less(b, 0), inverse.astype(y.dtype), y)
 
 
 def _on_cpu(op: Elementwise, common: Any, arrays: list, params: tuple) -> Any:

@@ -74,6 +74,9 @@ def einsum(*args: Any) -> Tensor:
         b, a = parts.pop(j), parts.pop(i)
         later = set(output).union(*[labels for _, labels in parts])
         parts.insert(i, _contract(a, b, later))
+    if len(operands) == 1:  # a plain sum, which widens integers as sums do
+        found, labels = parts[0]
+        parts[0] = (found.long() if found.dtype.category < 2 and not set(output).issuperset(labels) else found), labels
     return _ordered(*_sum_out(*parts[0], set(output)), output)
 
 

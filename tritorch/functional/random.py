@@ -102,7 +102,7 @@ def fill_tensor(name: str, t: Tensor, fill: Fill, generator: Generator | None) -
     g = pick(generator, t.device, name)
     a = t._a
     if t.device is CPU:
-        if not a.flags.writeable or any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape)):
+        if a.size and (not a.flags.writeable or any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape))):
             raise overlap(t)
         fill(a, g)
     else:

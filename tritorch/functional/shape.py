@@ -405,4 +405,6 @@ def _sum_to_size(x: Tensor, shape: tuple[int, ...]) -> Tensor:
         fits = False
     if not fits:
         raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(x._a.shape)}}}.")
+    if not shape:
+        return x.sum()  # type: ignore[attr-defined]
     return x if x._a.shape == shape else _view.sum_to(x, shape)

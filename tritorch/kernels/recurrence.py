@@ -30,6 +30,8 @@ def shifted(x: Array, dim: int, step: int, fill: float) -> Array:
 def shifted_tensor(x: Any, dim: int, step: int, fill: float) -> Any:
     """`shifted` on Tensors, differentiable."""
     n = x.shape[dim]
+    if n == 0:
+        return x
     end = x.new_full([1 if i == dim else m for i, m in enumerate(x.shape)], fill)
     parts = [end, x.narrow(dim, 0, n - 1)] if step > 0 else [x.narrow(dim, 1, n - 1), end]
     from .copy import cat  # needed on Tensors only
