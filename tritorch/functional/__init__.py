@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .ranges import *
     from .reduction import *
     from .scan import *
+    from .searching import *
     from .shape import *
     from .spectrum import *
     from .statistics import *
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 
 AREAS = (
-    "comparison", "pointwise", "shape", "views", "transfer", "joining", "arrangement", "subscript", "indexing", "matmul", "products",
-    "reduction", "extremum", "scan", "statistics", "ordering", "linear_algebra",
+    "comparison", "pointwise", "shape", "views", "transfer", "joining", "arrangement", "subscript", "indexing", "searching",
+    "matmul", "products", "reduction", "extremum", "scan", "statistics", "ordering", "linear_algebra",
     "gamma", "window", "spectrum", "histogram", "differences", "covariance",
     "conversion", "creation", "ranges", "grid", "random", "distributions", "random_methods",
     "storage", "queries", "in_place", "view_copies",
