@@ -59,13 +59,22 @@ def with_out(f: F, *, typed: bool = False) -> F:
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
             return f(*args, **kwargs)
-        if typed and kwargs.get("dtype") is None and isinstance(out, Tensor):
-            kwargs["dtype"] = out.dtype
+        if typed:
+            kwargs["dtype"] = dtype_for(f.__name__, kwargs.get("dtype"), out)
         return given(f.__name__, f(*args, **kwargs), out)
 
     if f.__doc__:
         call.__doc__ = f.__doc__.rstrip() + _OUT_DOC
     return call  # type: ignore[return-value]
+
+
+def dtype_for(op: str, asked: Any, out: Any) -> Any:
+    """The dtype to compute in: the one asked for, else that of `out`, where it is given; they may not differ."""
+    if not isinstance(out, Tensor):
+        return asked
+    if asked is not None and asked is not out.dtype:
+        raise RuntimeError(message(op, f"dtype {asked} does not match the dtype of out", out=out))
+    return out.dtype
 
 
 def given(op: str, result: Any, out: Any) -> Any:

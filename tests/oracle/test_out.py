@@ -159,6 +159,20 @@ def test_dtype_of_out_is_the_dtype_of_the_sum() -> None:
             assert np.allclose(found[0], found[1], rtol=2e-3 if dtype == "float16" else 1e-6), (name, dtype)
 
 
+def test_dtypes_of_reductions_that_do_not_fit_out() -> None:
+    for t in (tritorch, torch):
+        x, double = t.ones(2), t.empty(0, dtype=t.float64)
+        for call in (
+            lambda: t.sum(x, 0, dtype=t.float32, out=double),  # noqa: B023
+            lambda: t.cumsum(x, 0, dtype=t.float32, out=double),  # noqa: B023
+            lambda: t.mean(x, 0, dtype=t.float32, out=double),  # noqa: B023
+            lambda: t.mean(x, 0, out=t.empty(0, dtype=t.int64)),  # noqa: B023
+            lambda: t.mean(x.long(), 0, out=double),  # noqa: B023
+        ):
+            with pytest.raises(RuntimeError, match="dtype|cast"):
+                call()
+
+
 def test_resized_views_write_into_their_memory() -> None:
     for t in (tritorch, torch):
         base = t.zeros(6)

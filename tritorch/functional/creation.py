@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..binding import method, write_out
+from ..binding import dtype_for, method, write_out
 from ..device import CPU, as_strided, constant, on_device
 from ..device import device as Device
 from ..device import empty as device_empty
-from ..errors import message
 from ..tensor import Tensor, wrap
 from .conversion import finish, from_data, to_dtype, to_place
 
@@ -78,15 +77,12 @@ def check_ignored(op: str, more: dict[str, Any]) -> None:
 
 
 def kind_for(op: str, dtype: Any, out: Tensor | None) -> dtypes.dtype:
-    """The dtype to make: the one asked for, else that of out, else the default float."""
-    if out is not None and not isinstance(out, Tensor):
+    """The dtype to make: the one asked for, that of out, or the default float."""
+    if out is None:
+        return dtypes.get_default_dtype() if dtype is None else to_dtype(op, dtype)
+    if not isinstance(out, Tensor):
         raise TypeError(f"{op}: out must be a Tensor; got {type(out).__name__}")
-    if dtype is None:
-        return dtypes.get_default_dtype() if out is None else out.dtype
-    kind = to_dtype(op, dtype)
-    if out is not None and out.dtype is not kind:
-        raise RuntimeError(message(op, f"dtype {kind} does not match the dtype of out", out=out))
-    return kind
+    return dtype_for(op, None if dtype is None else to_dtype(op, dtype), out)
 
 
 # -------------------------------------------------------------------------------------------------------- the arrays

@@ -327,7 +327,8 @@ for _dunder, _name in _OPERATORS.items():
         Tensor, f"__r{_dunder}__", _apply[_name] if _dunder in ("add", "mul", "and", "or", "xor") else _reflected(_name)
     )
     setattr(Tensor, f"__i{_dunder}__", _fast_in_place(_name))
-Tensor.__rsub__, Tensor.__rtruediv__ = _rsub, _rdiv  # type: ignore[attr-defined]
+Tensor.__rsub__ = _rsub  # type: ignore[attr-defined]
+Tensor.__rtruediv__ = Tensor.__rdiv__ = _rdiv  # type: ignore[attr-defined]
 Tensor.__pow__, Tensor.__rpow__ = _exponent, _reflected("pow")  # type: ignore[attr-defined]
 Tensor.__ipow__ = Tensor.pow_  # type: ignore[attr-defined]
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):

@@ -12,7 +12,7 @@ from ..autograd.autocast import ACTIVE
 from ..autograd.autocast import cast as autocast
 from ..autograd.graph import Node, next_seq
 from ..autograd.modes import NO_GRAD, STATE, WATCHED
-from ..binding import given, method
+from ..binding import check_cast, dtype_for, given, method
 from ..device import CPU
 from ..dtypes import bool_, dtype, float32, float64, uint8
 from ..errors import check_dims, message
@@ -122,8 +122,7 @@ def _sum(input: Tensor, dim: Dims, keepdim: bool, dtype: dtype | None, out: Tens
     >>> torch.sum(torch.tensor([[1, 2], [3, 4]]), dim=0)
     tensor([4, 6])
     """
-    if out is not None and dtype is None:
-        dtype = getattr(out, "dtype", None)
+    dtype = dtype_for("sum", dtype, out)
     if ACTIVE and dtype is None:
         (input,) = autocast("sum", input)
     x = cast(tensor("sum", input), dtype, "sum")
@@ -147,12 +146,14 @@ def _mean(input: Tensor, dim: Dims, keepdim: bool, dtype: dtype | None, out: Ten
     >>> torch.mean(torch.tensor([1.0, 2.0, 6.0]))
     tensor(3.)
     """
-    if out is not None and dtype is None:
-        dtype = getattr(out, "dtype", None)
     x = cast(tensor("mean", input), dtype, "mean")
     if x.dtype.category < 2:
         rule = "could not infer output dtype. Input dtype must be a floating point or complex dtype"
         raise RuntimeError(message("mean", rule, input=x))
+    if out is not None:
+        kind = dtype_for("mean", dtype, out)
+        check_cast("mean", x.dtype, kind or x.dtype)
+        x = cast(x, kind, "mean")
     y = _mean_op(x, check_dims("mean", dim, x._a.ndim), keepdim)
     return given("mean", y, out)
 
