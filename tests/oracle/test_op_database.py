@@ -49,7 +49,6 @@ ABSENT = {
     **dict.fromkeys(("torch._scaled_mm_v2", "torch._scaled_mm"), "float8"),
     **dict.fromkeys(("linalg.ldl_factor", "linalg.ldl_factor_ex", "linalg.ldl_solve"), "LDL, of which LAPACK's is not in NumPy"),
     "chalf": "complex numbers of 32 bits",
-    "__rdiv__": "Python 2's division",
 }  # fmt: skip
 ANY = "values of no meaning"
 SIGNS = "the sign or phase of a vector is free"
