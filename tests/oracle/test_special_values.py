@@ -31,6 +31,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "elu": lambda x, alpha, scale, slope: torch._C._nn.elu(x, alpha, scale, slope),
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "log_sigmoid": F.logsigmoid,
+    "floor_divide": lambda a, b: torch.div(a, b, rounding_mode="floor"),  # torch.floor_divide has no gradient
     "logit": lambda x, eps: torch.logit(x, None if eps < 0 else eps),
     "polygamma": lambda x, n: torch.polygamma(n, x),
     "igamma": torch.special.gammainc,

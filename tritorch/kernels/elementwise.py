@@ -285,7 +285,7 @@ line(
 )
 line("logaddexp2", sp.logaddexp2, "maximum(a, b) + log2(1 + exp2(-abs(where(a == b, 0, a - b))))",
      "g / (1 + exp((b - a) * 0.6931471805599453))", "g / (1 + exp((a - b) * 0.6931471805599453))", **_AB_FLOAT)  # fmt: skip
-line("nextafter", sp.nextafter, "nextafter(a, b)", "g", "zeros_like(g)", **_AB_FLOAT)
+line("nextafter", sp.nextafter, "nextafter(a, b)", "where(a == b, 0, g)", "zeros_like(g)", **_AB_FLOAT)
 line("xlogy", sp.xlogy, "xlogy(a, b)", "where((a == 0) & (b <= 0), 0, xlogy(g, b))", "g * a / b",
      **_AB_FLOAT, domain=(0.5, 2.0))  # fmt: skip
 line("heaviside", sp.heaviside, "where(a == 0, b, where(a > 0, 1, 0))", None, None, operands=AB)
